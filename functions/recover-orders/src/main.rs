@@ -1,0 +1,15 @@
+//! Recovery, once a minute, on Lambda.
+
+use aws_lambda_events::eventbridge::EventBridgeEvent;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use posnext_shared::{edge::schedule, wiring};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let function = wiring::start().await?.recover();
+    run(service_fn(async |event: LambdaEvent<EventBridgeEvent>| {
+        let remaining = wiring::remaining(event.context.deadline());
+        schedule::run(&function, remaining).await.map(|_| ()).map_err(Error::from)
+    }))
+    .await
+}

@@ -1,0 +1,265 @@
+//! The orders table. Every write is conditional; a repeat of one of our own writes is recognised by its write id.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem},
+};
+
+use super::{
+    order_item::{Item, SHARDS, alias_item, from_item, to_item},
+    unavailable,
+};
+use crate::{
+    app::ports::{ClaimOrder, Claimed, ListOpen, NudgeOrder, OpenEntry, PortError, ReadOrder, SaveOrder},
+    domain::{
+        guard::Guard,
+        ids::OrderKey,
+        record::{Alias, OrderRecord, Row},
+        time::UnixMillis,
+    },
+};
+
+/// The sparse index of open orders.
+pub const DUE_INDEX: &str = "due";
+/// How often a write is tried against a transaction on the same row.
+const CONFLICT_TRIES: u32 = 6;
+
+/// The orders table.
+#[derive(Debug, Clone)]
+pub struct OrderTable {
+    client: Client,
+    table: String,
+}
+
+impl OrderTable {
+    /// The table of this name.
+    #[must_use]
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    fn put(&self, item: Item, condition: &str) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+        Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    /// Writes one item on a condition. `Err(Some(item))` is what stood there when the condition failed.
+    async fn put_if(&self, item: Item, condition: &str, version: Option<u64>) -> Result<Result<(), Option<Item>>, PortError> {
+        for attempt in 1.. {
+            let sent = self
+                .client
+                .put_item()
+                .table_name(&self.table)
+                .set_item(Some(item.clone()))
+                .condition_expression(condition)
+                .set_expression_attribute_values(version.map(|version| Item::from([(":v".to_owned(), number(version))])))
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .send()
+                .await;
+            let error = match sent {
+                Ok(_) => return Ok(Ok(())),
+                Err(error) => error,
+            };
+            if error.code() == Some("TransactionConflictException") && attempt < CONFLICT_TRIES {
+                pause().await;
+                continue;
+            }
+            return match error.as_service_error() {
+                Some(failed) if failed.is_conditional_check_failed_exception() => match error.into_service_error() {
+                    aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed) => {
+                        Ok(Err(failed.item))
+                    }
+                    _ => Ok(Err(None)),
+                },
+                _ => Err(unavailable(&error)),
+            };
+        }
+        Err(PortError::Unavailable("unreachable: the loop returns".to_owned()))
+    }
+}
+
+impl ReadOrder for OrderTable {
+    async fn read(&self, key: &OrderKey) -> Result<Option<Row>, PortError> {
+        let got = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", AttributeValue::S(key.to_string()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| unavailable(&error))?;
+        got.item.map(from_item).transpose()
+    }
+}
+
+impl ClaimOrder for OrderTable {
+    async fn claim(&self, record: &OrderRecord, guard: Option<&Guard>, now: UnixMillis) -> Result<Claimed, PortError> {
+        let item = to_item(record)?;
+        let Some(guard) = guard else {
+            return match self.put_if(item, "attribute_not_exists(pk)", None).await? {
+                Ok(()) => Ok(Claimed::Ours),
+                Err(old) => taken(record, old.unwrap_or_default()),
+            };
+        };
+        let order = self.put(item, "attribute_not_exists(pk)").build().map_err(build)?;
+        let guarded = self
+            .put(guard_item(guard)?, "attribute_not_exists(pk) OR expires_at <= :now OR #owner = :old")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":now", AttributeValue::N(now.seconds().to_string()))
+            .expression_attribute_values(
+                ":old",
+                AttributeValue::S(guard.taken_over_from.as_ref().map_or_else(|| "#".to_owned(), OrderKey::to_string)),
+            )
+            .build()
+            .map_err(build)?;
+        let sent = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().put(order).build())
+            .transact_items(TransactWriteItem::builder().put(guarded).build())
+            .client_request_token(&record.write_id)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Claimed::Ours),
+            Err(SdkError::ServiceError(error)) => match error.into_err() {
+                TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+                    cancelled_claim(record, cancelled.cancellation_reasons.unwrap_or_default())
+                }
+                TransactWriteItemsError::TransactionInProgressException(_) => Ok(Claimed::Contended),
+                error => Err(PortError::Unavailable(aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string())),
+            },
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
+    async fn claim_alias(&self, alias: &Alias) -> Result<bool, PortError> {
+        Ok(self.put_if(alias_item(alias)?, "attribute_not_exists(pk)", None).await?.is_ok())
+    }
+}
+
+impl SaveOrder for OrderTable {
+    async fn save(&self, record: &OrderRecord) -> Result<bool, PortError> {
+        let made_from = record.version.saturating_sub(1);
+        match self.put_if(to_item(record)?, "ver = :v", Some(made_from)).await? {
+            Ok(()) => Ok(true),
+            Err(old) => Ok(old.is_some_and(|old| is_ours(record, &old))),
+        }
+    }
+}
+
+impl NudgeOrder for OrderTable {
+    async fn nudge(&self, key: &OrderKey, version: u64, due_at: UnixMillis, new_due_at: UnixMillis) -> Result<bool, PortError> {
+        let sent = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", AttributeValue::S(key.to_string()))
+            .update_expression("SET due_at = :new")
+            .condition_expression("ver = :v AND due_at = :old")
+            .expression_attribute_values(":v", number(version))
+            .expression_attribute_values(":old", AttributeValue::N(due_at.0.to_string()))
+            .expression_attribute_values(":new", AttributeValue::N(new_due_at.0.to_string()))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => Ok(false),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+}
+
+impl ListOpen for OrderTable {
+    async fn list_open(&self, limit: usize) -> Result<Vec<OpenEntry>, PortError> {
+        let per_shard = i32::try_from(limit / usize::try_from(SHARDS).unwrap_or(1)).unwrap_or(i32::MAX).max(1);
+        let mut entries = Vec::new();
+        for shard in 0..SHARDS {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(DUE_INDEX)
+                .key_condition_expression("due_shard = :s")
+                .expression_attribute_values(":s", AttributeValue::S(format!("s{shard}")))
+                .select(Select::AllProjectedAttributes)
+                .limit(per_shard)
+                .send()
+                .await
+                .map_err(|error| unavailable(&error))?;
+            entries.extend(page.items.unwrap_or_default().iter().filter_map(open_entry));
+        }
+        entries.sort_by_key(|entry| entry.due_at);
+        Ok(entries)
+    }
+}
+
+fn open_entry(item: &Item) -> Option<OpenEntry> {
+    let (tenant, request_uid) = item.get("pk")?.as_s().ok()?.split_once('#')?;
+    let time = |name: &str| Some(UnixMillis(item.get(name)?.as_n().ok()?.parse().ok()?));
+    Some(OpenEntry {
+        key: OrderKey { tenant: tenant.to_owned().try_into().ok()?, request_uid: request_uid.to_owned().try_into().ok()? },
+        due_at: time("due_at")?,
+        accepted_at: time("acc")?,
+    })
+}
+
+/// Reads why a claim's transaction was cancelled: the order's own row first, then the guard.
+fn cancelled_claim(record: &OrderRecord, reasons: Vec<CancellationReason>) -> Result<Claimed, PortError> {
+    let failed = |reason: &CancellationReason| reason.code.as_deref() == Some("ConditionalCheckFailed");
+    let mut reasons = reasons.into_iter();
+    let (order, guard) = (reasons.next(), reasons.next());
+    if let Some(order) = order.as_ref().filter(|reason| failed(reason)) {
+        return taken(record, order.item.clone().unwrap_or_default());
+    }
+    if let Some(guard) = guard.as_ref().filter(|reason| failed(reason)) {
+        let owner = guard.item.as_ref().and_then(|item| item.get("owner")?.as_s().ok()?.split_once('#'));
+        let key = owner.and_then(|(tenant, request_uid)| {
+            Some(OrderKey { tenant: tenant.to_owned().try_into().ok()?, request_uid: request_uid.to_owned().try_into().ok()? })
+        });
+        return key.map(Claimed::Guarded).ok_or_else(|| PortError::Corrupt("a guard row without an owner".to_owned()));
+    }
+    let codes: Vec<_> = [order, guard].into_iter().flatten().filter_map(|reason| reason.code).collect();
+    if codes.iter().any(|code| code == "TransactionConflict") {
+        return Ok(Claimed::Contended);
+    }
+    Err(PortError::Unavailable(format!("the claim was cancelled: {codes:?}")))
+}
+
+/// The key is taken; by this very write if the SDK repeated it after a lost reply.
+fn taken(record: &OrderRecord, old: Item) -> Result<Claimed, PortError> {
+    if is_ours(record, &old) { Ok(Claimed::Ours) } else { Ok(Claimed::Exists(Box::new(from_item(old)?))) }
+}
+
+fn is_ours(record: &OrderRecord, old: &Item) -> bool {
+    old.get("wid").and_then(|id| id.as_s().ok()) == Some(&record.write_id)
+        && old.get("ver").and_then(|ver| ver.as_n().ok()) == Some(&record.version.to_string())
+}
+
+fn guard_item(guard: &Guard) -> Result<Item, PortError> {
+    Ok(Item::from([
+        ("pk".to_owned(), AttributeValue::S(guard.key.clone())),
+        ("owner".to_owned(), AttributeValue::S(guard.owner.to_string())),
+        ("expires_at".to_owned(), AttributeValue::N(guard.expires_at.seconds().to_string())),
+    ]))
+}
+
+fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn build(error: aws_sdk_dynamodb::error::BuildError) -> PortError {
+    PortError::Corrupt(error.to_string())
+}
+
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(10..60))).await;
+}

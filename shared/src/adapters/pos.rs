@@ -1,0 +1,51 @@
+//! Chooses a location's POS.
+
+use std::time::Duration;
+
+use super::{http_pos::HttpPos, sandbox::SandboxPos};
+use crate::{
+    app::ports::{Pos, Secrets},
+    domain::{
+        ability::{Cancelled, Found, Placed},
+        directory::{Connector, Location},
+        ids::OrderKey,
+        record::OrderRecord,
+    },
+};
+
+/// Every kind of POS.
+#[derive(Debug)]
+pub struct PosRouter<S> {
+    /// POS behind HTTP.
+    pub http: HttpPos<S>,
+    /// Played POS; `None` where they are not allowed.
+    pub sandbox: Option<SandboxPos>,
+}
+
+const NO_SANDBOX: &str = "sandbox locations are not allowed here (POSNEXT_ALLOW_SANDBOX)";
+
+impl<S: Secrets> Pos for PosRouter<S> {
+    async fn place(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Placed {
+        match (&location.connector, &self.sandbox) {
+            (Connector::Http(connector), _) => self.http.place(connector, location, record, limit).await,
+            (Connector::Sandbox(connector), Some(sandbox)) => sandbox.place(connector, location, &record.key, limit).await,
+            (Connector::Sandbox(_), None) => Placed::Permanent(NO_SANDBOX.to_owned()),
+        }
+    }
+
+    async fn find(&self, location: &Location, key: &OrderKey, limit: Duration) -> Found {
+        match (&location.connector, &self.sandbox) {
+            (Connector::Http(connector), _) => self.http.find(connector, key, limit).await,
+            (Connector::Sandbox(connector), Some(sandbox)) => sandbox.find(connector, key).await,
+            (Connector::Sandbox(_), None) => Found::Unknown(NO_SANDBOX.to_owned()),
+        }
+    }
+
+    async fn cancel(&self, location: &Location, key: &OrderKey, limit: Duration) -> Cancelled {
+        match (&location.connector, &self.sandbox) {
+            (Connector::Http(connector), _) => self.http.cancel(connector, key, limit).await,
+            (Connector::Sandbox(connector), Some(sandbox)) => sandbox.cancel(connector, location, key).await,
+            (Connector::Sandbox(_), None) => Cancelled::Unknown(NO_SANDBOX.to_owned()),
+        }
+    }
+}

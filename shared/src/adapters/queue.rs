@@ -1,0 +1,123 @@
+//! The work queue and its dead-letter queue.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::{Client, types::MessageAttributeValue};
+use serde::{Deserialize, Serialize};
+
+use super::unavailable;
+use crate::{
+    app::ports::{OrderMessage, PortError, SendOrder, SetAside},
+    domain::ids::{OrderKey, ParId},
+};
+
+/// The version of the message format.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Body {
+    v: u32,
+    key: OrderKey,
+    version: u64,
+    group: ParId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
+}
+
+/// Reads a message's body.
+///
+/// # Errors
+/// A sentence that says why it can never be worked on.
+pub fn parse_message(body: &str) -> Result<OrderMessage, String> {
+    let body: Body = serde_json::from_str(body).map_err(|error| format!("not an order message: {error}"))?;
+    if body.v != FORMAT {
+        return Err(format!("message format {} is not {FORMAT}", body.v));
+    }
+    Ok(OrderMessage { key: body.key, version: body.version, group: body.group, traceparent: body.traceparent })
+}
+
+/// The two queues.
+#[derive(Debug, Clone)]
+pub struct Queues {
+    client: Client,
+    work: String,
+    dead: String,
+}
+
+impl Queues {
+    /// The queues by their URLs.
+    #[must_use]
+    pub fn new(client: Client, work: String, dead: String) -> Self {
+        Self { client, work, dead }
+    }
+}
+
+impl SendOrder for Queues {
+    async fn send(&self, message: &OrderMessage, delay: Duration) -> Result<(), PortError> {
+        let body = serde_json::to_string(&Body {
+            v: FORMAT,
+            key: message.key.clone(),
+            version: message.version,
+            group: message.group.clone(),
+            traceparent: message.traceparent.clone(),
+        })
+        .map_err(|error| PortError::Corrupt(error.to_string()))?;
+        self.client
+            .send_message()
+            .queue_url(&self.work)
+            .message_body(body)
+            .message_group_id(group_id(message.group.as_str()))
+            .delay_seconds(i32::try_from(delay.as_secs()).unwrap_or(900).min(900))
+            .send()
+            .await
+            .map_err(|error| unavailable(&error))?;
+        Ok(())
+    }
+}
+
+impl SetAside for Queues {
+    async fn set_aside(&self, body: &str, reason: &str) -> Result<(), PortError> {
+        let value = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(reason.chars().take(256).filter(|c| !c.is_control()).collect::<String>())
+            .build()
+            .map_err(|error| PortError::Corrupt(error.to_string()))?;
+        self.client
+            .send_message()
+            .queue_url(&self.dead)
+            .message_body(body)
+            .message_attributes("reason", value)
+            .send()
+            .await
+            .map_err(|error| unavailable(&error))?;
+        Ok(())
+    }
+}
+
+/// A MessageGroupId holds 1 to 128 letters, digits and punctuation (AWS: SendMessage).
+fn group_id(location: &str) -> String {
+    location.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_message_says_why() {
+        for (body, why) in [
+            ("", "not an order message"),
+            ("{}", "not an order message"),
+            (r#"{"v":1,"key":{"tenant":"t","request_uid":".."},"version":1,"group":"L"}"#, "path segment"),
+            (r#"{"v":2,"key":{"tenant":"t","request_uid":"u"},"version":1,"group":"L"}"#, "format 2"),
+        ] {
+            let error = parse_message(body).unwrap_err();
+            assert!(error.contains(why), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_group_id_holds_only_what_sqs_allows() {
+        assert_eq!(group_id("Café #1"), "Caf__#1");
+    }
+}

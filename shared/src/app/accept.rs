@@ -1,0 +1,249 @@
+//! Accepts an order: claims its row, places it while the caller waits, and hands it off when the POS cannot answer in
+//! time (design section 3). A retry of an order that is known already is answered from its row.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    carry::{Carried, Carrier, Tenure},
+    heal::heal,
+    ports::{ClaimOrder, Claimed, Clock, NudgeOrder, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
+};
+use crate::domain::{
+    ability::Placed,
+    directory::{Location, Mode},
+    guard::{Guard, Verdict, guard_key, judge},
+    ids::OrderKey,
+    machine::{self, Input, New, Start},
+    order::Order,
+    policy::{API_FUNCTION_TIMEOUT, Policy},
+    record::{Alias, OrderRecord, Row},
+    status::{ErrorCode, OrderError, OrderStatus},
+};
+
+/// How long a retry waits for the attempt it has met.
+const ATTACH: Duration = Duration::from_millis(1500);
+/// How often it looks.
+const ATTACH_STEP: Duration = Duration::from_millis(100);
+/// How often a claim is tried against contention.
+const CLAIM_TRIES: u32 = 4;
+/// Less than this is not enough to ask a POS.
+const SHORTEST_PLACE: Duration = Duration::from_millis(20);
+
+/// A verified order.
+#[derive(Debug)]
+pub struct Submission {
+    /// The order and who sends it.
+    pub new: New,
+    /// Where it goes.
+    pub location: Arc<Location>,
+    /// The caller asks for 202 (`Prefer: respond-async`).
+    pub prefer_async: bool,
+    /// When the request arrived: the answer deadline counts from here.
+    pub arrived: Instant,
+}
+
+/// What a submit is answered with.
+#[derive(Debug)]
+pub enum Accepted {
+    /// The order as it is stored.
+    Stored {
+        /// Its row.
+        record: Box<OrderRecord>,
+        /// The row was there before this request.
+        replay: bool,
+        /// The request is a second name of it.
+        alias: bool,
+    },
+    /// The id is taken by other content; the status is that of the stored order.
+    Conflict(OrderStatus),
+    /// Nothing can be promised.
+    Unavailable(String),
+}
+
+/// The use case and its ports.
+#[derive(Debug)]
+pub struct Accept<O, Q, P, C> {
+    /// The table.
+    pub orders: O,
+    /// The queues.
+    pub queue: Q,
+    /// The POS.
+    pub pos: P,
+    /// The time.
+    pub clock: C,
+    /// The times an order moves by.
+    pub policy: Policy,
+}
+
+enum Claim {
+    Ours(OrderRecord),
+    Answer(Accepted),
+}
+
+impl<O, Q, P, C> Accept<O, Q, P, C>
+where
+    O: ClaimOrder + ReadOrder + SaveOrder + NudgeOrder,
+    Q: SendOrder + SetAside,
+    P: Pos,
+    C: Clock,
+{
+    /// Accepts one order. The answer tells only what is stored.
+    pub async fn accept(&self, submission: Submission) -> Accepted {
+        let Submission { new, location, prefer_async, arrived } = submission;
+        let carrier = self.carrier();
+        let start = if !location.enabled {
+            let message = "this location does not take orders at the moment";
+            Start::Rejected(vec![OrderError::field(ErrorCode::LocationClosed, "location_id", message)])
+        } else if prefer_async || location.mode == Mode::Async {
+            Start::Queued
+        } else {
+            Start::Placing
+        };
+        let lease_taken = Instant::now();
+        let record = match self.claim(&new, start.clone(), &location, arrived).await {
+            Claim::Ours(record) => record,
+            Claim::Answer(answer) => return answer,
+        };
+        match start {
+            Start::Rejected(_) => {}
+            Start::Queued => carrier.hand_off(&record, Duration::ZERO).await,
+            Start::Placing => return self.place(record, &location, arrived, lease_taken).await,
+        }
+        Accepted::Stored { record: Box::new(record), replay: false, alias: false }
+    }
+
+    fn carrier(&self) -> Carrier<'_, O, Q, P, C> {
+        let tenure = Tenure { lease: self.policy.submit_lease(), function_timeout: API_FUNCTION_TIMEOUT };
+        Carrier { orders: &self.orders, queue: &self.queue, pos: &self.pos, clock: &self.clock, policy: &self.policy, tenure }
+    }
+
+    async fn claim(&self, new: &New, start: Start, location: &Location, arrived: Instant) -> Claim {
+        let carrier = self.carrier();
+        let ctx = carrier.context(Some(location));
+        let guarded = !matches!(start, Start::Rejected(_));
+        let record = machine::claim(new.clone(), start, &ctx);
+        let mut guard = guard_key(&new.key.tenant, &new.order).filter(|_| guarded).map(|key| Guard {
+            key,
+            owner: new.key.clone(),
+            taken_over_from: None,
+            expires_at: ctx.now.plus(self.policy.guard),
+        });
+        for _ in 0..CLAIM_TRIES {
+            match self.orders.claim(&record, guard.as_ref(), self.clock.now()).await {
+                Ok(Claimed::Ours) => return Claim::Ours(record),
+                Ok(Claimed::Exists(row)) => return Claim::Answer(self.replay(*row, &new.order, arrived).await),
+                Ok(Claimed::Guarded(owner)) => {
+                    let stored = match self.order_at(&owner).await {
+                        Ok(stored) => stored,
+                        Err(answer) => return Claim::Answer(answer),
+                    };
+                    match (judge(stored.as_ref(), new.order.fingerprint()), stored) {
+                        (Verdict::Alias, Some(stored)) => return Claim::Answer(self.alias(new, stored, arrived).await),
+                        (Verdict::Conflict, Some(stored)) => return Claim::Answer(Accepted::Conflict(stored.status())),
+                        _ => guard = guard.map(|guard| Guard { taken_over_from: Some(owner), ..guard }),
+                    }
+                }
+                Ok(Claimed::Contended) => {
+                    tokio::time::sleep(Duration::from_millis(10 + self.clock.random() % 90)).await;
+                }
+                Err(error) => return self.claim_unknown(record, new, arrived, &error.to_string()).await,
+            }
+        }
+        self.claim_unknown(record, new, arrived, "other requests for the same order keep getting in the way").await
+    }
+
+    /// Whether the claim was written is unknown: one consistent read decides.
+    async fn claim_unknown(&self, record: OrderRecord, new: &New, arrived: Instant, why: &str) -> Claim {
+        Claim::Answer(match self.orders.read(&new.key).await {
+            Ok(Some(Row::Order(stored))) if stored.write_id == record.write_id => return Claim::Ours(record),
+            Ok(Some(row)) => self.replay(row, &new.order, arrived).await,
+            Ok(None) => Accepted::Unavailable(format!("the claim was not written: {why}")),
+            Err(error) => Accepted::Unavailable(format!("the claim is unknown: {why}; {error}")),
+        })
+    }
+
+    async fn alias(&self, new: &New, owner: OrderRecord, arrived: Instant) -> Accepted {
+        let alias = Alias {
+            key: new.key.clone(),
+            owner: owner.key.clone(),
+            request_datetime: new.order.request_datetime().to_owned(),
+            fingerprint: new.order.fingerprint().clone(),
+            expires_at: self.clock.now().plus(self.policy.retention + self.policy.guard),
+        };
+        match self.orders.claim_alias(&alias).await {
+            Ok(true) => self.attach(owner, true, arrived).await,
+            Ok(false) => match self.orders.read(&new.key).await {
+                Ok(Some(row)) => self.replay(row, &new.order, arrived).await,
+                Ok(None) => Accepted::Unavailable("the order's row came and went".to_owned()),
+                Err(error) => Accepted::Unavailable(error.to_string()),
+            },
+            Err(error) => Accepted::Unavailable(error.to_string()),
+        }
+    }
+
+    /// The key is taken: the same content gets the order as it stands, other content a conflict, in every state.
+    async fn replay(&self, row: Row, order: &Order, arrived: Instant) -> Accepted {
+        let (record, fingerprint, alias) = match row {
+            Row::Order(record) => {
+                let fingerprint = record.order.fingerprint().clone();
+                (*record, fingerprint, false)
+            }
+            Row::Alias(alias) => match self.order_at(&alias.owner).await {
+                Ok(Some(owner)) => (owner, alias.fingerprint, true),
+                Ok(None) => return Accepted::Unavailable("the order behind this id is gone".to_owned()),
+                Err(answer) => return answer,
+            },
+        };
+        if fingerprint != *order.fingerprint() {
+            return Accepted::Conflict(record.status());
+        }
+        self.attach(record, alias, arrived).await
+    }
+
+    /// Waits briefly for an attempt that is running, and hands off again what has stopped.
+    async fn attach(&self, mut record: OrderRecord, alias: bool, arrived: Instant) -> Accepted {
+        let until = (Instant::now() + ATTACH).min(arrived + self.policy.answer_deadline - self.policy.final_write());
+        while record.has_live_lease(self.clock.now()) && Instant::now() + ATTACH_STEP <= until {
+            tokio::time::sleep(ATTACH_STEP).await;
+            match self.order_at(&record.key).await {
+                Ok(Some(stored)) => record = stored,
+                Ok(None) | Err(_) => break,
+            }
+        }
+        if let Err(error) = heal(&self.orders, &self.queue, &record, self.clock.now()).await {
+            tracing::error!(order.key = %record.key, %error, "could not hand off again an order that had stopped");
+        }
+        Accepted::Stored { record: Box::new(record), replay: true, alias }
+    }
+
+    async fn order_at(&self, key: &OrderKey) -> Result<Option<OrderRecord>, Accepted> {
+        match self.orders.read(key).await {
+            Ok(Some(Row::Order(record))) => Ok(Some(*record)),
+            Ok(_) => Ok(None),
+            Err(error) => Err(Accepted::Unavailable(error.to_string())),
+        }
+    }
+
+    async fn place(&self, record: OrderRecord, location: &Location, arrived: Instant, lease_taken: Instant) -> Accepted {
+        // The POS gets what the claim has left of the answer deadline, less the final write.
+        let limit = self.policy.answer_deadline.saturating_sub(arrived.elapsed() + self.policy.final_write());
+        let placed = if limit < SHORTEST_PLACE || lease_taken.elapsed() + limit > self.policy.submit_lease() {
+            Placed::NotStarted { reason: "no time was left to place it".to_owned(), retry_after: None }
+        } else {
+            self.pos.place(location, &record, limit).await
+        };
+        let record = match self.carrier().carry(record.clone(), Input::Placed(placed), Some(location)).await {
+            Carried::Stored(stored) => *stored,
+            Carried::Lost => self.order_at(&record.key).await.ok().flatten().unwrap_or(record),
+            Carried::Ignored(_) => record,
+            Carried::Unwritten(error) => {
+                // The claim is durable and its due time brings it back, so 202 is true.
+                tracing::error!(order.key = %record.key, %error, "the result of a placement could not be written");
+                record
+            }
+        };
+        Accepted::Stored { record: Box::new(record), replay: false, alias: false }
+    }
+}

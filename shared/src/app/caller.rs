@@ -1,0 +1,114 @@
+//! Who calls, and whether the request is signed: the token against the live Client Secrets, the digest against the live
+//! SharedIds. A mismatch reads the secrets once more before it counts, so that a rotation refuses nobody.
+
+use super::ports::{Clock, Directory, PortError, Refresh, Secrets};
+use crate::domain::{
+    directory::{Client, Organization},
+    ids::ParId,
+    signature::{DigestMessage, SharedId},
+    token::{Expectations, Token, TokenError},
+};
+
+/// Why a caller is not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    /// No bearer token.
+    #[error("no bearer token")]
+    NoToken,
+    /// A token that does not verify.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// It cannot be told now.
+    #[error(transparent)]
+    Unavailable(#[from] PortError),
+}
+
+/// Why a digest is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum DigestError {
+    /// The header is absent.
+    #[error("missing")]
+    Missing,
+    /// No live SharedId made it.
+    #[error("mismatch")]
+    Mismatch,
+    /// It cannot be told now.
+    #[error(transparent)]
+    Unavailable(#[from] PortError),
+}
+
+/// Checks callers.
+#[derive(Debug)]
+pub struct Gate<D, S, C> {
+    /// Who may call.
+    pub directory: D,
+    /// Client Secrets and SharedIds.
+    pub secrets: S,
+    /// The time.
+    pub clock: C,
+    /// What a token must hold.
+    pub expectations: Expectations,
+}
+
+impl<D: Directory, S: Secrets, C: Clock> Gate<D, S, C> {
+    /// The client whose secret signed the token: its tenant is the caller's (design section 4).
+    ///
+    /// # Errors
+    /// [`Denied`] says why, for the log.
+    pub async fn authenticate(&self, authorization: Option<&str>) -> Result<Client, Denied> {
+        let bearer = authorization.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let token = Token::parse(bearer.ok_or(Denied::NoToken)?.1.trim())?;
+        let clients = self.directory.clients().await?;
+        // A claim that names a client chooses whose secret is tried; a token without one is tried against all.
+        let named = token.unverified_claims().client_ids().find_map(|id| clients.iter().find(|client| client.client_id == id));
+        let candidates: Vec<&Client> = named.map_or_else(|| clients.iter().collect(), |client| vec![client]);
+        let mut unavailable = None;
+        for refresh in [Refresh::No, Refresh::Mismatch] {
+            for client in &candidates {
+                match self.secrets.client_secrets(&client.secret, refresh).await {
+                    Ok(secrets) if token.signed_by(&secrets) => {
+                        token.check_claims(&self.expectations, self.clock.now())?;
+                        return Ok((*client).clone());
+                    }
+                    Ok(_) => {}
+                    Err(error) => unavailable = Some(error),
+                }
+            }
+        }
+        Err(unavailable.map_or(Denied::Token(TokenError::Signature), Denied::Unavailable))
+    }
+
+    /// The SharedId to sign with when a request does not say whose it is: that of the caller's only organization.
+    pub async fn only_signer(&self, client: &Client) -> Option<SharedId> {
+        let [id] = client.organizations.as_slice() else { return None };
+        let organization = self.directory.organization(id).await.ok()??;
+        let shared_ids = self.secrets.shared_ids(&organization.shared_ids, Refresh::No).await.ok()?;
+        shared_ids.first().cloned()
+    }
+
+    /// The organization, if it is mapped and this caller may speak for it.
+    ///
+    /// # Errors
+    /// [`PortError`] when it cannot be told.
+    pub async fn organization(&self, client: &Client, id: &ParId) -> Result<Option<Organization>, PortError> {
+        if !client.organizations.contains(id) {
+            return Ok(None);
+        }
+        Ok(self.directory.organization(id).await?.map(|organization| (*organization).clone()))
+    }
+
+    /// The SharedId that made a request's digest.
+    ///
+    /// # Errors
+    /// [`DigestError`] says why none did.
+    pub async fn verify(&self, shared_ids: &str, message: &DigestMessage, digest: Option<&str>) -> Result<SharedId, DigestError> {
+        let digest = digest.ok_or(DigestError::Missing)?;
+        for refresh in [Refresh::No, Refresh::Mismatch] {
+            let live = self.secrets.shared_ids(shared_ids, refresh).await?;
+            if let Some(shared_id) = live.iter().find(|shared_id| shared_id.verify_request(message, digest)) {
+                return Ok(shared_id.clone());
+            }
+        }
+        Err(DigestError::Mismatch)
+    }
+}

@@ -1,0 +1,26 @@
+//! Healing: an order that has stopped moving is handed off again. One conditional write moves its due time, so that of
+//! many who see it only one sends; the version stays, so that a live holder is not fenced off (design section 3).
+
+use std::time::Duration;
+
+use super::ports::{NudgeOrder, OrderMessage, PortError, SendOrder};
+use crate::domain::{machine, record::OrderRecord, time::UnixMillis};
+
+/// Hands the order off again if it is due. `true` if a message was sent.
+///
+/// # Errors
+/// [`PortError`] when the write or the message failed; the new due time, if it was written, brings the order back.
+pub async fn heal<O: NudgeOrder, Q: SendOrder>(
+    orders: &O,
+    queue: &Q,
+    record: &OrderRecord,
+    now: UnixMillis,
+) -> Result<bool, PortError> {
+    let (Some(new_due_at), Some(open)) = (machine::heal(record, now), record.open()) else { return Ok(false) };
+    if !orders.nudge(&record.key, record.version, open.due_at, new_due_at).await? {
+        return Ok(false);
+    }
+    tracing::warn!(order.key = %record.key, order.version = record.version, "order had stopped moving; handed off again");
+    queue.send(&OrderMessage::about(record), Duration::ZERO).await?;
+    Ok(true)
+}

@@ -1,0 +1,243 @@
+//! What the use cases need of the world, one verb a trait.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use crate::domain::{
+    ability::{Cancelled, Found, Placed},
+    directory::{Client, Location, Organization},
+    guard::Guard,
+    ids::{OrderKey, ParId},
+    record::{Alias, OrderRecord, Row},
+    signature::SharedId,
+    time::UnixMillis,
+    token::ClientSecret,
+};
+
+/// Why a port did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PortError {
+    /// No answer, or one that says "not now". A write may or may not have happened.
+    #[error("{0}")]
+    Unavailable(String),
+    /// What is stored cannot be read.
+    #[error("stored data cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// Time, fresh ids and randomness.
+pub trait Clock: Send + Sync {
+    /// The time.
+    fn now(&self) -> UnixMillis;
+    /// A fresh unique id.
+    fn fresh_id(&self) -> String;
+    /// A random number.
+    fn random(&self) -> u64;
+}
+
+/// Reads what stands under a key, strongly consistent.
+pub trait ReadOrder: Send + Sync {
+    /// # Errors
+    /// [`PortError`] when nothing can be said.
+    fn read(&self, key: &OrderKey) -> impl Future<Output = Result<Option<Row>, PortError>> + Send;
+}
+
+/// What a claim came to.
+#[derive(Debug)]
+pub enum Claimed {
+    /// The row is ours.
+    Ours,
+    /// The key is taken; nothing was written.
+    Exists(Box<Row>),
+    /// The online order id is owned by this order; nothing was written.
+    Guarded(OrderKey),
+    /// Another transaction was at the same rows; nothing was written.
+    Contended,
+}
+
+/// Writes the first version of an order, and its guard, in one transaction.
+pub trait ClaimOrder: Send + Sync {
+    /// # Errors
+    /// [`PortError`]: whether it was written is unknown.
+    fn claim(&self, record: &OrderRecord, guard: Option<&Guard>, now: UnixMillis)
+    -> impl Future<Output = Result<Claimed, PortError>> + Send;
+
+    /// Writes an alias unless the key is taken; `false` if it is.
+    ///
+    /// # Errors
+    /// [`PortError`]: whether it was written is unknown.
+    fn claim_alias(&self, alias: &Alias) -> impl Future<Output = Result<bool, PortError>> + Send;
+}
+
+/// Replaces a row if it still has the version this one was made from.
+pub trait SaveOrder: Send + Sync {
+    /// `false` if another write came first.
+    ///
+    /// # Errors
+    /// [`PortError`]: whether it was written is unknown.
+    fn save(&self, record: &OrderRecord) -> impl Future<Output = Result<bool, PortError>> + Send;
+}
+
+/// Moves the due time of an open row alone.
+pub trait NudgeOrder: Send + Sync {
+    /// `false` if the row no longer has this version and due time.
+    ///
+    /// # Errors
+    /// [`PortError`]: whether it was written is unknown.
+    fn nudge(
+        &self,
+        key: &OrderKey,
+        version: u64,
+        due_at: UnixMillis,
+        new_due_at: UnixMillis,
+    ) -> impl Future<Output = Result<bool, PortError>> + Send;
+}
+
+/// An entry of the index of open orders. It may be stale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenEntry {
+    /// The order.
+    pub key: OrderKey,
+    /// When it counts as stopped.
+    pub due_at: UnixMillis,
+    /// When it was accepted.
+    pub accepted_at: UnixMillis,
+}
+
+/// Lists open orders from the sparse index, the longest due first.
+pub trait ListOpen: Send + Sync {
+    /// At most `limit` entries.
+    ///
+    /// # Errors
+    /// [`PortError`] when the index cannot be read.
+    fn list_open(&self, limit: usize) -> impl Future<Output = Result<Vec<OpenEntry>, PortError>> + Send;
+}
+
+/// A message about an order: its key, never the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderMessage {
+    /// Which order.
+    pub key: OrderKey,
+    /// The version it is about.
+    pub version: u64,
+    /// Fairness between stores, no promise of order (SQS MessageGroupId on a standard queue).
+    pub group: ParId,
+    /// W3C trace context of the submit.
+    pub traceparent: Option<String>,
+}
+
+impl OrderMessage {
+    /// The message that hands off a row as it stands.
+    #[must_use]
+    pub fn about(record: &OrderRecord) -> Self {
+        Self {
+            key: record.key.clone(),
+            version: record.version,
+            group: record.order.location_id().clone(),
+            traceparent: record.traceparent.clone(),
+        }
+    }
+}
+
+/// Sends a message to the workers.
+pub trait SendOrder: Send + Sync {
+    /// `delay` in whole seconds, at most 900.
+    ///
+    /// # Errors
+    /// [`PortError`]: whether it was sent is unknown.
+    fn send(&self, message: &OrderMessage, delay: Duration) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// Puts a copy of a message aside for a person, with the reason.
+pub trait SetAside: Send + Sync {
+    /// # Errors
+    /// [`PortError`]: whether it was sent is unknown.
+    fn set_aside(&self, body: &str, reason: &str) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// A location's POS. Every call ends within `limit` and reports how far it got; it never fails.
+pub trait Pos: Send + Sync {
+    /// Places an order.
+    fn place(&self, location: &Location, record: &OrderRecord, limit: Duration) -> impl Future<Output = Placed> + Send;
+    /// Asks for an order.
+    fn find(&self, location: &Location, key: &OrderKey, limit: Duration) -> impl Future<Output = Found> + Send;
+    /// Cancels an order and leaves a tombstone.
+    fn cancel(&self, location: &Location, key: &OrderKey, limit: Duration) -> impl Future<Output = Cancelled> + Send;
+}
+
+/// Who may call, and what is mapped.
+pub trait Directory: Send + Sync {
+    /// Every client.
+    ///
+    /// # Errors
+    /// [`PortError`] when nothing was ever read.
+    fn clients(&self) -> impl Future<Output = Result<Arc<Vec<Client>>, PortError>> + Send;
+    /// An organization by PAR's id.
+    ///
+    /// # Errors
+    /// [`PortError`] when nothing can be said.
+    fn organization(&self, id: &ParId) -> impl Future<Output = Result<Option<Arc<Organization>>, PortError>> + Send;
+    /// A location by PAR's ids.
+    ///
+    /// # Errors
+    /// [`PortError`] when nothing can be said.
+    fn location(&self, organization: &ParId, id: &ParId)
+    -> impl Future<Output = Result<Option<Arc<Location>>, PortError>> + Send;
+}
+
+/// The live values of secrets, the one to use first. `refresh` reads them again if the last time is long enough ago.
+pub trait Secrets: Send + Sync {
+    /// Client Secrets by the secret's name.
+    ///
+    /// # Errors
+    /// [`PortError`] when nothing was ever read.
+    fn client_secrets(&self, name: &str, refresh: Refresh)
+    -> impl Future<Output = Result<Arc<Vec<ClientSecret>>, PortError>> + Send;
+    /// SharedIds by the secret's name.
+    ///
+    /// # Errors
+    /// [`PortError`] when nothing was ever read.
+    fn shared_ids(&self, name: &str, refresh: Refresh) -> impl Future<Output = Result<Arc<Vec<SharedId>>, PortError>> + Send;
+    /// The value a POS knows us by, the first that is live.
+    ///
+    /// # Errors
+    /// [`PortError`] when nothing was ever read.
+    fn pos_secret(&self, name: &str) -> impl Future<Output = Result<String, PortError>> + Send;
+    /// Reads again what has grown old. To be run beside a request, never after its answer.
+    fn refresh_stale(&self) -> impl Future<Output = ()> + Send;
+}
+
+impl<T: Directory> Directory for Arc<T> {
+    async fn clients(&self) -> Result<Arc<Vec<Client>>, PortError> {
+        (**self).clients().await
+    }
+    async fn organization(&self, id: &ParId) -> Result<Option<Arc<Organization>>, PortError> {
+        (**self).organization(id).await
+    }
+    async fn location(&self, organization: &ParId, id: &ParId) -> Result<Option<Arc<Location>>, PortError> {
+        (**self).location(organization, id).await
+    }
+}
+
+impl<T: Secrets> Secrets for Arc<T> {
+    async fn client_secrets(&self, name: &str, refresh: Refresh) -> Result<Arc<Vec<ClientSecret>>, PortError> {
+        (**self).client_secrets(name, refresh).await
+    }
+    async fn shared_ids(&self, name: &str, refresh: Refresh) -> Result<Arc<Vec<SharedId>>, PortError> {
+        (**self).shared_ids(name, refresh).await
+    }
+    async fn pos_secret(&self, name: &str) -> Result<String, PortError> {
+        (**self).pos_secret(name).await
+    }
+    async fn refresh_stale(&self) {
+        (**self).refresh_stale().await;
+    }
+}
+
+/// Whether a cached secret is good enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresh {
+    /// Take what is cached.
+    No,
+    /// It did not match: read it again, at most once a minute.
+    Mismatch,
+}

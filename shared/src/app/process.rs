@@ -1,0 +1,92 @@
+//! Carries on an order that was handed off: one queue message, one turn.
+
+use std::time::Duration;
+
+use super::{
+    carry::{Carried, Carrier, Tenure},
+    ports::{Clock, Directory, OrderMessage, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
+};
+use crate::domain::{
+    machine::{Ignored, Input},
+    policy::{Policy, STORAGE_LIMIT, WORKER_FUNCTION_TIMEOUT},
+    record::Row,
+};
+
+/// What becomes of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// Done with; delete it.
+    Acknowledge,
+    /// Nothing can be done with it, now or later: it was put aside, delete it.
+    SetAside,
+    /// Leave it to come back.
+    Retry(String),
+}
+
+/// The use case and its ports.
+#[derive(Debug)]
+pub struct Process<O, Q, P, D, C> {
+    /// The table.
+    pub orders: O,
+    /// The queues.
+    pub queue: Q,
+    /// The POS.
+    pub pos: P,
+    /// Where locations are mapped.
+    pub directory: D,
+    /// The time.
+    pub clock: C,
+    /// The times an order moves by.
+    pub policy: Policy,
+}
+
+impl<O, Q, P, D, C> Process<O, Q, P, D, C>
+where
+    O: ReadOrder + SaveOrder,
+    Q: SendOrder + SetAside,
+    P: Pos,
+    D: Directory,
+    C: Clock,
+{
+    /// Takes one turn at the order of a message. `remaining` is what the function's own time-out leaves.
+    pub async fn process(&self, message: &OrderMessage, remaining: Duration) -> Turn {
+        if remaining < STORAGE_LIMIT + self.policy.worker_budget() {
+            return Turn::Retry("not enough of the function's time is left for a turn".to_owned());
+        }
+        let record = match self.orders.read(&message.key).await {
+            Ok(Some(Row::Order(record))) => *record,
+            Ok(_) => return self.aside(&message.key.to_string(), "no such order").await,
+            Err(error) => return Turn::Retry(error.to_string()),
+        };
+        let location = match self.directory.location(record.order.organization_id(), record.order.location_id()).await {
+            Ok(location) => location,
+            Err(error) => return Turn::Retry(error.to_string()),
+        };
+        let tenure = Tenure { lease: self.policy.worker_lease(), function_timeout: WORKER_FUNCTION_TIMEOUT };
+        let carrier = Carrier {
+            orders: &self.orders,
+            queue: &self.queue,
+            pos: &self.pos,
+            clock: &self.clock,
+            policy: &self.policy,
+            tenure,
+        };
+        let input = Input::Delivered { version: message.version };
+        match carrier.carry(record, input, location.as_deref()).await {
+            Carried::Ignored(Ignored::Final) => {
+                tracing::info!(order.key = %message.key, "skipped: the order is final");
+                Turn::Acknowledge
+            }
+            Carried::Stored(_) | Carried::Ignored(_) | Carried::Lost => Turn::Acknowledge,
+            Carried::Unwritten(error) => Turn::Retry(error.to_string()),
+        }
+    }
+
+    /// Puts a message that can never be worked on aside, at once and with its reason.
+    pub async fn aside(&self, body: &str, reason: &str) -> Turn {
+        match self.queue.set_aside(body, reason).await {
+            Ok(()) => Turn::SetAside,
+            Err(error) => Turn::Retry(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Reads an order for a poll, and hands it off again if it has stopped moving. It can write nothing else.
+
+use super::{
+    heal::heal,
+    ports::{Clock, NudgeOrder, PortError, ReadOrder, SendOrder},
+};
+use crate::domain::{
+    ids::OrderKey,
+    record::{Alias, OrderRecord, Row},
+};
+
+/// The use case and its ports.
+#[derive(Debug)]
+pub struct Read<O, Q, C> {
+    /// The table.
+    pub orders: O,
+    /// The queue, to hand off again.
+    pub queue: Q,
+    /// The time.
+    pub clock: C,
+}
+
+/// An order, and the second name it was asked for by.
+pub type Found = (OrderRecord, Option<Alias>);
+
+impl<O: ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Read<O, Q, C> {
+    /// The order under a key; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`PortError`] when nothing can be said.
+    pub async fn read(&self, key: &OrderKey) -> Result<Option<Found>, PortError> {
+        let found = match self.orders.read(key).await? {
+            Some(Row::Order(record)) => Some((*record, None)),
+            Some(Row::Alias(alias)) => match self.orders.read(&alias.owner).await? {
+                Some(Row::Order(record)) => Some((*record, Some(alias))),
+                _ => None,
+            },
+            None => None,
+        };
+        if let Some((record, _)) = &found
+            && let Err(error) = heal(&self.orders, &self.queue, record, self.clock.now()).await
+        {
+            tracing::error!(order.key = %record.key, %error, "could not hand off again an order that had stopped");
+        }
+        Ok(found)
+    }
+}

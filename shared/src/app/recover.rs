@@ -1,0 +1,93 @@
+//! Finds orders that have stopped moving and hands them off again; tells how old the oldest open order is.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use super::{
+    heal::heal,
+    ports::{Clock, ListOpen, NudgeOrder, OpenEntry, PortError, ReadOrder, SendOrder},
+};
+use crate::domain::{record::Row, time::UnixMillis};
+
+/// Open orders looked at in one run. What is left is the next run's, a minute later.
+const RUN_LIMIT: usize = 2_000;
+/// Orders worked on at a time.
+const AT_ONCE: usize = 16;
+
+/// What a run found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Open orders seen.
+    pub open: usize,
+    /// Of these, due.
+    pub due: usize,
+    /// Of these, handed off again.
+    pub handed_off: usize,
+    /// Due orders that could not be read or handed off; the next run tries again.
+    pub failed: usize,
+    /// Due orders that are past their deadline or wait for a person.
+    pub overdue: usize,
+    /// Age of the oldest open order seen.
+    pub oldest_open: Duration,
+}
+
+struct Looked {
+    overdue: bool,
+    healed: Result<bool, PortError>,
+}
+
+/// The use case and its ports.
+#[derive(Debug)]
+pub struct Recover<O, Q, C> {
+    /// The table.
+    pub orders: O,
+    /// The queue.
+    pub queue: Q,
+    /// The time.
+    pub clock: C,
+}
+
+impl<O: ListOpen + ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Recover<O, Q, C> {
+    /// One run, which ends by itself before `time` is over.
+    ///
+    /// # Errors
+    /// [`PortError`] when the index cannot be read. A single order that fails is counted and left to the next run.
+    pub async fn run(&self, time: Duration) -> Result<Report, PortError> {
+        let began = tokio::time::Instant::now();
+        let entries = self.orders.list_open(RUN_LIMIT).await?;
+        let now = self.clock.now();
+        let oldest_open = entries.iter().map(|entry| now.since(entry.accepted_at)).max().unwrap_or_default();
+        let mut report = Report { open: entries.len(), oldest_open, ..Report::default() };
+        let mut turns = futures_util::stream::iter(entries.iter().filter(|entry| entry.due_at <= now))
+            .map(|entry| self.look_at(entry, now))
+            .buffer_unordered(AT_ONCE);
+        while let Ok(Some(looked)) = tokio::time::timeout(time.saturating_sub(began.elapsed()), turns.next()).await {
+            report.due += 1;
+            report.overdue += usize::from(looked.overdue);
+            match looked.healed {
+                Ok(sent) => report.handed_off += usize::from(sent),
+                Err(error) => {
+                    tracing::error!(%error, "a due order could not be read or handed off; the next run tries again");
+                    report.failed += 1;
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    async fn look_at(&self, entry: &OpenEntry, now: UnixMillis) -> Looked {
+        // Only the key of the index counts; what is true stands in the row.
+        let record = match self.orders.read(&entry.key).await {
+            Ok(Some(Row::Order(record))) => record,
+            Ok(_) => return Looked { overdue: false, healed: Ok(false) },
+            Err(error) => return Looked { overdue: false, healed: Err(error) },
+        };
+        let overdue = record.open().is_some_and(|open| record.deadline < now || open.person.is_some());
+        if overdue {
+            let reason = record.open().and_then(|open| open.person.as_deref());
+            tracing::error!(alarm = "open_past_deadline", order.key = %record.key, reason, "an order is open past its deadline");
+        }
+        Looked { overdue, healed: heal(&self.orders, &self.queue, &record, now).await }
+    }
+}

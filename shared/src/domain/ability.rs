@@ -1,0 +1,93 @@
+//! What a POS promises, and what one call to it can come to. The POS is what prevents the second meal (design section 3);
+//! these promises decide what may be done about an outcome that nobody knows.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::status::OrderError;
+
+/// The promises a connector declares for its POS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Abilities {
+    /// The same key and order again gives the first result, a refusal too.
+    pub idempotent_place: bool,
+    /// The POS can be asked for an order by its key.
+    pub find: Option<Find>,
+    /// The POS can cancel by key and refuses (410) a place of that key that comes later.
+    pub cancel: bool,
+}
+
+/// The promise behind `find`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Find {
+    /// Seconds after which an attempt that is not found has never happened and never will.
+    pub settle_s: u32,
+}
+
+impl Find {
+    /// The settle time.
+    #[must_use]
+    pub fn settle(self) -> Duration {
+        Duration::from_secs(self.settle_s.into())
+    }
+}
+
+/// What one placement attempt came to (the classes of design section 3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placed {
+    /// The POS holds the order.
+    Done {
+        /// The POS's own id of it.
+        pos_order_id: String,
+    },
+    /// The POS refused on business grounds.
+    Refused(Vec<OrderError>),
+    /// The order was cancelled at the POS earlier (410).
+    Cancelled,
+    /// Our own request can never succeed.
+    Permanent(String),
+    /// The POS certainly did not start.
+    NotStarted {
+        /// Why.
+        reason: String,
+        /// When the POS asks to be tried again.
+        retry_after: Option<Duration>,
+    },
+    /// The POS may or may not hold the order.
+    Unknown(String),
+}
+
+/// What asking the POS came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// The POS holds the order.
+    Placed {
+        /// The POS's own id of it.
+        pos_order_id: String,
+    },
+    /// The POS refused it.
+    Refused(Vec<OrderError>),
+    /// The order was cancelled (410).
+    Cancelled,
+    /// The POS does not know the order, now.
+    Absent,
+    /// No answer.
+    Unknown(String),
+}
+
+/// What cancelling came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is cancelled, and no later place of it will be taken.
+    Done,
+    /// The POS holds it and will not give it back.
+    WillNot {
+        /// The POS's own id of it.
+        pos_order_id: String,
+    },
+    /// No answer.
+    Unknown(String),
+}

@@ -1,0 +1,139 @@
+//! Who may call, for which organizations and locations, and how each location's POS is reached.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ability::{Abilities, Find},
+    ids::{ParId, Tenant},
+};
+
+/// A caller: one Client ID and the organizations it may speak for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// PAR's Client ID.
+    pub client_id: String,
+    /// Whose orders it sees; two clients of one tenant see the same.
+    pub tenant: Tenant,
+    /// Name of the secret that holds the live Client Secrets.
+    pub secret: String,
+    /// PAR's OrganizationIds it may send.
+    pub organizations: Vec<ParId>,
+}
+
+/// An organization (a brand), mapped to its internal id (contract section 4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Organization {
+    /// PAR's OrganizationId.
+    pub organization_id: ParId,
+    /// The vendor's own id.
+    pub internal_id: String,
+    /// Name of the secret that holds the live SharedIds.
+    pub shared_ids: String,
+}
+
+/// Whether a location's orders wait for the POS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Placed while the caller waits; 202 only when the POS is too slow.
+    Sync,
+    /// Always accepted with 202 and placed in the background.
+    Async,
+}
+
+/// A location (a store), mapped to its internal id, and how its POS is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// PAR's OrganizationId.
+    pub organization_id: ParId,
+    /// PAR's LocationId.
+    pub location_id: ParId,
+    /// The vendor's own id.
+    pub internal_id: String,
+    /// `false`: every order is rejected.
+    pub enabled: bool,
+    /// Whether its orders wait for the POS.
+    pub mode: Mode,
+    /// Name of a secret with SharedIds of its own, instead of the organization's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_ids: Option<String>,
+    /// How its POS is reached.
+    pub connector: Connector,
+}
+
+/// How a POS is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Connector {
+    /// A POS behind HTTP (docs/pos-connector.openapi.yaml).
+    Http(HttpConnector),
+    /// A POS that is played, for development and drills.
+    Sandbox(SandboxConnector),
+}
+
+/// A POS behind HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpConnector {
+    /// Requests go to `{base}/orders/{key}`; https unless the host is loopback.
+    pub base: String,
+    /// How requests prove where they come from; nothing when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<HttpAuth>,
+    /// What the POS promises.
+    #[serde(default)]
+    pub abilities: Abilities,
+}
+
+/// How requests to a POS prove where they come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "scheme", rename_all = "lowercase")]
+pub enum HttpAuth {
+    /// `Authorization: Bearer <secret>`.
+    Bearer {
+        /// Name of the secret.
+        secret: String,
+    },
+    /// `X-Posnext-Signature`: HMAC-SHA256 over time, method, path and body.
+    Hmac {
+        /// Name of the secret.
+        secret: String,
+    },
+}
+
+/// How a played POS behaves. Counts are for each order.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SandboxConnector {
+    /// Milliseconds a place takes.
+    pub delay_ms: u64,
+    /// The POS refuses every order with this message.
+    pub refuse: Option<String>,
+    /// The POS can never be reached.
+    pub down: bool,
+    /// How often it cannot be reached before it can.
+    pub unreachable_first: u32,
+    /// How many places are made but their reply is lost.
+    pub lose_replies_first: u32,
+    /// What the POS promises.
+    pub abilities: Abilities,
+}
+
+impl Connector {
+    /// What the POS promises.
+    #[must_use]
+    pub fn abilities(&self) -> Abilities {
+        match self {
+            Self::Http(http) => http.abilities,
+            Self::Sandbox(sandbox) => sandbox.abilities,
+        }
+    }
+}
+
+impl SandboxConnector {
+    /// A POS that promises everything and does it at once.
+    #[must_use]
+    pub fn prompt() -> Self {
+        let abilities = Abilities { idempotent_place: true, find: Some(Find { settle_s: 30 }), cancel: true };
+        Self { abilities, ..Self::default() }
+    }
+}

@@ -1,0 +1,416 @@
+//! Every transition of an order. [`claim`] makes the first version of a row; [`advance`] takes the row as it is stored and
+//! what has just happened, and returns the next row with what to do after it is written. Nothing here does anything.
+//!
+//! The rules are those of design section 3, "The POS is what prevents the second meal": every attempt is written before
+//! it begins, is unknown until a write says otherwise, and an unknown one is acted on only as far as the POS's declared
+//! abilities make that safe.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    ability::{Abilities, Cancelled, Found, Placed},
+    ids::OrderKey,
+    order::Order,
+    policy::{HANDOFF_GRACE, MAX_DELAY, PERSON_INTERVAL, Policy},
+    record::{Final, Lease, Open, OrderRecord, Outcome, State},
+    status::{ErrorCode, OrderError, Stage},
+    time::UnixMillis,
+};
+
+/// What a transition may know besides the row.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    /// The time.
+    pub now: UnixMillis,
+    /// The times an order moves by.
+    pub policy: &'a Policy,
+    /// What the order's POS promises.
+    pub abilities: Abilities,
+    /// How long the lease of an action is.
+    pub lease: Duration,
+    /// After this much of an action its function has certainly been stopped.
+    pub function_timeout: Duration,
+    /// A fresh id for the write.
+    pub write_id: String,
+    /// A random number, for jitter.
+    pub random: u64,
+}
+
+/// What has just happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A queue message about this version of the row came.
+    Delivered {
+        /// The version the message was sent for.
+        version: u64,
+    },
+    /// The placement attempt of this lease came to this.
+    Placed(Placed),
+    /// Asking the POS came to this.
+    Found {
+        /// What the POS says.
+        found: Found,
+        /// When the question was sent.
+        began_at: UnixMillis,
+    },
+    /// Cancelling came to this.
+    Cancelled(Cancelled),
+}
+
+/// What to do at the POS once the row is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Place the order.
+    Place,
+    /// Ask for it.
+    Find,
+    /// Cancel it.
+    Cancel,
+}
+
+/// The next row, and what follows once it is written. Every row is written on condition that the stored version is the
+/// one it was made from.
+#[derive(Debug, Clone)]
+pub enum Next {
+    /// Write, then act; what comes back is the next input.
+    Act(OrderRecord, Action),
+    /// Write: the order is final. With a reason, a copy goes to the dead-letter queue first.
+    End(OrderRecord, Option<String>),
+    /// Write, then send a message for the new version with this delay (whole seconds).
+    HandOff(OrderRecord, Duration),
+    /// Write; the row's due time brings it back.
+    Park(OrderRecord),
+    /// Nothing to do.
+    Ignore(Ignored),
+}
+
+/// Why a message is acknowledged without acting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// The order is final.
+    Final,
+    /// Somebody works on it.
+    LiveLease,
+    /// The message is about an earlier version.
+    NewerVersion,
+}
+
+/// A verified order that is not stored yet.
+#[derive(Debug, Clone)]
+pub struct New {
+    /// Whose it is, and PAR's id of it.
+    pub key: OrderKey,
+    /// What is ordered.
+    pub order: Arc<Order>,
+    /// Id of the SharedId that verified it.
+    pub shared_id: String,
+    /// W3C trace context it came with.
+    pub traceparent: Option<String>,
+}
+
+/// How a new order starts.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// Its first attempt begins at once.
+    Placing,
+    /// It goes to the queue.
+    Queued,
+    /// It is refused without asking the POS.
+    Rejected(Vec<OrderError>),
+}
+
+/// The first version of an order's row.
+#[must_use]
+pub fn claim(new: New, start: Start, ctx: &Context<'_>) -> OrderRecord {
+    let New { key, order, shared_id, traceparent } = new;
+    let open = Open {
+        stage: Stage::Received,
+        lease: None,
+        due_at: ctx.now,
+        unknown_until: None,
+        cancelling: false,
+        hand_offs: 0,
+        person: None,
+    };
+    let record = OrderRecord {
+        key,
+        version: 0,
+        write_id: String::new(),
+        order,
+        shared_id,
+        accepted_at: ctx.now,
+        deadline: ctx.now.plus(ctx.policy.order_deadline),
+        attempts: 0,
+        state: State::Open(open.clone()),
+        history: Vec::new(),
+        traceparent,
+    };
+    match start {
+        Start::Placing => {
+            let mut record = begin(&record, open, Action::Place, ctx);
+            if let (State::Open(open), Some(first)) = (&mut record.state, record.history.first_mut()) {
+                open.stage = Stage::Received;
+                first.event.insert_str(0, "accepted: ");
+            }
+            record
+        }
+        Start::Queued => hand_off(&record, open, Stage::Queued, Duration::ZERO, "accepted: queued", ctx),
+        Start::Rejected(errors) => end(&record, Outcome::Rejected(errors), "accepted: rejected without asking the POS", ctx),
+    }
+}
+
+/// The next row for a stored row and what has just happened.
+#[must_use]
+pub fn advance(record: &OrderRecord, input: Input, ctx: &Context<'_>) -> Next {
+    let State::Open(open) = &record.state else { return Next::Ignore(Ignored::Final) };
+    let open = open.clone();
+    match input {
+        Input::Delivered { version } => delivered(record, open, version, ctx),
+        Input::Placed(placed) => after_place(record, open, placed, ctx),
+        Input::Found { found, began_at } => after_find(record, open, found, began_at, ctx),
+        Input::Cancelled(cancelled) => after_cancel(record, open, cancelled, ctx),
+    }
+}
+
+/// When a healing of this row would move its due time to; `None` while it is final or not due.
+///
+/// Healing never raises the version: that would fence off a live holder.
+#[must_use]
+pub fn heal(record: &OrderRecord, now: UnixMillis) -> Option<UnixMillis> {
+    record.open().filter(|open| open.due_at <= now).map(|_| now.plus(HANDOFF_GRACE))
+}
+
+fn delivered(record: &OrderRecord, mut open: Open, version: u64, ctx: &Context<'_>) -> Next {
+    if record.version > version {
+        return Next::Ignore(Ignored::NewerVersion);
+    }
+    if record.has_live_lease(ctx.now) {
+        return Next::Ignore(Ignored::LiveLease);
+    }
+    // A lease that ran out while placing is an attempt whose outcome was never written.
+    if let Some(placing_until) = open.lease.take().and_then(|lease| lease.placing_until) {
+        open.unknown_until = open.unknown_until.max(Some(placing_until));
+    }
+    decide(record, open, ctx)
+}
+
+/// What may be done with an order that nobody works on.
+fn decide(record: &OrderRecord, open: Open, ctx: &Context<'_>) -> Next {
+    let may_place = may_place(record, &open, ctx);
+    if open.cancelling {
+        return act(record, open, Action::Cancel, ctx);
+    }
+    if open.unknown_until.is_none() {
+        return if may_place { act(record, open, Action::Place, ctx) } else { give_up(record, ctx) };
+    }
+    if may_place && ctx.abilities.idempotent_place {
+        act(record, open, Action::Place, ctx)
+    } else if ctx.abilities.find.is_some() {
+        act(record, open, Action::Find, ctx)
+    } else if ctx.abilities.cancel {
+        if may_place {
+            // Nothing can tell whether it was placed, but at the end of placing it can be cancelled for certain.
+            let wait = record.deadline.minus(ctx.policy.pos_limit).since(ctx.now) + Duration::from_secs(1);
+            Next::HandOff(hand_off(record, open, Stage::Confirming, wait, "waiting to cancel", ctx), whole_seconds(wait))
+        } else {
+            act(record, open, Action::Cancel, ctx)
+        }
+    } else {
+        park_for_person(record, open, "the POS may or may not hold this order, and cannot be asked", ctx)
+    }
+}
+
+fn after_place(record: &OrderRecord, mut open: Open, placed: Placed, ctx: &Context<'_>) -> Next {
+    let earlier_unknown = open.unknown_until.is_some();
+    let this_attempt = open.lease.take().and_then(|lease| lease.placing_until);
+    match placed {
+        Placed::Done { pos_order_id } => Next::End(end(record, Outcome::Placed { pos_order_id }, "placed", ctx), None),
+        Placed::Cancelled => Next::End(end(record, cancelled_outcome(), "found cancelled at the POS", ctx), None),
+        Placed::Refused(errors) if !earlier_unknown || ctx.abilities.idempotent_place => {
+            Next::End(end(record, Outcome::Rejected(errors), "refused by the POS", ctx), None)
+        }
+        Placed::Permanent(reason) if !earlier_unknown => {
+            let error = OrderError::new(ErrorCode::PosMisconfigured, "the POS cannot take this order as it was sent to it");
+            let event = format!("cannot be placed: {reason}");
+            Next::End(end(record, Outcome::Errored(vec![error]), event, ctx), Some(reason))
+        }
+        Placed::NotStarted { reason, retry_after } if !earlier_unknown => retry(record, open, &reason, retry_after, ctx),
+        Placed::Unknown(reason) => {
+            open.unknown_until = open.unknown_until.max(this_attempt);
+            ask_later(record, open, &format!("outcome unknown: {reason}"), ctx)
+        }
+        Placed::Refused(_) => ask_later(record, open, "refused, but an earlier attempt is unknown", ctx),
+        Placed::Permanent(reason) => ask_later(record, open, &format!("{reason}, but an earlier attempt is unknown"), ctx),
+        Placed::NotStarted { reason, .. } => ask_later(record, open, &format!("not started: {reason}"), ctx),
+    }
+}
+
+fn after_find(record: &OrderRecord, mut open: Open, found: Found, began_at: UnixMillis, ctx: &Context<'_>) -> Next {
+    let may_place = may_place(record, &open, ctx);
+    match found {
+        Found::Placed { pos_order_id } => Next::End(end(record, Outcome::Placed { pos_order_id }, "found placed", ctx), None),
+        Found::Refused(errors) => Next::End(end(record, Outcome::Rejected(errors), "found refused", ctx), None),
+        Found::Cancelled => Next::End(end(record, cancelled_outcome(), "found cancelled", ctx), None),
+        Found::Absent => {
+            let settled_at = match (open.unknown_until, ctx.abilities.find) {
+                (Some(until), Some(find)) => Some(until.plus(find.settle())),
+                _ => None,
+            };
+            match settled_at {
+                Some(at) if began_at >= at => {
+                    open.unknown_until = None;
+                    if may_place { act(record, open, Action::Place, ctx) } else { give_up(record, ctx) }
+                }
+                _ if !may_place && ctx.abilities.cancel => act(record, open, Action::Cancel, ctx),
+                Some(at) => {
+                    let wait = at.since(ctx.now);
+                    Next::HandOff(hand_off(record, open, Stage::Confirming, wait, "not found yet", ctx), whole_seconds(wait))
+                }
+                None => ask_later(record, open, "not found", ctx),
+            }
+        }
+        Found::Unknown(_) if !may_place && ctx.abilities.cancel => act(record, open, Action::Cancel, ctx),
+        Found::Unknown(reason) => ask_later(record, open, &format!("could not ask: {reason}"), ctx),
+    }
+}
+
+fn after_cancel(record: &OrderRecord, open: Open, cancelled: Cancelled, ctx: &Context<'_>) -> Next {
+    match cancelled {
+        Cancelled::Done => Next::End(end(record, cancelled_outcome(), "cancelled at the POS", ctx), None),
+        Cancelled::WillNot { pos_order_id } => {
+            Next::End(end(record, Outcome::Placed { pos_order_id }, "the POS will not cancel it", ctx), None)
+        }
+        Cancelled::Unknown(reason) => ask_later(record, open, &format!("could not cancel: {reason}"), ctx),
+    }
+}
+
+fn may_place(record: &OrderRecord, open: &Open, ctx: &Context<'_>) -> bool {
+    !open.cancelling && ctx.now.plus(ctx.policy.pos_limit) <= record.deadline
+}
+
+fn act(record: &OrderRecord, open: Open, action: Action, ctx: &Context<'_>) -> Next {
+    Next::Act(begin(record, open, action, ctx), action)
+}
+
+/// Takes (or renews) the lease for one action. For a place this is the write that must come before the attempt.
+fn begin(record: &OrderRecord, mut open: Open, action: Action, ctx: &Context<'_>) -> OrderRecord {
+    let until = ctx.now.plus(ctx.lease);
+    let placing = action == Action::Place;
+    open.lease = Some(Lease { until, placing_until: placing.then(|| until.max(ctx.now.plus(ctx.function_timeout))) });
+    open.due_at = until;
+    open.stage = if placing { Stage::Placing } else { Stage::Confirming };
+    open.cancelling |= action == Action::Cancel;
+    let attempts = record.attempts + u32::from(placing);
+    let event = match action {
+        Action::Place => format!("attempt {attempts} begins"),
+        Action::Find => "asking the POS".to_owned(),
+        Action::Cancel => "cancelling at the POS".to_owned(),
+    };
+    let mut next = next_version(record, State::Open(open), event, ctx);
+    next.attempts = attempts;
+    next
+}
+
+/// Releases the lease and says when the order counts as stopped if the message does not arrive.
+fn hand_off(
+    record: &OrderRecord,
+    mut open: Open,
+    stage: Stage,
+    delay: Duration,
+    event: impl Into<String>,
+    ctx: &Context<'_>,
+) -> OrderRecord {
+    open.lease = None;
+    open.stage = stage;
+    open.due_at = ctx.now.plus(whole_seconds(delay)).plus(HANDOFF_GRACE);
+    open.hand_offs += 1;
+    next_version(record, State::Open(open), event, ctx)
+}
+
+/// Nothing was placed and nothing may be placed any more.
+fn give_up(record: &OrderRecord, ctx: &Context<'_>) -> Next {
+    let error = OrderError::new(ErrorCode::PosUnreachable, "the POS could not take the order before its deadline");
+    Next::End(end(record, Outcome::Errored(vec![error]), "not placed before the deadline", ctx), None)
+}
+
+/// The attempt certainly did not start: try again while the deadline allows it.
+fn retry(record: &OrderRecord, open: Open, reason: &str, retry_after: Option<Duration>, ctx: &Context<'_>) -> Next {
+    let wanted = backoff(&open, false, ctx).max(retry_after.unwrap_or_default());
+    // The last moment to begin, less a second for the message to arrive.
+    let last = record.deadline.minus(ctx.policy.pos_limit).minus(Duration::from_secs(1)).since(ctx.now);
+    let delay = whole_seconds(wanted).min(Duration::from_secs(last.as_secs()));
+    if delay.is_zero() {
+        return give_up(record, ctx);
+    }
+    Next::HandOff(hand_off(record, open, Stage::Retrying, delay, format!("not started: {reason}"), ctx), delay)
+}
+
+/// The outcome is unknown: come back to find out, soon at first. After the deadline a person is told as well.
+fn ask_later(record: &OrderRecord, mut open: Open, event: &str, ctx: &Context<'_>) -> Next {
+    let known_way = ctx.abilities.idempotent_place || ctx.abilities.find.is_some() || ctx.abilities.cancel;
+    if !known_way {
+        return park_for_person(record, open, event, ctx);
+    }
+    let overdue = ctx.now >= record.deadline;
+    // A way that ends with the deadline (placing again) must not leave the order to nobody.
+    if overdue || (open.cancelling && open.person.is_none()) {
+        open.person.get_or_insert_with(|| format!("past its deadline and not certain: {event}"));
+    }
+    let delay = if open.hand_offs == 0 && ctx.abilities.find.is_some() && !ctx.abilities.idempotent_place {
+        Duration::ZERO
+    } else {
+        whole_seconds(backoff(&open, overdue, ctx))
+    };
+    Next::HandOff(hand_off(record, open, Stage::Confirming, delay, event, ctx), delay)
+}
+
+fn park_for_person(record: &OrderRecord, mut open: Open, reason: &str, ctx: &Context<'_>) -> Next {
+    let known = open.person.is_some();
+    open.person.get_or_insert_with(|| reason.to_owned());
+    open.lease = None;
+    open.stage = Stage::Confirming;
+    open.due_at = ctx.now.plus(PERSON_INTERVAL);
+    Next::Park(if known {
+        bump(record, State::Open(open), ctx)
+    } else {
+        next_version(record, State::Open(open), format!("waiting for a person: {reason}"), ctx)
+    })
+}
+
+fn end(record: &OrderRecord, outcome: Outcome, event: impl Into<String>, ctx: &Context<'_>) -> OrderRecord {
+    let expires_at = ctx.now.plus(ctx.policy.retention);
+    next_version(record, State::Final(Final { outcome, expires_at }), event, ctx)
+}
+
+fn next_version(record: &OrderRecord, state: State, event: impl Into<String>, ctx: &Context<'_>) -> OrderRecord {
+    let mut next = bump(record, state, ctx);
+    next.note(ctx.now, event);
+    next
+}
+
+fn bump(record: &OrderRecord, state: State, ctx: &Context<'_>) -> OrderRecord {
+    OrderRecord { state, version: record.version + 1, write_id: ctx.write_id.clone(), ..record.clone() }
+}
+
+fn cancelled_outcome() -> Outcome {
+    Outcome::Errored(vec![OrderError::new(
+        ErrorCode::DeadlineExceeded,
+        "the order was not confirmed before its deadline and is cancelled at the POS",
+    )])
+}
+
+/// Growing delay with full jitter: uniform up to 1, 2, 4 ... 20 s (300 s once the deadline has passed).
+fn backoff(open: &Open, overdue: bool, ctx: &Context<'_>) -> Duration {
+    let cap = if overdue { 300_000 } else { 20_000 };
+    let ceiling = 1_000_u64.saturating_mul(1 << open.hand_offs.min(20)).min(cap);
+    Duration::from_millis(ctx.random % ceiling + 1)
+}
+
+/// Rounded up to what a queue's delay can express.
+fn whole_seconds(delay: Duration) -> Duration {
+    Duration::from_secs(delay.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)).min(MAX_DELAY)
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

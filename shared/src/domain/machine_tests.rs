@@ -1,0 +1,327 @@
+use super::*;
+use crate::domain::{
+    ability::Find,
+    ids::{RequestUid, Tenant},
+    order::Body,
+    status::OrderStatus,
+};
+
+const T0: UnixMillis = UnixMillis(1_742_049_045_000);
+const NOTHING: Abilities = Abilities { idempotent_place: false, find: None, cancel: false };
+const IDEMPOTENT: Abilities = Abilities { idempotent_place: true, ..NOTHING };
+const FIND: Abilities = Abilities { find: Some(Find { settle_s: 3 }), ..NOTHING };
+const CANCEL: Abilities = Abilities { cancel: true, ..NOTHING };
+const FIND_CANCEL: Abilities = Abilities { cancel: true, ..FIND };
+const ALL: Abilities = Abilities { idempotent_place: true, find: Some(Find { settle_s: 3 }), cancel: true };
+
+/// Plays an order against the machine alone.
+struct Play {
+    policy: Policy,
+    abilities: Abilities,
+    now: UnixMillis,
+    record: OrderRecord,
+}
+
+impl Play {
+    fn start(abilities: Abilities) -> Self {
+        Self::start_as(abilities, Start::Placing)
+    }
+
+    fn start_as(abilities: Abilities, start: Start) -> Self {
+        let text = r#"{"request_uid":"u-1","organization_id":"O","location_id":"L","request_datetime":"2025-03-15T14:30:45Z","order_details":{}}"#;
+        let order = Arc::new(Body::parse(text.as_bytes()).unwrap().into_order().unwrap());
+        let key = OrderKey { tenant: Tenant::new("t").unwrap(), request_uid: RequestUid::new("u-1").unwrap() };
+        let policy = Policy::default();
+        let ctx = context(&policy, abilities, T0, policy.submit_lease());
+        let record = claim(New { key, order, shared_id: "s".into(), traceparent: None }, start, &ctx);
+        Self { policy, abilities, now: T0, record }
+    }
+
+    fn after(mut self, seconds: u64) -> Self {
+        self.now = self.now.plus(Duration::from_secs(seconds));
+        self
+    }
+
+    fn at_deadline(mut self) -> Self {
+        self.now = self.record.deadline;
+        self
+    }
+
+    fn next(&self, input: Input) -> Next {
+        advance(&self.record, input, &context(&self.policy, self.abilities, self.now, self.policy.worker_lease()))
+    }
+
+    fn deliver(self) -> (Self, Option<Action>) {
+        let version = self.record.version;
+        self.step(Input::Delivered { version })
+    }
+
+    /// Writes what the machine asks for; returns the action it asks for.
+    fn step(mut self, input: Input) -> (Self, Option<Action>) {
+        let (record, action) = match self.next(input) {
+            Next::Act(record, action) => (record, Some(action)),
+            Next::End(record, _) | Next::HandOff(record, _) | Next::Park(record) => (record, None),
+            Next::Ignore(why) => panic!("ignored: {why:?}"),
+        };
+        assert_eq!(record.version, self.record.version + 1);
+        if let Some(open) = record.open() {
+            assert!(open.due_at > self.now, "an open order always has a due time ahead");
+            assert_eq!(open.lease.is_some(), action.is_some(), "a lease is held exactly while something is done");
+        }
+        self.record = record;
+        (self, action)
+    }
+
+    fn placed(self, outcome: Placed) -> Self {
+        let (play, action) = self.step(Input::Placed(outcome));
+        assert_eq!(action, None);
+        play
+    }
+
+    fn found(self, found: Found) -> (Self, Option<Action>) {
+        let began_at = self.now;
+        self.step(Input::Found { found, began_at })
+    }
+
+    fn status(&self) -> OrderStatus {
+        self.record.status()
+    }
+
+    fn open(&self) -> &Open {
+        self.record.open().expect("open")
+    }
+}
+
+fn context(policy: &Policy, abilities: Abilities, now: UnixMillis, lease: Duration) -> Context<'_> {
+    let function_timeout = Duration::from_secs(15);
+    Context { now, policy, abilities, lease, function_timeout, write_id: "w".into(), random: u64::MAX / 3 }
+}
+
+fn unknown() -> Placed {
+    Placed::Unknown("cut".into())
+}
+
+fn not_started() -> Placed {
+    Placed::NotStarted { reason: "refused connection".into(), retry_after: None }
+}
+
+fn done() -> Placed {
+    Placed::Done { pos_order_id: "P-1".into() }
+}
+
+fn refused() -> Placed {
+    Placed::Refused(vec![OrderError::new(ErrorCode::PosRefused, "no")])
+}
+
+#[test]
+fn a_claim_is_an_attempt_under_a_lease_that_heals_at_its_end() {
+    let play = Play::start(ALL);
+    let lease = play.open().lease.unwrap();
+    assert_eq!((play.record.version, play.record.attempts, play.open().stage), (1, 1, Stage::Received));
+    assert_eq!(play.open().due_at, lease.until);
+    assert_eq!(lease.placing_until, Some(T0.plus(Duration::from_secs(15))));
+    assert_eq!(heal(&play.record, T0), None);
+    assert_eq!(heal(&play.record, lease.until), Some(lease.until.plus(HANDOFF_GRACE)));
+}
+
+#[test]
+fn a_queued_order_has_no_lease_and_no_attempt() {
+    let play = Play::start_as(ALL, Start::Queued);
+    assert_eq!((play.record.version, play.record.attempts), (1, 0));
+    assert_eq!((play.open().lease, play.open().due_at), (None, T0.plus(HANDOFF_GRACE)));
+    let (play, action) = play.deliver();
+    assert_eq!((action, play.record.attempts), (Some(Action::Place), 1));
+}
+
+#[test]
+fn what_the_pos_decides_is_final() {
+    assert_eq!(Play::start(NOTHING).placed(done()).status(), OrderStatus::Placed);
+    assert_eq!(Play::start(NOTHING).placed(refused()).status(), OrderStatus::Rejected);
+    assert_eq!(Play::start(NOTHING).placed(Placed::Permanent("bad mapping".into())).status(), OrderStatus::Errored);
+    let play = Play::start(ALL).placed(done());
+    assert!(matches!(play.next(Input::Delivered { version: 9 }), Next::Ignore(Ignored::Final)));
+    assert!(matches!(play.next(Input::Placed(refused())), Next::Ignore(Ignored::Final)));
+    assert_eq!(heal(&play.record, UnixMillis(i64::MAX)), None);
+}
+
+#[test]
+fn a_message_that_meets_a_live_lease_or_a_newer_version_does_nothing() {
+    let play = Play::start(ALL);
+    assert!(matches!(play.next(Input::Delivered { version: 1 }), Next::Ignore(Ignored::LiveLease)));
+    let play = play.placed(not_started());
+    assert!(matches!(play.next(Input::Delivered { version: 1 }), Next::Ignore(Ignored::NewerVersion)));
+}
+
+#[test]
+fn an_attempt_that_did_not_start_is_retried_with_growing_delay_whatever_the_pos_can_do() {
+    let mut play = Play::start(NOTHING);
+    let mut delays = Vec::new();
+    while play.status() == OrderStatus::Pending {
+        let Next::HandOff(record, delay) = play.next(Input::Placed(not_started())) else { break };
+        assert_eq!(record.open().unwrap().stage, Stage::Retrying);
+        assert_eq!(record.open().unwrap().due_at, play.now.plus(delay).plus(HANDOFF_GRACE));
+        delays.push(delay.as_secs());
+        play.record = record;
+        let (next, action) = play.after(delay.as_secs()).deliver();
+        assert_eq!(action, Some(Action::Place));
+        play = next;
+    }
+    assert!(delays.len() >= 4 && delays.first() < delays.iter().max(), "{delays:?}");
+    let play = play.placed(not_started());
+    assert_eq!(play.status(), OrderStatus::Errored);
+    assert!(play.now <= play.record.deadline);
+}
+
+#[test]
+fn a_pos_that_says_when_to_come_back_is_obeyed() {
+    let Next::HandOff(_, delay) = Play::start(ALL)
+        .next(Input::Placed(Placed::NotStarted { reason: "429".into(), retry_after: Some(Duration::from_secs(17)) }))
+    else {
+        panic!("handed off")
+    };
+    assert_eq!(delay, Duration::from_secs(17));
+}
+
+#[test]
+fn an_unknown_outcome_is_placed_again_only_if_that_is_idempotent() {
+    let (_, action) = Play::start(IDEMPOTENT).placed(unknown()).after(1).deliver();
+    assert_eq!(action, Some(Action::Place));
+    let (_, action) = Play::start(FIND).placed(unknown()).after(1).deliver();
+    assert_eq!(action, Some(Action::Find));
+    let (play, action) = Play::start(NOTHING).placed(unknown()).after(1).deliver();
+    assert_eq!(action, None);
+    assert!(play.open().person.is_some() && play.open().unknown_until.is_some());
+    let Next::HandOff(..) = Play::start(CANCEL).placed(unknown()).after(1).next(Input::Delivered { version: 2 }) else {
+        panic!("waits until it may cancel")
+    };
+}
+
+#[test]
+fn a_worker_that_died_while_placing_leaves_an_unknown_attempt() {
+    let play = Play::start(FIND).after(20);
+    let (play, action) = play.deliver();
+    assert_eq!(action, Some(Action::Find));
+    assert_eq!(play.open().unknown_until, Some(T0.plus(Duration::from_secs(15))));
+    // One that died while asking does not.
+    let (play, action) = play.after(60).deliver();
+    assert_eq!(action, Some(Action::Find));
+    assert_eq!(play.open().unknown_until, Some(T0.plus(Duration::from_secs(15))));
+}
+
+#[test]
+fn absent_means_never_only_in_a_find_begun_after_the_settle_time() {
+    let (play, _) = Play::start(FIND).placed(unknown()).after(17).deliver();
+    let Next::HandOff(record, delay) = play.next(Input::Found { found: Found::Absent, began_at: play.now }) else {
+        panic!("too early to tell")
+    };
+    assert_eq!((delay, record.attempts), (Duration::from_secs(1), 1));
+    let (play, action) = play.after(1).found(Found::Absent);
+    assert_eq!((action, play.record.attempts, play.open().unknown_until), (Some(Action::Place), 2, None));
+    assert!(play.open().lease.unwrap().placing_until.is_some(), "the second attempt is written before it begins");
+}
+
+#[test]
+fn a_find_that_began_too_early_settles_nothing_however_late_it_returns() {
+    let (play, _) = Play::start(FIND).placed(unknown()).after(16).deliver();
+    let began_at = play.now;
+    let play = play.after(10);
+    assert!(matches!(play.next(Input::Found { found: Found::Absent, began_at }), Next::HandOff(..)));
+}
+
+#[test]
+fn what_is_found_is_final() {
+    let confirm = || Play::start(FIND).placed(unknown()).after(1).deliver().0;
+    assert_eq!(confirm().found(Found::Placed { pos_order_id: "P".into() }).0.status(), OrderStatus::Placed);
+    assert_eq!(confirm().found(Found::Refused(vec![])).0.status(), OrderStatus::Rejected);
+    assert_eq!(confirm().found(Found::Cancelled).0.status(), OrderStatus::Errored);
+}
+
+#[test]
+fn a_refusal_ends_the_order_only_if_no_earlier_attempt_is_unknown() {
+    let again = |abilities| {
+        let mut play = Play::start(IDEMPOTENT).placed(unknown()).after(1).deliver().0;
+        play.abilities = abilities;
+        play
+    };
+    assert_eq!(again(IDEMPOTENT).placed(refused()).status(), OrderStatus::Rejected);
+    assert_eq!(again(FIND).placed(refused()).open().stage, Stage::Confirming);
+    assert_eq!(again(IDEMPOTENT).placed(Placed::Permanent("x".into())).open().stage, Stage::Confirming);
+    assert_eq!(again(IDEMPOTENT).placed(not_started()).open().stage, Stage::Confirming);
+}
+
+#[test]
+fn no_placement_begins_that_could_run_past_the_deadline() {
+    for abilities in [NOTHING, IDEMPOTENT, FIND, CANCEL, ALL] {
+        let (play, action) = Play::start_as(abilities, Start::Queued).after(51).deliver();
+        assert_eq!((action, play.status()), (None, OrderStatus::Errored), "{abilities:?}");
+        let (_, action) = Play::start_as(abilities, Start::Queued).after(50).deliver();
+        assert_eq!(action, Some(Action::Place), "{abilities:?}");
+    }
+}
+
+#[test]
+fn after_the_deadline_an_unknown_outcome_is_found_out_or_cancelled_never_guessed() {
+    let late = |abilities| Play::start(abilities).placed(unknown()).at_deadline().deliver();
+    assert_eq!(late(ALL).1, Some(Action::Find));
+    assert_eq!(late(FIND).1, Some(Action::Find));
+    let (play, action) = late(CANCEL);
+    assert_eq!(action, Some(Action::Cancel));
+    assert!(play.open().cancelling);
+    for abilities in [IDEMPOTENT, NOTHING] {
+        let (play, action) = late(abilities);
+        assert_eq!((action, play.status()), (None, OrderStatus::Pending));
+        assert!(play.open().person.is_some(), "{abilities:?}");
+    }
+    // Found absent and settled: certainly never placed.
+    assert_eq!(late(FIND).0.found(Found::Absent).0.status(), OrderStatus::Errored);
+}
+
+#[test]
+fn an_order_that_cannot_be_found_out_is_written_cancelling_before_it_is_cancelled() {
+    let (play, _) = Play::start(FIND_CANCEL).placed(unknown()).at_deadline().deliver();
+    let (play, action) = play.found(Found::Unknown("down".into()));
+    assert_eq!(action, Some(Action::Cancel));
+    assert!(play.open().cancelling);
+    // The cancel's answer is lost: only cancelling again is left, and a person is told.
+    let (play, _) = play.step(Input::Cancelled(Cancelled::Unknown("cut".into())));
+    assert!(play.open().cancelling && play.open().person.is_some());
+    let (play, action) = play.after(400).deliver();
+    assert_eq!(action, Some(Action::Cancel));
+    let (ended, _) = play.step(Input::Cancelled(Cancelled::Done));
+    assert_eq!(ended.status(), OrderStatus::Errored);
+}
+
+#[test]
+fn a_pos_that_will_not_cancel_has_placed() {
+    let (play, _) = Play::start(CANCEL).placed(unknown()).at_deadline().deliver();
+    let (play, _) = play.step(Input::Cancelled(Cancelled::WillNot { pos_order_id: "P".into() }));
+    assert_eq!(play.status(), OrderStatus::Placed);
+}
+
+#[test]
+fn an_order_past_its_deadline_that_stays_open_is_marked_for_a_person() {
+    let (play, _) = Play::start(FIND).placed(unknown()).at_deadline().deliver();
+    let (play, _) = play.found(Found::Unknown("down".into()));
+    assert!(play.open().person.is_some());
+}
+
+#[test]
+fn waiting_for_a_person_does_not_fill_the_history() {
+    let (mut play, _) = Play::start(NOTHING).placed(unknown()).after(1).deliver();
+    let length = play.record.history.len();
+    for _ in 0..50 {
+        play = play.after(1000).deliver().0;
+    }
+    assert_eq!(play.record.history.len(), length);
+}
+
+#[test]
+fn history_keeps_its_first_entry_and_is_capped() {
+    let mut play = Play::start(FIND).placed(unknown());
+    for _ in 0..40 {
+        play = play.after(1).deliver().0;
+        play = play.found(Found::Unknown("down".into())).0;
+    }
+    assert_eq!(play.record.history.len(), 20);
+    assert_eq!(play.record.history.first().unwrap().event, "accepted: attempt 1 begins");
+}

@@ -1,0 +1,17 @@
+//! The order and the rules about it. Nothing here knows AWS, HTTP, a clock or the environment: time, fresh ids and
+//! randomness come in as arguments.
+
+pub mod ability;
+pub mod canonical;
+pub mod directory;
+pub mod guard;
+pub mod ids;
+pub mod machine;
+pub mod money;
+pub mod order;
+pub mod policy;
+pub mod record;
+pub mod signature;
+pub mod status;
+pub mod time;
+pub mod token;

@@ -1,0 +1,89 @@
+//! Money: an exact decimal at the edge, integer cents inside. No binary float anywhere (docs/decisions/0003).
+
+use rust_decimal::{Decimal, RoundingStrategy, prelude::ToPrimitive};
+use serde::{Deserialize, Serialize};
+
+/// An amount in hundredths of the location's currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cents(pub i64);
+
+/// Why a JSON number is no amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AmountError {
+    /// The text is not a JSON number.
+    #[error("must be a number, for example 23.45")]
+    NotANumber,
+    /// More digits than an exact decimal holds, or cents outside 64 bits.
+    #[error("has more digits than an amount of money can have")]
+    OutOfRange,
+}
+
+impl Cents {
+    /// Reads the text of a JSON number: x 100, half a cent away from zero (contract C2).
+    ///
+    /// # Errors
+    /// [`AmountError`] when the text is no number or is out of range; nothing is ever rounded to fit.
+    pub fn from_json_number(text: &str) -> Result<Self, AmountError> {
+        if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+            return Err(AmountError::NotANumber);
+        }
+        let decimal = if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
+        decimal
+            .map_err(|_| AmountError::OutOfRange)?
+            .checked_mul(Decimal::ONE_HUNDRED)
+            .and_then(|cents| cents.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero).to_i64())
+            .map(Self)
+            .ok_or(AmountError::OutOfRange)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cents(text: &str) -> Result<i64, AmountError> {
+        Cents::from_json_number(text).map(|cents| cents.0)
+    }
+
+    #[test]
+    fn every_cent_from_zero_to_ten_million_is_exact() {
+        for expected in 0..=10_000_000_i64 {
+            let text = format!("{}.{:02}", expected / 100, expected % 100);
+            assert_eq!(cents(&text), Ok(expected), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_spelling_of_an_amount_gives_the_same_cents(amount in 0..=10_000_000_i64, zeros in 0..6_usize) {
+            let (units, rest) = (amount / 100, amount % 100);
+            let padded = format!("{units}.{rest:02}{}", "0".repeat(zeros));
+            prop_assert_eq!(cents(&padded), Ok(amount));
+            prop_assert_eq!(cents(&format!("{amount}e-2")), Ok(amount));
+            prop_assert_eq!(cents(&format!("-{padded}")), Ok(-amount));
+            if rest % 10 == 0 {
+                prop_assert_eq!(cents(&format!("{units}.{}", rest / 10)), Ok(amount));
+            }
+        }
+    }
+
+    #[test]
+    fn half_a_cent_goes_away_from_zero() {
+        assert_eq!(cents("0.005"), Ok(1));
+        assert_eq!(cents("0.0049999"), Ok(0));
+        assert_eq!(cents("-0.005"), Ok(-1));
+        assert_eq!(cents("2.675"), Ok(268));
+    }
+
+    #[test]
+    fn what_is_no_amount_is_refused() {
+        assert_eq!(cents("\"1.00\""), Err(AmountError::NotANumber));
+        assert_eq!(cents("null"), Err(AmountError::NotANumber));
+        assert_eq!(cents("1e400"), Err(AmountError::OutOfRange));
+        assert_eq!(cents("92233720368547758.08"), Err(AmountError::OutOfRange));
+        assert_eq!(cents("92233720368547758.07"), Ok(i64::MAX));
+    }
+}

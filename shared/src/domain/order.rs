@@ -1,0 +1,427 @@
+//! The order as PAR sends it: a tolerant core is read, everything else is kept and echoed as the text it came as.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::{
+    canonical::{JsonError, Members, quote},
+    ids::{IdError, ParId, RequestUid},
+    money::Cents,
+    signature::{DigestMessage, SignedFields},
+    status::{ErrorCode, OrderError, OrderStatus},
+    time::unix_seconds,
+};
+
+/// What two requests for the same meal have in common: a hash of the canonical body without the members that a retry
+/// may change (design section 4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Members that do not belong to the content.
+    const SKIPPED: [&'static str; 3] = ["request_uid", "status", "request_datetime"];
+}
+
+/// A body that is strict JSON, before its fields are looked at.
+#[derive(Debug)]
+pub struct Body {
+    text: String,
+    fingerprint: Fingerprint,
+}
+
+impl Body {
+    /// Reads the bytes of a request.
+    ///
+    /// # Errors
+    /// [`JsonError`] when they are no strict JSON object.
+    pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| JsonError::Syntax(error.to_string()))?;
+        let canonical = Members::parse(text)?.canonical(&Fingerprint::SKIPPED)?;
+        let fingerprint = Fingerprint(URL_SAFE_NO_PAD.encode(Sha256::digest(canonical.as_bytes())));
+        Ok(Self { text: text.to_owned(), fingerprint })
+    }
+
+    /// `organization_id`, which tells whose SharedIds verify the rest.
+    ///
+    /// # Errors
+    /// [`OrderError`] when it is missing or no identifier.
+    pub fn organization_id(&self) -> Result<ParId, OrderError> {
+        let members = Members::parse(&self.text).unwrap_or_default();
+        let mut errors = Vec::new();
+        required_id(&members, "organization_id", ParId::new, &mut errors)
+            .ok_or_else(|| errors.pop().unwrap_or_else(|| missing("organization_id")))
+    }
+
+    /// Reads the fields of an order.
+    ///
+    /// # Errors
+    /// Every field that is missing or wrong, at once.
+    pub fn into_order(self) -> Result<Order, Vec<OrderError>> {
+        Order::read(self.text, self.fingerprint)
+    }
+}
+
+/// An order: the values that are signed or decided on, and the body they came in.
+#[derive(Debug, Clone)]
+pub struct Order {
+    text: String,
+    fingerprint: Fingerprint,
+    request_uid: RequestUid,
+    organization_id: ParId,
+    location_id: ParId,
+    request_datetime: String,
+    online_order_id: Option<ParId>,
+    grand_total: Option<Cents>,
+    subtotal: Option<Cents>,
+}
+
+impl Order {
+    /// An order read back from where it was stored.
+    ///
+    /// # Errors
+    /// Every field that is missing or wrong: the stored text is not what was accepted.
+    pub fn restore(text: String, fingerprint: Fingerprint) -> Result<Self, Vec<OrderError>> {
+        Self::read(text, fingerprint)
+    }
+
+    fn read(text: String, fingerprint: Fingerprint) -> Result<Self, Vec<OrderError>> {
+        let mut errors = Vec::new();
+        let members = Members::parse(&text).unwrap_or_default();
+        let request_uid = required_id(&members, "request_uid", RequestUid::new, &mut errors);
+        let organization_id = required_id(&members, "organization_id", ParId::new, &mut errors);
+        let location_id = required_id(&members, "location_id", ParId::new, &mut errors);
+        let request_datetime = required_string(&members, "request_datetime", &mut errors);
+        if request_datetime.as_deref().is_some_and(|text| unix_seconds(text).is_none()) {
+            errors.push(invalid("request_datetime", "must be a date-time such as 2025-03-15T14:30:45.123Z"));
+        }
+        let details = match members.get("order_details") {
+            None => {
+                errors.push(missing("order_details"));
+                Members::default()
+            }
+            Some(text) => Members::parse(text).unwrap_or_else(|_| {
+                errors.push(invalid("order_details", "must be an object"));
+                Members::default()
+            }),
+        };
+        let online_order_id = details
+            .get("online_order_id")
+            .and_then(|text| parse_id(text, "order_details.online_order_id", ParId::new, &mut errors));
+        let grand_total = total(&details, "grand_total", &mut errors);
+        let subtotal = total(&details, "subtotal", &mut errors);
+        match (request_uid, organization_id, location_id, request_datetime) {
+            (Some(request_uid), Some(organization_id), Some(location_id), Some(request_datetime)) if errors.is_empty() => {
+                Ok(Self {
+                    fingerprint,
+                    request_uid,
+                    organization_id,
+                    location_id,
+                    request_datetime,
+                    online_order_id,
+                    grand_total,
+                    subtotal,
+                    text,
+                })
+            }
+            _ => Err(errors),
+        }
+    }
+
+    /// The body as it was received.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The hash of its content.
+    #[must_use]
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// `request_uid`
+    #[must_use]
+    pub fn request_uid(&self) -> &RequestUid {
+        &self.request_uid
+    }
+
+    /// `organization_id`
+    #[must_use]
+    pub fn organization_id(&self) -> &ParId {
+        &self.organization_id
+    }
+
+    /// `location_id`
+    #[must_use]
+    pub fn location_id(&self) -> &ParId {
+        &self.location_id
+    }
+
+    /// `request_datetime`, the text as it came (contract U23).
+    #[must_use]
+    pub fn request_datetime(&self) -> &str {
+        &self.request_datetime
+    }
+
+    /// `order_details.online_order_id`
+    #[must_use]
+    pub fn online_order_id(&self) -> Option<&ParId> {
+        self.online_order_id.as_ref()
+    }
+
+    /// `order_details.grand_total`
+    #[must_use]
+    pub fn grand_total(&self) -> Option<Cents> {
+        self.grand_total
+    }
+
+    /// What the order says under another request's identity (an alias; its own for a plain answer).
+    #[must_use]
+    pub fn message(&self, identity: Identity<'_>) -> DigestMessage {
+        DigestMessage::new(&SignedFields {
+            request_uid: Some(identity.request_uid.as_str()),
+            location_id: Some(self.location_id.as_str()),
+            online_order_id: self.online_order_id.as_ref().map(ParId::as_str),
+            grand_total: self.grand_total,
+            subtotal: self.subtotal,
+            request_datetime: Some(identity.request_datetime),
+        })
+    }
+
+    /// The request's own identity.
+    #[must_use]
+    pub fn identity(&self) -> Identity<'_> {
+        Identity { request_uid: &self.request_uid, request_datetime: &self.request_datetime }
+    }
+
+    /// The answer's body: the order as it came with `status`, `order_details.pos_order_id` (contract U24) and `errors`
+    /// set. Every other member is echoed byte for byte.
+    #[must_use]
+    pub fn answer(&self, identity: Identity<'_>, status: OrderStatus, pos_order_id: Option<&str>, errors: &[OrderError]) -> String {
+        let members = Members::parse(&self.text).unwrap_or_default();
+        let mut out = ObjectWriter::new(self.text.len() + 128);
+        out.member("status", &quote(status.as_str()));
+        for (key, value) in &members.0 {
+            match key.as_str() {
+                "status" | "errors" => {}
+                "request_uid" => out.member(key, &quote(identity.request_uid.as_str())),
+                "request_datetime" => out.member(key, &quote(identity.request_datetime)),
+                "order_details" => out.member(key, &details_with(value, pos_order_id)),
+                _ => out.member(key, value.get()),
+            }
+        }
+        if !errors.is_empty() {
+            out.member("errors", &errors_json(errors));
+        }
+        out.finish()
+    }
+
+    /// The body of an error about this verified request: its identity and signed values only (contract U12), so that the
+    /// digest of the error is the digest the caller sent and nothing new gets signed.
+    #[must_use]
+    pub fn error_answer(&self, status: Option<OrderStatus>, errors: &[OrderError]) -> String {
+        let members = Members::parse(&self.text).unwrap_or_default();
+        let mut out = ObjectWriter::new(512);
+        if let Some(status) = status {
+            out.member("status", &quote(status.as_str()));
+        }
+        for (key, value) in &members.0 {
+            match key.as_str() {
+                "request_uid" | "organization_id" | "location_id" | "request_datetime" => out.member(key, value.get()),
+                "order_details" => {
+                    let mut signed = ObjectWriter::new(128);
+                    for (key, value) in &Members::parse(value.get()).unwrap_or_default().0 {
+                        if matches!(key.as_str(), "online_order_id" | "grand_total" | "subtotal") {
+                            signed.member(key, value.get());
+                        }
+                    }
+                    out.member(key, &signed.finish());
+                }
+                _ => {}
+            }
+        }
+        out.member("errors", &errors_json(errors));
+        out.finish()
+    }
+}
+
+/// Under whose name an order is answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// `request_uid` of the answer.
+    pub request_uid: &'a RequestUid,
+    /// `request_datetime` of the answer.
+    pub request_datetime: &'a str,
+}
+
+/// The body of an error that echoes no order field.
+#[must_use]
+pub fn bare_error(errors: &[OrderError]) -> String {
+    let mut out = ObjectWriter::new(256);
+    out.member("errors", &errors_json(errors));
+    out.finish()
+}
+
+fn errors_json(errors: &[OrderError]) -> String {
+    serde_json::to_string(errors).unwrap_or_else(|_| "[]".to_owned())
+}
+
+fn details_with(details: &RawValue, pos_order_id: Option<&str>) -> String {
+    let members = Members::parse(details.get()).unwrap_or_default();
+    let mut out = ObjectWriter::new(details.get().len() + 64);
+    for (key, value) in members.0.iter().filter(|(key, _)| key != "pos_order_id") {
+        out.member(key, value.get());
+    }
+    out.member("pos_order_id", &pos_order_id.map_or_else(|| "null".to_owned(), quote));
+    out.finish()
+}
+
+/// Writes an object whose values are JSON text already.
+struct ObjectWriter(String);
+
+impl ObjectWriter {
+    fn new(capacity: usize) -> Self {
+        Self(String::with_capacity(capacity))
+    }
+
+    fn member(&mut self, key: &str, value: &str) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        self.0.push_str(&quote(key));
+        self.0.push(':');
+        self.0.push_str(value);
+    }
+
+    fn finish(mut self) -> String {
+        self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
+        self.0
+    }
+}
+
+fn missing(field: &str) -> OrderError {
+    OrderError::field(ErrorCode::MissingField, field, format!("`{field}` is required"))
+}
+
+fn invalid(field: &str, what: impl std::fmt::Display) -> OrderError {
+    OrderError::field(ErrorCode::InvalidField, field, format!("`{field}` {what}"))
+}
+
+fn required_string(members: &Members<'_>, field: &str, errors: &mut Vec<OrderError>) -> Option<String> {
+    let Some(text) = members.get(field) else {
+        errors.push(missing(field));
+        return None;
+    };
+    let value = serde_json::from_str(text).ok();
+    if value.is_none() {
+        errors.push(invalid(field, "must be a string"));
+    }
+    value
+}
+
+fn required_id<T>(
+    members: &Members<'_>,
+    field: &str,
+    new: impl Fn(String) -> Result<T, IdError>,
+    errors: &mut Vec<OrderError>,
+) -> Option<T> {
+    if let Some(text) = members.get(field) {
+        return parse_id(text, field, new, errors);
+    }
+    errors.push(missing(field));
+    None
+}
+
+fn parse_id<T>(text: &str, field: &str, new: impl Fn(String) -> Result<T, IdError>, errors: &mut Vec<OrderError>) -> Option<T> {
+    let Ok(value) = serde_json::from_str::<String>(text) else {
+        errors.push(invalid(field, "must be a string"));
+        return None;
+    };
+    new(value).map_err(|error| errors.push(invalid(field, error))).ok()
+}
+
+fn total(details: &Members<'_>, name: &str, errors: &mut Vec<OrderError>) -> Option<Cents> {
+    let field = format!("order_details.{name}");
+    match Cents::from_json_number(details.get(name)?) {
+        Ok(cents) if cents.0 < 0 => errors.push(invalid(&field, "must not be negative")),
+        Ok(cents) => return Some(cents),
+        Err(error) => errors.push(invalid(&field, error)),
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORDER: &str = r#"{"request_uid":"u-1","organization_id":"IA-YC-01","location_id":"PAR-LOC-12345","status":"x",
+        "request_datetime":"2025-03-15T14:30:45.123Z","big":12345678901234567890,"exp":1.0E+2,
+        "order_details":{"online_order_id":"ORD-1001","grand_total":23.45,"subtotal":21.50,"tip":0.10,"caf\u00e9":"\u00e9"}}"#;
+
+    fn order(text: &str) -> Result<Order, Vec<OrderError>> {
+        Body::parse(text.as_bytes()).unwrap().into_order()
+    }
+
+    fn fields(text: &str) -> Vec<String> {
+        order(text).unwrap_err().into_iter().filter_map(|error| error.field).collect()
+    }
+
+    #[test]
+    fn unknown_keys_and_numbers_are_echoed_as_they_came() {
+        let order = order(ORDER).unwrap();
+        let answer = order.answer(order.identity(), OrderStatus::Placed, Some("POS-7"), &[]);
+        assert_eq!(
+            answer,
+            r#"{"status":"placed","request_uid":"u-1","organization_id":"IA-YC-01","location_id":"PAR-LOC-12345","request_datetime":"2025-03-15T14:30:45.123Z","big":12345678901234567890,"exp":1.0E+2,"order_details":{"online_order_id":"ORD-1001","grand_total":23.45,"subtotal":21.50,"tip":0.10,"café":"\u00e9","pos_order_id":"POS-7"}}"#
+        );
+    }
+
+    #[test]
+    fn an_error_about_a_verified_request_says_exactly_what_was_signed() {
+        let order = order(ORDER).unwrap();
+        let text = order.error_answer(Some(OrderStatus::Placed), &[OrderError::new(ErrorCode::IdempotencyConflict, "no")]);
+        assert_eq!(
+            text,
+            r#"{"status":"placed","request_uid":"u-1","organization_id":"IA-YC-01","location_id":"PAR-LOC-12345","request_datetime":"2025-03-15T14:30:45.123Z","order_details":{"online_order_id":"ORD-1001","grand_total":23.45,"subtotal":21.50},"errors":[{"code":"idempotency_conflict","message":"no"}]}"#
+        );
+    }
+
+    #[test]
+    fn a_retry_with_a_fresh_time_stamp_has_the_same_fingerprint_and_other_content_has_not() {
+        let first = order(ORDER).unwrap();
+        let retry = order(&ORDER.replace("45.123Z", "59.000Z").replace("u-1", "u-2").replace("21.50", "2150e-2")).unwrap();
+        assert_eq!(first.fingerprint(), retry.fingerprint());
+        let other = order(&ORDER.replace("\"tip\":0.10", "\"tip\":0.11")).unwrap();
+        assert_ne!(first.fingerprint(), other.fingerprint());
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_at_once() {
+        assert_eq!(
+            fields("{}"),
+            ["request_uid", "organization_id", "location_id", "request_datetime", "order_details"]
+        );
+        let wrong = r#"{"request_uid":"..","organization_id":7,"location_id":"a|b","request_datetime":"soon",
+            "order_details":{"online_order_id":"","grand_total":-0.01,"subtotal":"1.00"}}"#;
+        assert_eq!(
+            fields(wrong),
+            [
+                "request_uid",
+                "organization_id",
+                "location_id",
+                "request_datetime",
+                "order_details.online_order_id",
+                "order_details.grand_total",
+                "order_details.subtotal"
+            ]
+        );
+    }
+
+    #[test]
+    fn null_totals_and_a_null_online_order_id_are_allowed() {
+        let text = ORDER.replace("\"ORD-1001\"", "null").replace("23.45", "null");
+        let order = order(&text).unwrap();
+        assert_eq!((order.online_order_id(), order.grand_total()), (None, None));
+    }
+}

@@ -1,0 +1,130 @@
+//! What a caller can be told: the five statuses, and the one enum of error codes.
+
+use serde::{Deserialize, Serialize};
+
+/// PAR's `GenericOrderStatuses` (contract section 2). `validated` belongs to the validate endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderStatus {
+    /// Accepted; the final status is not known yet.
+    Pending,
+    /// In the POS. Final.
+    Placed,
+    /// Refused because of the order itself; PAR refunds. Final.
+    Rejected,
+    /// Not placed because of us or the POS, and certain not to be. Final.
+    Errored,
+}
+
+impl OrderStatus {
+    /// The value as it stands in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Placed => "placed",
+            Self::Rejected => "rejected",
+            Self::Errored => "errored",
+        }
+    }
+
+    /// Whether PAR may cache it: no later write changes it.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        self != Self::Pending
+    }
+}
+
+/// Where a pending order stands (design section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Stored; the first attempt is being made by the request that brought it.
+    Received,
+    /// Handed to the queue without an attempt.
+    Queued,
+    /// A worker holds it and is placing it.
+    Placing,
+    /// An attempt certainly failed; the next is scheduled.
+    Retrying,
+    /// An attempt's outcome is unknown and is being found out.
+    Confirming,
+}
+
+/// Every code that can stand in `errors[].code`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// No bearer token, or one that is wrong, expired or not yet valid.
+    Unauthorized,
+    /// The path has no such method.
+    MethodNotAllowed,
+    /// The body is larger than 256 KiB.
+    BodyTooLarge,
+    /// `Content-Type` is not `application/json`.
+    UnsupportedMediaType,
+    /// The body comes with a `Content-Encoding`.
+    UnsupportedContentEncoding,
+    /// The body is not JSON, or not an object.
+    InvalidJson,
+    /// An object of the body names a key twice.
+    RepeatedKey,
+    /// The body is nested too deep.
+    TooDeep,
+    /// A required field is absent or null.
+    MissingField,
+    /// A field has a value it cannot have.
+    InvalidField,
+    /// `x-pch-digest` is absent.
+    DigestMissing,
+    /// `x-pch-digest` does not match the request.
+    DigestMismatch,
+    /// The organization is not mapped for this caller.
+    UnknownOrganization,
+    /// The location is not mapped in this organization.
+    UnknownLocation,
+    /// No order of this caller has this id.
+    UnknownOrder,
+    /// The same `request_uid`, or the same online order, was submitted with other content.
+    IdempotencyConflict,
+    /// Nothing was accepted; the same request may be sent again.
+    TemporarilyUnavailable,
+    /// A defect of ours.
+    InternalError,
+    /// The location is switched off.
+    LocationClosed,
+    /// The POS refused the order.
+    PosRefused,
+    /// The POS could not be reached before the order's deadline.
+    PosUnreachable,
+    /// The POS can never take a request of this form; its mapping needs mending.
+    PosMisconfigured,
+    /// The order was ended at its deadline and is cancelled at the POS.
+    DeadlineExceeded,
+}
+
+/// One reason, for programs (`code`), people (`message`) and forms (`field`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderError {
+    /// What happened.
+    pub code: ErrorCode,
+    /// What happened and what to do, in a sentence. Never holds a secret or the value of a field.
+    pub message: String,
+    /// The path of the field at fault, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+impl OrderError {
+    /// A reason that no single field is at fault for.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), field: None }
+    }
+
+    /// A reason that names the field at fault.
+    #[must_use]
+    pub fn field(code: ErrorCode, field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), field: Some(field.into()) }
+    }
+}

@@ -1,0 +1,83 @@
+use super::*;
+
+const KEY: &[u8] = b"local-client-secret-0123456789abcdef";
+const NOW: UnixMillis = UnixMillis(1_742_049_045_000);
+
+fn token(header: &str, claims: &str, key: &[u8]) -> String {
+    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.update(signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+}
+
+fn verify(text: &str, expected: &Expectations) -> Result<(), TokenError> {
+    let token = Token::parse(text)?;
+    if !token.signed_by(&[ClientSecret::new(b"another").unwrap(), ClientSecret::new(KEY).unwrap()]) {
+        return Err(TokenError::Signature);
+    }
+    token.check_claims(expected, NOW)
+}
+
+fn with(claims: &str) -> Result<(), TokenError> {
+    verify(&token(r#"{"alg":"HS256","typ":"JWT"}"#, claims, KEY), &Expectations::default())
+}
+
+#[test]
+fn the_example_of_rfc_7515_appendix_a_1_verifies() {
+    let key = URL_SAFE_NO_PAD
+        .decode("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow")
+        .unwrap();
+    let text = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    let token = Token::parse(text).unwrap();
+    assert!(token.signed_by(&[ClientSecret::new(&key).unwrap()]));
+    assert_eq!(token.check_claims(&Expectations::default(), UnixMillis(1_300_819_379_000)), Ok(()));
+    assert_eq!(token.check_claims(&Expectations::default(), NOW), Err(TokenError::Expired));
+}
+
+#[test]
+fn times_are_honoured_with_a_minute_of_skew() {
+    assert_eq!(with(r#"{"exp":1742049046}"#), Ok(()));
+    assert_eq!(with(r#"{"exp":1742048986}"#), Ok(()));
+    assert_eq!(with(r#"{"exp":1742048985}"#), Err(TokenError::Expired));
+    assert_eq!(with(r#"{"exp":1742049100.5,"nbf":1742049105,"iat":1742049105}"#), Ok(()));
+    assert_eq!(with(r#"{"exp":1742059045,"nbf":1742049106}"#), Err(TokenError::NotYetValid));
+    assert_eq!(with(r#"{"exp":1742059045,"iat":1742049106}"#), Err(TokenError::NotYetValid));
+    assert_eq!(with(r#"{"sub":"par-local"}"#), Err(TokenError::NoExpiry));
+    assert_eq!(with(r#"{"exp":"soon"}"#), Err(TokenError::Malformed));
+}
+
+#[test]
+fn only_hs256_with_a_live_secret_is_taken() {
+    let claims = r#"{"exp":1742049100}"#;
+    for header in [r#"{"alg":"none"}"#, r#"{"alg":"HS512"}"#, r#"{"alg":"RS256"}"#, r#"{"alg":"hs256"}"#, r#"{"alg":"HS256","crit":["x"]}"#] {
+        assert_eq!(verify(&token(header, claims, KEY), &Expectations::default()), Err(TokenError::Algorithm), "{header}");
+    }
+    let unsigned = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#), URL_SAFE_NO_PAD.encode(claims));
+    assert_eq!(verify(&unsigned, &Expectations::default()), Err(TokenError::Signature));
+    assert_eq!(verify(&token(r#"{"alg":"HS256"}"#, claims, b"wrong"), &Expectations::default()), Err(TokenError::Signature));
+    assert!(ClientSecret::new(b"").is_none());
+}
+
+#[test]
+fn what_is_no_token_is_refused() {
+    for text in ["", "a", "a.b", "a.b.c", "....", "e30.e30.", "eyJhbGciOiJIUzI1NiJ9.bm8.c2ln", "eyJhbGciOiJIUzI1NiJ9.e30=.c2ln"] {
+        assert_eq!(verify(text, &Expectations::default()), Err(TokenError::Malformed), "{text}");
+    }
+}
+
+#[test]
+fn issuer_and_audience_are_checked_when_they_are_configured() {
+    let expected = Expectations { issuer: Some("par".into()), audience: Some("posnext".into()) };
+    let check = |claims: &str| verify(&token(r#"{"alg":"HS256"}"#, claims, KEY), &expected);
+    assert_eq!(check(r#"{"exp":1742049100,"iss":"par","aud":"posnext"}"#), Ok(()));
+    assert_eq!(check(r#"{"exp":1742049100,"iss":"par","aud":["x","posnext"]}"#), Ok(()));
+    assert_eq!(check(r#"{"exp":1742049100,"iss":"eve","aud":"posnext"}"#), Err(TokenError::Issuer));
+    assert_eq!(check(r#"{"exp":1742049100,"iss":"par","aud":"other"}"#), Err(TokenError::Audience));
+    assert_eq!(check(r#"{"exp":1742049100,"iss":"par"}"#), Err(TokenError::Audience));
+    assert_eq!(with(r#"{"exp":1742049100,"aud":"anything"}"#), Ok(()));
+}
+
+#[test]
+fn nothing_printed_holds_the_secret() {
+    assert_eq!(format!("{:?}", ClientSecret::new(KEY)), "Some(ClientSecret(..))");
+}

@@ -1,0 +1,117 @@
+//! `GET /posnext/orders/{orderId}`: the order as it stands (design section 7).
+
+use std::time::Duration;
+
+use http::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER},
+};
+
+use super::{
+    answer::{DIGEST, Reply, Signer},
+    answered, let_in, unavailable,
+};
+use crate::{
+    app::{
+        caller::Gate,
+        ports::{Clock, Directory, NudgeOrder, ReadOrder, Refresh, Secrets, SendOrder},
+        read::Read,
+    },
+    domain::{
+        ids::{OrderKey, RequestUid},
+        order::Identity,
+        record::OrderRecord,
+        signature::SharedId,
+        status::ErrorCode,
+    },
+};
+
+/// The endpoint.
+#[derive(Debug)]
+pub struct GetOrder<D, S, O, Q, C> {
+    /// Who may call.
+    pub gate: Gate<D, S, C>,
+    /// What happens then.
+    pub read: Read<O, Q, C>,
+}
+
+impl<D, S, O, Q, C> GetOrder<D, S, O, Q, C>
+where
+    D: Directory,
+    S: Secrets,
+    O: ReadOrder + NudgeOrder,
+    Q: SendOrder,
+    C: Clock,
+{
+    /// Answers one request; never fails.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<String> {
+        let (parts, _) = request.into_parts();
+        let signer = Signer::default();
+        answered(&self.gate.secrets, &signer, self.get(&parts, &signer)).await
+    }
+
+    async fn get(&self, request: &http::request::Parts, signer: &Signer) -> Result<Reply, Reply> {
+        let client = let_in(&self.gate, &request.headers, signer).await?;
+        if request.method != Method::GET {
+            return Err(Reply::error(ErrorCode::MethodNotAllowed, "orders are read with GET").header(ALLOW, "GET"));
+        }
+        if request.headers.contains_key(DIGEST) {
+            tracing::debug!("a digest on GET is not checked (contract U10)");
+        }
+        // The last segment, since a stage may stand before the path. One answer for unknown, foreign and impossible ids.
+        let unknown = || Reply::error(ErrorCode::UnknownOrder, "no order of this caller has this id");
+        let segment = request.uri.path().rsplit('/').next().unwrap_or_default();
+        let request_uid = RequestUid::new(segment).map_err(|_| unknown())?;
+        let key = OrderKey { tenant: client.tenant.clone(), request_uid };
+        let found = self.read.read(&key).await.map_err(|error| unavailable(&error))?;
+        let (record, alias) = found.ok_or_else(unknown)?;
+        if !client.organizations.contains(record.order.organization_id()) {
+            return Err(unknown());
+        }
+        signer.set(self.shared_id(&record).await);
+        let identity = alias.as_ref().map_or(record.order.identity(), |alias| Identity {
+            request_uid: &alias.key.request_uid,
+            request_datetime: &alias.request_datetime,
+        });
+        let etag = format!("\"v{}\"", record.version);
+        let (status, body) = if matches(&request.headers, &etag) {
+            (StatusCode::NOT_MODIFIED, String::new())
+        } else {
+            (StatusCode::OK, record.answer(identity))
+        };
+        let reply = Reply::order(status, body, record.order.message(identity)).header(ETAG, etag);
+        if record.status().is_final() {
+            return Ok(reply.header(CACHE_CONTROL, "private, max-age=86400"));
+        }
+        let age = self.read.clock.now().since(record.accepted_at);
+        Ok(reply.header(RETRY_AFTER, poll_after(age).as_secs().to_string()))
+    }
+
+    /// The SharedId that verified the submit, while it lives; else the one to use first.
+    async fn shared_id(&self, record: &OrderRecord) -> Option<SharedId> {
+        let location = self.gate.directory.location(record.order.organization_id(), record.order.location_id()).await.ok()?;
+        let name = match location.and_then(|location| location.shared_ids.clone()) {
+            Some(name) => name,
+            None => self.gate.directory.organization(record.order.organization_id()).await.ok()??.shared_ids.clone(),
+        };
+        let live = self.gate.secrets.shared_ids(&name, Refresh::No).await.ok()?;
+        live.iter().find(|shared_id| shared_id.id() == record.shared_id).or(live.first()).cloned()
+    }
+}
+
+/// How long to wait before the next poll: growing with the order's age.
+fn poll_after(age: Duration) -> Duration {
+    Duration::from_secs(match age.as_secs() {
+        0..5 => 1,
+        5..20 => 2,
+        20..60 => 5,
+        60..300 => 15,
+        _ => 60,
+    })
+}
+
+/// RFC 9110 section 13.1.2: a list of entity tags compared weakly, or `*`.
+fn matches(headers: &HeaderMap, etag: &str) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(|tag| tag.trim()).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}

@@ -1,0 +1,75 @@
+//! Where the outside comes in: HTTP requests, queue batches, the schedule. Every answer about an order leaves through
+//! [`answer::seal`], which signs it.
+
+pub mod answer;
+pub mod get;
+pub mod log;
+pub mod queue;
+pub mod schedule;
+pub mod submit;
+
+use std::{future::Future, panic::AssertUnwindSafe};
+
+use futures_util::FutureExt;
+use http::{HeaderMap, Response, header};
+
+use crate::{
+    app::{
+        caller::{Denied, Gate},
+        ports::{Clock, Directory, Secrets},
+    },
+    domain::{
+        directory::Client,
+        status::{ErrorCode, OrderError},
+    },
+};
+use answer::{Reply, Signer, seal};
+
+/// Runs a handler to an answer, whatever happens in it: the runtime would turn an error or a panic into an opaque 502.
+/// Old secrets are read again meanwhile, and not after: a function is frozen once it has answered.
+async fn answered<S: Secrets>(
+    secrets: &S,
+    signer: &Signer,
+    handler: impl Future<Output = Result<Reply, Reply>>,
+) -> Response<String> {
+    let handler = AssertUnwindSafe(handler).catch_unwind();
+    let (outcome, ()) = tokio::join!(handler, secrets.refresh_stale());
+    let reply = match outcome {
+        Ok(Ok(reply) | Err(reply)) => reply,
+        Err(_) => {
+            tracing::error!(alarm = "panic", "a request handler panicked");
+            Reply::error(ErrorCode::InternalError, "this is a defect of the server; the same request may be sent again")
+        }
+    };
+    seal(reply, signer)
+}
+
+/// Lets a caller in, and finds out whom to sign errors for.
+async fn let_in<D: Directory, S: Secrets, C: Clock>(
+    gate: &Gate<D, S, C>,
+    headers: &HeaderMap,
+    signer: &Signer,
+) -> Result<Client, Reply> {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    match gate.authenticate(authorization).await {
+        Ok(client) => {
+            signer.set(gate.only_signer(&client).await);
+            Ok(client)
+        }
+        Err(Denied::Unavailable(error)) => Err(unavailable(&error)),
+        Err(denied) => {
+            tracing::warn!(reason = %denied, "a caller was not let in");
+            let message = "send a valid bearer token: a JWT signed with the Client Secret (HS256), with exp";
+            Err(Reply::error(ErrorCode::Unauthorized, message).header(header::WWW_AUTHENTICATE, "Bearer"))
+        }
+    }
+}
+
+fn unavailable(error: &dyn std::fmt::Display) -> Reply {
+    tracing::error!(%error, "a request could not be served");
+    Reply::errors(&[temporarily_unavailable()])
+}
+
+fn temporarily_unavailable() -> OrderError {
+    OrderError::new(ErrorCode::TemporarilyUnavailable, "nothing was accepted; send the same request again after Retry-After")
+}

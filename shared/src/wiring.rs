@@ -1,0 +1,192 @@
+//! Builds each function from its settings. The only place that knows every layer.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use aws_config::SdkConfig;
+
+use crate::{
+    adapters::{
+        aws,
+        clock::SystemClock,
+        directory::DirectoryTable,
+        http_pos::HttpPos,
+        orders::OrderTable,
+        pos::PosRouter,
+        queue::{Queues, parse_message},
+        sandbox::SandboxPos,
+        secrets::{SecretCache, SecretRules},
+    },
+    app::{
+        accept::Accept,
+        caller::Gate,
+        ports::{Clock, Directory, Refresh, Secrets},
+        process::Process,
+        read::Read,
+        recover::Recover,
+    },
+    edge::{get::GetOrder, queue::Consumer, submit::Submit},
+    settings::Settings,
+};
+
+type D = Arc<DirectoryTable>;
+type S = Arc<SecretCache>;
+type P = PosRouter<S>;
+
+/// submit-order.
+pub type SubmitFunction = Submit<D, S, OrderTable, Queues, P, SystemClock>;
+/// get-order: reads, and one nudge.
+pub type GetFunction = GetOrder<D, S, OrderTable, Queues, SystemClock>;
+/// process-order.
+pub type ProcessFunction = Consumer<OrderTable, Queues, P, D, SystemClock>;
+/// recover-orders.
+pub type RecoverFunction = Recover<OrderTable, Queues, SystemClock>;
+
+/// How each service is reached. On AWS they are one; on a laptop each has an endpoint of its own.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    /// DynamoDB.
+    pub dynamodb: SdkConfig,
+    /// SQS.
+    pub sqs: SdkConfig,
+    /// Secrets Manager.
+    pub secrets: SdkConfig,
+}
+
+/// Clients and caches, from which the functions are made.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    settings: Settings,
+    dynamodb: aws_sdk_dynamodb::Client,
+    orders: OrderTable,
+    queues: Queues,
+    directory: D,
+    secrets: S,
+}
+
+/// A sentence that says what keeps a function from starting.
+pub type StartError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a function's `main` does first: reads the settings, starts logging, builds the clients.
+///
+/// # Errors
+/// Every setting that is missing or wrong, or certificates that cannot be read.
+pub async fn start() -> Result<Parts, StartError> {
+    let settings = Settings::from_env()?;
+    crate::edge::log::start(settings.log);
+    let roots = settings.ca_file.as_ref().map(std::fs::read).transpose().map_err(|error| format!("POSNEXT_CA_FILE: {error}"))?;
+    let sdk = aws::defaults(roots.as_deref())?.load().await;
+    Ok(Parts::new(settings, &Aws { dynamodb: sdk.clone(), sqs: sdk.clone(), secrets: sdk }))
+}
+
+/// What a function's time-out leaves.
+#[must_use]
+pub fn remaining(deadline: SystemTime) -> Duration {
+    deadline.duration_since(SystemTime::now()).unwrap_or_default()
+}
+
+impl Parts {
+    /// Builds the clients; sends nothing.
+    #[must_use]
+    pub fn new(settings: Settings, aws: &Aws) -> Self {
+        let dynamodb = aws_sdk_dynamodb::Client::new(&aws.dynamodb);
+        let rules =
+            SecretRules { allow_local: settings.allow_sandbox, client_secrets_are_base64: settings.client_secrets_are_base64 };
+        Self {
+            orders: OrderTable::new(dynamodb.clone(), settings.orders_table.clone()),
+            queues: Queues::new(
+                aws_sdk_sqs::Client::new(&aws.sqs),
+                settings.queue_url.clone(),
+                settings.dead_letter_queue_url.clone(),
+            ),
+            directory: Arc::new(DirectoryTable::new(dynamodb.clone(), settings.directory_table.clone(), settings.allow_sandbox)),
+            secrets: Arc::new(SecretCache::new(aws_sdk_secretsmanager::Client::new(&aws.secrets), rules)),
+            dynamodb,
+            settings,
+        }
+    }
+
+    /// Reads the clients and the secrets once, so that the first request finds them and open connections. A failure is
+    /// left to that request.
+    pub async fn warm_up(&self) {
+        let Ok(clients) = self.directory.clients().await else { return };
+        for client in clients.iter() {
+            let _ = self.secrets.client_secrets(&client.secret, Refresh::No).await;
+            for id in &client.organizations {
+                if let Ok(Some(organization)) = self.directory.organization(id).await {
+                    let _ = self.secrets.shared_ids(&organization.shared_ids, Refresh::No).await;
+                }
+            }
+        }
+    }
+
+    /// The directory, to be written by administration.
+    #[must_use]
+    pub fn directory(&self) -> &DirectoryTable {
+        &self.directory
+    }
+
+    /// The played POS.
+    #[must_use]
+    pub fn sandbox(&self) -> SandboxPos {
+        SandboxPos::new(self.dynamodb.clone(), self.settings.sandbox_table.clone(), || SystemClock.now())
+    }
+
+    fn gate(&self) -> Gate<D, S, SystemClock> {
+        Gate {
+            directory: Arc::clone(&self.directory),
+            secrets: Arc::clone(&self.secrets),
+            clock: SystemClock,
+            expectations: self.settings.expectations.clone(),
+        }
+    }
+
+    fn pos(&self) -> P {
+        PosRouter {
+            http: HttpPos::new(Arc::clone(&self.secrets)),
+            sandbox: self.settings.allow_sandbox.then(|| self.sandbox()),
+        }
+    }
+
+    /// submit-order.
+    #[must_use]
+    pub fn submit(&self) -> SubmitFunction {
+        let accept = Accept {
+            orders: self.orders.clone(),
+            queue: self.queues.clone(),
+            pos: self.pos(),
+            clock: SystemClock,
+            policy: self.settings.policy,
+        };
+        Submit { gate: self.gate(), accept }
+    }
+
+    /// get-order.
+    #[must_use]
+    pub fn get(&self) -> GetFunction {
+        let read = Read { orders: self.orders.clone(), queue: self.queues.clone(), clock: SystemClock };
+        GetOrder { gate: self.gate(), read }
+    }
+
+    /// process-order.
+    #[must_use]
+    pub fn process(&self) -> ProcessFunction {
+        let process = Process {
+            orders: self.orders.clone(),
+            queue: self.queues.clone(),
+            pos: self.pos(),
+            directory: Arc::clone(&self.directory),
+            clock: SystemClock,
+            policy: self.settings.policy,
+        };
+        Consumer { process, parse: parse_message }
+    }
+
+    /// recover-orders.
+    #[must_use]
+    pub fn recover(&self) -> RecoverFunction {
+        Recover { orders: self.orders.clone(), queue: self.queues.clone(), clock: SystemClock }
+    }
+}
