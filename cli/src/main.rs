@@ -1,1 +1,101 @@
-fn main() {}
+//! The `posnext` command.
+
+mod order;
+
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use posnext_local::local;
+
+/// The POS side of PAR Ordering's POS Next interface, on this machine.
+///
+/// Without a command it starts the whole product: the HTTP API, the functions, DynamoDB, SQS, secrets and a sandbox POS.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(flatten)]
+    local: Local,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the whole product on this machine (what happens without a command, too)
+    Local(Local),
+    /// Play PAR: submit an order, read one, watch one
+    Order(order::OrderArguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct Local {
+    /// Where the HTTP API listens
+    #[arg(long, env = "POSNEXT_LISTEN", default_value = local::LISTEN, value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Keep DynamoDB's data in this folder; without it, data is in memory
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        None => run_local(arguments.local).await,
+        Some(Command::Local(local)) => run_local(local).await,
+        Some(Command::Order(order)) => order::run(order).await,
+    };
+    outcome.unwrap_or_else(|error| {
+        say_error(&error);
+        ExitCode::from(2)
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "the command line talks to a person")]
+fn say_error(error: &anyhow::Error) {
+    eprintln!("posnext: {error:#}");
+}
+
+#[expect(clippy::print_stdout, reason = "the command line talks to a person")]
+async fn run_local(options: Local) -> anyhow::Result<ExitCode> {
+    let level = std::env::var("POSNEXT_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let level: tracing::Level =
+        level.parse().map_err(|_| anyhow::anyhow!("POSNEXT_LOG is {level:?}; it is: error, warn, info or debug"))?;
+    // The gateway's line a request is always shown.
+    let filter = tracing_subscriber::filter::Targets::new()
+        .with_target("gateway", tracing::Level::INFO)
+        .with_target("posnext_shared", level)
+        .with_target("posnext_local", level);
+    start_logging(filter);
+    let data = options.data.as_ref().map_or_else(
+        || "in memory, gone when this stops".to_owned(),
+        |folder| format!("in {}, still there at the next start", folder.display()),
+    );
+    let product = local::start(options.listen, options.data).await?;
+    let url =
+        if product.address.to_string() == local::LISTEN { String::new() } else { format!(" --url http://{}", product.address) };
+    println!(
+        "posnext listens on http://{}   (data {data})
+
+In a second terminal, play PAR:
+  cargo run -q -- order submit{url}                             200, placed at once
+  cargo run -q -- order submit{url} --location PAR-LOC-SLOW     202, then polled until it is placed
+  cargo run -q -- order submit --help                      more
+
+Locations: PAR-LOC-12345 prompt, -SLOW 20 s, -ASYNC always 202, -REJECT refuses, -FLAKY fails twice first,
+           -LOSTREPLY and -FIND lose the first reply, -DOWN never answers, -OFF is switched off
+What the sandbox POS holds: http://{}/_local/placements
+Stop with Ctrl-C.
+",
+        product.address, product.address
+    );
+    tokio::signal::ctrl_c().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start_logging(filter: tracing_subscriber::filter::Targets) {
+    use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
+    let format =
+        tracing_subscriber::fmt::layer().compact().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    tracing_subscriber::registry().with(format).with(filter).init();
+}

@@ -33,7 +33,11 @@ pub const SETTINGS: [Setting; 15] = [
     setting("POSNEXT_JWT_ISSUER", Some(""), "`iss` a token must have; not checked if empty"),
     setting("POSNEXT_JWT_AUDIENCE", Some(""), "`aud` a token must have; not checked if empty"),
     setting("POSNEXT_CLIENT_SECRET_BASE64", Some("false"), "Client Secrets are base64 of the key's bytes; true or false"),
-    setting("POSNEXT_ALLOW_SANDBOX", Some("false"), "take sandbox locations and the secrets printed in the README; true or false"),
+    setting(
+        "POSNEXT_ALLOW_SANDBOX",
+        Some("false"),
+        "take sandbox locations and the secrets printed in the README; true or false",
+    ),
     setting("POSNEXT_CA_FILE", Some(""), "PEM certificates to trust for AWS instead of Amazon's own"),
     setting("POSNEXT_LOG", Some("info"), "error, warn, info or debug"),
 ];
@@ -171,7 +175,9 @@ mod tests {
     fn read(set: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         Settings::read(|name| {
             let set = set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-            set.or_else(|| SETTINGS.iter().find(|setting| setting.name == name && setting.default.is_none()).map(|_| "x".to_owned()))
+            set.or_else(|| {
+                SETTINGS.iter().find(|setting| setting.name == name && setting.default.is_none()).map(|_| "x".to_owned())
+            })
         })
     }
 

@@ -271,11 +271,8 @@ fn parse(body: &[u8]) -> Answer {
 }
 
 fn refusal(errors: Vec<PosError>) -> Vec<OrderError> {
-    let refused = |message: &str, field| OrderError {
-        code: ErrorCode::PosRefused,
-        message: message.chars().take(256).collect(),
-        field,
-    };
+    let refused =
+        |message: &str, field| OrderError { code: ErrorCode::PosRefused, message: message.chars().take(256).collect(), field };
     if errors.is_empty() {
         return vec![refused("the POS refused the order without a reason", None)];
     }
@@ -298,7 +295,9 @@ mod tests {
     #[test]
     fn answers_fall_into_their_classes() {
         assert_eq!(class(200, r#"{"status":"placed","pos_order_id":"P"}"#), Placed::Done { pos_order_id: "P".into() });
-        assert!(matches!(class(422, r#"{"status":"rejected","errors":[{"message":"86"}]}"#), Placed::Refused(e) if e[0].message == "86"));
+        assert!(
+            matches!(class(422, r#"{"status":"rejected","errors":[{"message":"86"}]}"#), Placed::Refused(e) if e[0].message == "86")
+        );
         assert!(matches!(class(200, r#"{"status":"rejected"}"#), Placed::Refused(e) if e.len() == 1));
         assert_eq!(class(410, ""), Placed::Cancelled);
         for status in [301, 302, 400, 404, 405, 409, 415, 422] {

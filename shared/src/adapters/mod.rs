@@ -4,12 +4,12 @@ pub mod aws;
 pub mod clock;
 pub mod directory;
 pub mod http_pos;
-pub mod orders;
 mod order_item;
+pub mod orders;
+pub mod pos;
 pub mod queue;
 pub mod sandbox;
 pub mod secrets;
-pub mod pos;
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 

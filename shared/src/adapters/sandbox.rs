@@ -194,7 +194,9 @@ impl SandboxPos {
             .await
             .map_err(|error| unavailable(&error))?;
         let tries = updated.attributes.and_then(|mut attributes| attributes.remove("tries"));
-        tries.and_then(|tries| tries.as_n().ok()?.parse().ok()).ok_or_else(|| PortError::Corrupt("a ticket without tries".to_owned()))
+        tries
+            .and_then(|tries| tries.as_n().ok()?.parse().ok())
+            .ok_or_else(|| PortError::Corrupt("a ticket without tries".to_owned()))
     }
 
     /// Makes the meal; an idempotent POS makes one, any other one a call. `None` if a tombstone stands.

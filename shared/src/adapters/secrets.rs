@@ -123,7 +123,11 @@ fn parse(text: &str, rules: SecretRules) -> Result<Values, String> {
         return Err("holds a value that is printed in the README; make one of your own".to_owned());
     }
     let key = |live: &LiveValue| {
-        let bytes = if rules.client_secrets_are_base64 { STANDARD.decode(&live.value).ok() } else { Some(live.value.clone().into_bytes()) };
+        let bytes = if rules.client_secrets_are_base64 {
+            STANDARD.decode(&live.value).ok()
+        } else {
+            Some(live.value.clone().into_bytes())
+        };
         bytes.and_then(|bytes| ClientSecret::new(&bytes))
     };
     let usable = Values {

@@ -56,7 +56,8 @@ impl<D: Directory, S: Secrets, C: Clock> Gate<D, S, C> {
     /// # Errors
     /// [`Denied`] says why, for the log.
     pub async fn authenticate(&self, authorization: Option<&str>) -> Result<Client, Denied> {
-        let bearer = authorization.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let bearer =
+            authorization.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let token = Token::parse(bearer.ok_or(Denied::NoToken)?.1.trim())?;
         let clients = self.directory.clients().await?;
         // A claim that names a client chooses whose secret is tried; a token without one is tried against all.

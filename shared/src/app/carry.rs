@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::ports::{Clock, OrderMessage, Pos, PortError, ReadOrder, SaveOrder, SendOrder, SetAside};
+use super::ports::{Clock, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside};
 use crate::domain::{
     ability::{Cancelled, Found, Placed},
     directory::Location,
@@ -149,7 +149,9 @@ where
     /// made: it is cancelled and a person is told (design section 3, "The deadline").
     async fn placed_too_late(&self, record: &OrderRecord, location: Option<&Location>) {
         let ended = match self.orders.read(&record.key).await {
-            Ok(Some(Row::Order(stored))) => matches!(&stored.state, State::Final(end) if matches!(end.outcome, Outcome::Errored(_))),
+            Ok(Some(Row::Order(stored))) => {
+                matches!(&stored.state, State::Final(end) if matches!(end.outcome, Outcome::Errored(_)))
+            }
             _ => return,
         };
         if !ended {

@@ -58,8 +58,12 @@ pub enum Claimed {
 pub trait ClaimOrder: Send + Sync {
     /// # Errors
     /// [`PortError`]: whether it was written is unknown.
-    fn claim(&self, record: &OrderRecord, guard: Option<&Guard>, now: UnixMillis)
-    -> impl Future<Output = Result<Claimed, PortError>> + Send;
+    fn claim(
+        &self,
+        record: &OrderRecord,
+        guard: Option<&Guard>,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<Claimed, PortError>> + Send;
 
     /// Writes an alias unless the key is taken; `false` if it is.
     ///
@@ -190,8 +194,11 @@ pub trait Secrets: Send + Sync {
     ///
     /// # Errors
     /// [`PortError`] when nothing was ever read.
-    fn client_secrets(&self, name: &str, refresh: Refresh)
-    -> impl Future<Output = Result<Arc<Vec<ClientSecret>>, PortError>> + Send;
+    fn client_secrets(
+        &self,
+        name: &str,
+        refresh: Refresh,
+    ) -> impl Future<Output = Result<Arc<Vec<ClientSecret>>, PortError>> + Send;
     /// SharedIds by the secret's name.
     ///
     /// # Errors

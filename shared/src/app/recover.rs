@@ -6,9 +6,9 @@ use futures_util::StreamExt;
 
 use super::{
     heal::heal,
-    ports::{Clock, ListOpen, NudgeOrder, OpenEntry, PortError, ReadOrder, SendOrder},
+    ports::{Clock, ListOpen, NudgeOrder, PortError, ReadOrder, SendOrder},
 };
-use crate::domain::{record::Row, time::UnixMillis};
+use crate::domain::{ids::OrderKey, record::Row, time::UnixMillis};
 
 /// Open orders looked at in one run. What is left is the next run's, a minute later.
 const RUN_LIMIT: usize = 2_000;
@@ -59,9 +59,8 @@ impl<O: ListOpen + ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Recover<O, Q,
         let now = self.clock.now();
         let oldest_open = entries.iter().map(|entry| now.since(entry.accepted_at)).max().unwrap_or_default();
         let mut report = Report { open: entries.len(), oldest_open, ..Report::default() };
-        let mut turns = futures_util::stream::iter(entries.iter().filter(|entry| entry.due_at <= now))
-            .map(|entry| self.look_at(entry, now))
-            .buffer_unordered(AT_ONCE);
+        let due: Vec<OrderKey> = entries.into_iter().filter(|entry| entry.due_at <= now).map(|entry| entry.key).collect();
+        let mut turns = futures_util::stream::iter(due).map(|key| self.look_at(key, now)).buffer_unordered(AT_ONCE);
         while let Ok(Some(looked)) = tokio::time::timeout(time.saturating_sub(began.elapsed()), turns.next()).await {
             report.due += 1;
             report.overdue += usize::from(looked.overdue);
@@ -76,9 +75,9 @@ impl<O: ListOpen + ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Recover<O, Q,
         Ok(report)
     }
 
-    async fn look_at(&self, entry: &OpenEntry, now: UnixMillis) -> Looked {
+    async fn look_at(&self, key: OrderKey, now: UnixMillis) -> Looked {
         // Only the key of the index counts; what is true stands in the row.
-        let record = match self.orders.read(&entry.key).await {
+        let record = match self.orders.read(&key).await {
             Ok(Some(Row::Order(record))) => record,
             Ok(_) => return Looked { overdue: false, healed: Ok(false) },
             Err(error) => return Looked { overdue: false, healed: Err(error) },

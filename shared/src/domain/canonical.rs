@@ -180,8 +180,19 @@ mod tests {
     #[test]
     fn other_content_is_different() {
         let texts = [
-            r#"{"a":1}"#, r#"{"a":10}"#, r#"{"a":0.1}"#, r#"{"a":-1}"#, r#"{"a":"1"}"#, r#"{"a":[1]}"#, r#"{"a":null}"#, "{}",
-            r#"{"a":12345678901234567890}"#, r#"{"a":12345678901234567891}"#, r#"{"a":{"b":1}}"#, r#"{"a":[1,2]}"#, r#"{"a":12}"#,
+            r#"{"a":1}"#,
+            r#"{"a":10}"#,
+            r#"{"a":0.1}"#,
+            r#"{"a":-1}"#,
+            r#"{"a":"1"}"#,
+            r#"{"a":[1]}"#,
+            r#"{"a":null}"#,
+            "{}",
+            r#"{"a":12345678901234567890}"#,
+            r#"{"a":12345678901234567891}"#,
+            r#"{"a":{"b":1}}"#,
+            r#"{"a":[1,2]}"#,
+            r#"{"a":12}"#,
         ];
         let forms: HashSet<_> = texts.iter().map(|text| canonical(text).unwrap()).collect();
         assert_eq!(forms.len(), texts.len());
@@ -210,7 +221,9 @@ mod tests {
 
     #[test]
     fn what_is_not_json_or_not_an_object_is_told_apart() {
-        for text in ["", "{", "{\"a\":}", "{\"a\":01}", "{\"a\":1}x", "nonsense", "{\"a\":\"\\ud800\"}", "{\"a\":1e99999999999999999999}"] {
+        for text in
+            ["", "{", "{\"a\":}", "{\"a\":01}", "{\"a\":1}x", "nonsense", "{\"a\":\"\\ud800\"}", "{\"a\":1e99999999999999999999}"]
+        {
             assert!(matches!(canonical(text), Err(JsonError::Syntax(_))), "{text}");
         }
         for text in ["[]", "1", "null", "\"{}\""] {

@@ -200,7 +200,13 @@ impl Order {
     /// The answer's body: the order as it came with `status`, `order_details.pos_order_id` (contract U24) and `errors`
     /// set. Every other member is echoed byte for byte.
     #[must_use]
-    pub fn answer(&self, identity: Identity<'_>, status: OrderStatus, pos_order_id: Option<&str>, errors: &[OrderError]) -> String {
+    pub fn answer(
+        &self,
+        identity: Identity<'_>,
+        status: OrderStatus,
+        pos_order_id: Option<&str>,
+        errors: &[OrderError],
+    ) -> String {
         let members = Members::parse(&self.text).unwrap_or_default();
         let mut out = ObjectWriter::new(self.text.len() + 128);
         out.member("status", &quote(status.as_str()));
@@ -398,10 +404,7 @@ mod tests {
 
     #[test]
     fn every_wrong_field_is_named_at_once() {
-        assert_eq!(
-            fields("{}"),
-            ["request_uid", "organization_id", "location_id", "request_datetime", "order_details"]
-        );
+        assert_eq!(fields("{}"), ["request_uid", "organization_id", "location_id", "request_datetime", "order_details"]);
         let wrong = r#"{"request_uid":"..","organization_id":7,"location_id":"a|b","request_datetime":"soon",
             "order_details":{"online_order_id":"","grand_total":-0.01,"subtotal":"1.00"}}"#;
         assert_eq!(

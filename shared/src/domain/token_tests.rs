@@ -24,9 +24,8 @@ fn with(claims: &str) -> Result<(), TokenError> {
 
 #[test]
 fn the_example_of_rfc_7515_appendix_a_1_verifies() {
-    let key = URL_SAFE_NO_PAD
-        .decode("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow")
-        .unwrap();
+    let key =
+        URL_SAFE_NO_PAD.decode("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow").unwrap();
     let text = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     let token = Token::parse(text).unwrap();
     assert!(token.signed_by(&[ClientSecret::new(&key).unwrap()]));
@@ -49,7 +48,9 @@ fn times_are_honoured_with_a_minute_of_skew() {
 #[test]
 fn only_hs256_with_a_live_secret_is_taken() {
     let claims = r#"{"exp":1742049100}"#;
-    for header in [r#"{"alg":"none"}"#, r#"{"alg":"HS512"}"#, r#"{"alg":"RS256"}"#, r#"{"alg":"hs256"}"#, r#"{"alg":"HS256","crit":["x"]}"#] {
+    for header in
+        [r#"{"alg":"none"}"#, r#"{"alg":"HS512"}"#, r#"{"alg":"RS256"}"#, r#"{"alg":"hs256"}"#, r#"{"alg":"HS256","crit":["x"]}"#]
+    {
         assert_eq!(verify(&token(header, claims, KEY), &Expectations::default()), Err(TokenError::Algorithm), "{header}");
     }
     let unsigned = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#), URL_SAFE_NO_PAD.encode(claims));

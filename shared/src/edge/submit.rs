@@ -74,7 +74,8 @@ where
         };
         signer.set(self.primary(&organization.shared_ids).await);
         let order = body.into_order().map_err(|errors| Reply::errors(&errors))?;
-        let location = self.gate.directory.location(&organization_id, order.location_id()).await.map_err(|error| unavailable(&error))?;
+        let location =
+            self.gate.directory.location(&organization_id, order.location_id()).await.map_err(|error| unavailable(&error))?;
         let shared_ids = location.as_ref().and_then(|location| location.shared_ids.as_ref()).unwrap_or(&organization.shared_ids);
         signer.set(self.primary(shared_ids).await);
         let digest = headers.get(DIGEST).map(|value| value.to_str().unwrap_or_default());
@@ -88,7 +89,8 @@ where
         // From here on the request is verified, and its own values may be said back to it.
         let Some(location) = location else {
             tracing::warn!(location.id = %order.location_id(), "a location that is not mapped in its organization");
-            let error = OrderError::field(ErrorCode::UnknownLocation, "location_id", "this location is not mapped in its organization");
+            let error =
+                OrderError::field(ErrorCode::UnknownLocation, "location_id", "this location is not mapped in its organization");
             return Err(Reply::verified_error(&order, None, error));
         };
         let order = Arc::new(order);
@@ -97,7 +99,11 @@ where
             key: OrderKey { tenant: client.tenant, request_uid: order.request_uid().clone() },
             order: Arc::clone(&order),
             shared_id: shared_id.id().to_owned(),
-            traceparent: headers.get("traceparent").and_then(|value| value.to_str().ok()).filter(|text| text.len() <= 64).map(str::to_owned),
+            traceparent: headers
+                .get("traceparent")
+                .and_then(|value| value.to_str().ok())
+                .filter(|text| text.len() <= 64)
+                .map(str::to_owned),
         };
         let key = new.key.clone();
         let accepted = self.accept.accept(Submission { new, location, prefer_async, arrived }).await;
@@ -123,7 +129,8 @@ fn reply(order: &Order, accepted: Accepted, prefer_async: bool) -> Result<(Order
                 reply = reply.header(REPLAYED, "true");
             }
             if !status.is_final() {
-                reply = reply.header(LOCATION, format!("/posnext/orders/{}", identity.request_uid)).header(RETRY_AFTER, FIRST_POLL_S);
+                reply =
+                    reply.header(LOCATION, format!("/posnext/orders/{}", identity.request_uid)).header(RETRY_AFTER, FIRST_POLL_S);
                 if prefer_async && !replay {
                     reply = reply.header(http::HeaderName::from_static("preference-applied"), "respond-async");
                 }

@@ -1,0 +1,87 @@
+//! What every local product knows from the start, so that any client can be pointed at it.
+
+use anyhow::Context;
+use posnext_shared::{
+    domain::{
+        ability::{Abilities, Find},
+        directory::{Client, Connector, Location, Mode, Organization, SandboxConnector},
+        ids::{ParId, Tenant},
+    },
+    wiring::{Aws, Parts},
+};
+
+/// Where it listens unless told otherwise.
+pub const LISTEN: &str = "127.0.0.1:3000";
+/// PAR's OrganizationId.
+pub const ORGANIZATION: &str = "IA-YC-01";
+/// PAR's SharedId.
+pub const SHARED_ID: &str = "a1b2c3d4e5f6a7b8c9d0";
+/// PAR's Client ID.
+pub const CLIENT_ID: &str = "par-local";
+/// PAR's Client Secret.
+pub const CLIENT_SECRET: &str = "local-client-secret-0123456789abcdef";
+
+const CLIENT_SECRET_NAME: &str = "posnext/client/par-local";
+const SHARED_ID_NAME: &str = "posnext/shared-id/IA-YC-01";
+
+/// The locations: PAR's id, internal id, on or off, mode, and how the sandbox POS behaves.
+fn locations() -> Vec<(&'static str, &'static str, bool, Mode, SandboxConnector)> {
+    let prompt = SandboxConnector::prompt;
+    let find_only = Abilities { idempotent_place: false, find: Some(Find { settle_s: 3 }), cancel: false };
+    let refuse = Some("item 4711 is not available".to_owned());
+    vec![
+        ("PAR-LOC-12345", "YC-LC-001", true, Mode::Sync, prompt()),
+        ("PAR-LOC-SLOW", "YC-LC-002", true, Mode::Sync, SandboxConnector { delay_ms: 20_000, ..prompt() }),
+        ("PAR-LOC-ASYNC", "YC-LC-003", true, Mode::Async, prompt()),
+        ("PAR-LOC-REJECT", "YC-LC-004", true, Mode::Sync, SandboxConnector { refuse, ..prompt() }),
+        ("PAR-LOC-FLAKY", "YC-LC-005", true, Mode::Sync, SandboxConnector { unreachable_first: 2, ..prompt() }),
+        ("PAR-LOC-LOSTREPLY", "YC-LC-006", true, Mode::Sync, SandboxConnector { lose_replies_first: 1, ..prompt() }),
+        ("PAR-LOC-DOWN", "YC-LC-007", true, Mode::Sync, SandboxConnector { down: true, ..prompt() }),
+        ("PAR-LOC-OFF", "YC-LC-008", false, Mode::Sync, prompt()),
+        (
+            "PAR-LOC-FIND",
+            "YC-LC-009",
+            true,
+            Mode::Sync,
+            SandboxConnector { lose_replies_first: 1, abilities: find_only, ..SandboxConnector::default() },
+        ),
+    ]
+}
+
+/// Writes them.
+pub(super) async fn put(parts: &Parts, aws: &Aws) -> anyhow::Result<()> {
+    let secrets = aws_sdk_secretsmanager::Client::new(&aws.secrets);
+    for (name, value) in [(CLIENT_SECRET_NAME, CLIENT_SECRET), (SHARED_ID_NAME, SHARED_ID)] {
+        let text = serde_json::json!({ "live": [{ "id": "local", "value": value }] }).to_string();
+        let created = secrets.create_secret().name(name).secret_string(text).send().await;
+        created.with_context(|| format!("cannot create the secret {name}"))?;
+    }
+    let organization_id = ParId::new(ORGANIZATION)?;
+    let directory = parts.directory();
+    let client = Client {
+        client_id: CLIENT_ID.to_owned(),
+        tenant: Tenant::new(CLIENT_ID)?,
+        secret: CLIENT_SECRET_NAME.to_owned(),
+        organizations: vec![organization_id.clone()],
+    };
+    directory.put_client(&client).await?;
+    let organization = Organization {
+        organization_id: organization_id.clone(),
+        internal_id: "YC01".to_owned(),
+        shared_ids: SHARED_ID_NAME.to_owned(),
+    };
+    directory.put_organization(&organization).await?;
+    for (location_id, internal_id, enabled, mode, sandbox) in locations() {
+        let location = Location {
+            organization_id: organization_id.clone(),
+            location_id: ParId::new(location_id)?,
+            internal_id: internal_id.to_owned(),
+            enabled,
+            mode,
+            shared_ids: None,
+            connector: Connector::Sandbox(sandbox),
+        };
+        directory.put_location(&location).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! The HTTP gateway before the functions. It routes and limits as API Gateway does, and no more.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+    routing::{any, get},
+};
+use http::{StatusCode, header::CONTENT_TYPE};
+use posnext_shared::{
+    adapters::sandbox::SandboxPos,
+    wiring::{GetFunction, SubmitFunction},
+};
+use tokio::{net::TcpListener, sync::Semaphore};
+
+/// API Gateway takes no larger body.
+const LARGEST_BODY: usize = 10 * 1024 * 1024;
+/// Requests handled at a time; the rest wait. On Lambda each has an instance of its own; two cores are not many.
+const CONCURRENCY: usize = 64;
+
+/// The functions' own handlers.
+#[derive(Debug)]
+pub(super) struct Handlers {
+    pub(super) submit: SubmitFunction,
+    pub(super) get: GetFunction,
+    pub(super) sandbox: SandboxPos,
+}
+
+#[derive(Debug, Clone)]
+struct Gateway {
+    handlers: Arc<Handlers>,
+    slots: Arc<Semaphore>,
+}
+
+/// Serves until it is dropped.
+pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
+    let gateway = Gateway { handlers: Arc::new(handlers), slots: Arc::new(Semaphore::new(CONCURRENCY)) };
+    let routes = Router::new()
+        // Both spellings of the path (contract C1).
+        .route("/posnext/order/submit", any(submit))
+        .route("/posnext/orders/submit", get(read).fallback(submit))
+        .route("/posnext/orders/{id}", any(read))
+        .route("/_local/placements", get(placements))
+        .fallback(async || (StatusCode::NOT_FOUND, [(CONTENT_TYPE, "application/json")], r#"{"message":"Not Found"}"#))
+        .with_state(gateway);
+    if let Err(error) = axum::serve(listener, routes).await {
+        tracing::error!(%error, "the gateway stopped");
+    }
+}
+
+async fn submit(State(gateway): State<Gateway>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let line = line(&parts);
+    let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
+        let body = r#"{"message":"Request Too Long"}"#;
+        return (StatusCode::PAYLOAD_TOO_LARGE, [(CONTENT_TYPE, "application/json")], body).into_response();
+    };
+    let request = http::Request::from_parts(parts, body);
+    let Gateway { handlers, slots } = gateway;
+    invoked(line, slots, async move { handlers.submit.handle(request).await }).await
+}
+
+async fn read(State(gateway): State<Gateway>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let line = line(&parts);
+    let Gateway { handlers, slots } = gateway;
+    invoked(line, slots, async move { handlers.get.handle(http::Request::from_parts(parts, ())).await }).await
+}
+
+fn line(parts: &http::request::Parts) -> String {
+    format!("{} {}", parts.method, parts.uri.path())
+}
+
+/// Runs a handler to its end, as Lambda does, even if the caller hangs up; one line for whoever watches the terminal.
+async fn invoked(
+    line: String,
+    slots: Arc<Semaphore>,
+    handler: impl Future<Output = http::Response<String>> + Send + 'static,
+) -> Response {
+    let invocation = tokio::spawn(async move {
+        let _slot = slots.acquire_owned().await;
+        let began = Instant::now();
+        let response = handler.await;
+        tracing::info!(target: "gateway", "{line} {} in {} ms", response.status().as_u16(), began.elapsed().as_millis());
+        response
+    });
+    match invocation.await {
+        Ok(response) => response.map(Body::from),
+        Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+    }
+}
+
+async fn placements(State(gateway): State<Gateway>) -> Response {
+    match gateway.handlers.sandbox.placements().await {
+        Ok(placements) => axum_json(StatusCode::OK, serde_json::to_string(&placements)),
+        Err(error) => axum_json(StatusCode::INTERNAL_SERVER_ERROR, Ok(error.to_string())),
+    }
+}
+
+fn axum_json(status: StatusCode, body: serde_json::Result<String>) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], body.unwrap_or_default()).into_response()
+}

@@ -1,0 +1,81 @@
+//! Plays Lambda's event source mapping for SQS: takes a batch, invokes the function, deletes what did not fail. What it
+//! leaves out: the batching window, scaling by backlog, filters, and a maximum concurrency that can be set.
+
+use std::sync::Arc;
+
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_sqs::{
+    Client,
+    types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName},
+};
+use posnext_shared::wiring::ProcessFunction;
+use tokio::sync::Semaphore;
+
+/// Messages of one invocation (the template's BatchSize).
+const BATCH: i32 = 10;
+/// Invocations at a time.
+const CONCURRENCY: usize = 16;
+/// Seconds a receive waits for a message.
+const LONG_POLL: i32 = 20;
+
+/// Runs until it is dropped.
+pub(super) async fn run(sqs: Client, queue: String, function: Arc<ProcessFunction>) {
+    let invocations = Arc::new(Semaphore::new(CONCURRENCY));
+    loop {
+        let Ok(permit) = Arc::clone(&invocations).acquire_owned().await else { return };
+        let received = sqs
+            .receive_message()
+            .queue_url(&queue)
+            .max_number_of_messages(BATCH)
+            .wait_time_seconds(LONG_POLL)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .send()
+            .await;
+        let messages = match received {
+            Ok(received) => received.messages.unwrap_or_default(),
+            Err(error) => {
+                tracing::error!(error = %aws_sdk_sqs::error::DisplayErrorContext(&error), "the local SQS does not answer");
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        if messages.is_empty() {
+            continue;
+        }
+        let (sqs, queue, function) = (sqs.clone(), queue.clone(), Arc::clone(&function));
+        tokio::spawn(async move {
+            invoke(&sqs, &queue, &function, messages).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn invoke(sqs: &Client, queue: &str, function: &ProcessFunction, messages: Vec<Message>) {
+    let mut event = SqsEvent::default();
+    event.records = messages.iter().map(record).collect();
+    let response = function.handle(event, super::FUNCTION_TIMEOUT).await;
+    let failed: Vec<&str> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
+    let done = messages.iter().filter(|message| !failed.contains(&message.message_id().unwrap_or_default()));
+    let entries: Vec<_> = done
+        .enumerate()
+        .filter_map(|(index, message)| {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
+            entry.receipt_handle(message.receipt_handle().unwrap_or_default()).build().ok()
+        })
+        .collect();
+    if entries.is_empty() {
+        return;
+    }
+    if let Err(error) = sqs.delete_message_batch().queue_url(queue).set_entries(Some(entries)).send().await {
+        tracing::error!(error = %aws_sdk_sqs::error::DisplayErrorContext(&error), "messages that are done were not deleted");
+    }
+}
+
+fn record(message: &Message) -> SqsMessage {
+    let mut record = SqsMessage::default();
+    record.message_id = message.message_id.clone();
+    record.receipt_handle = message.receipt_handle.clone();
+    record.body = message.body.clone();
+    record.event_source = Some("aws:sqs".to_owned());
+    record
+}

@@ -1,0 +1,187 @@
+//! `posnext order`: a person plays PAR.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use posnext_local::{
+    local,
+    par::{Answer, Par, sample_order},
+};
+use tokio::time::Instant;
+
+#[derive(Debug, Args)]
+pub(crate) struct OrderArguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Sign and submit an order, and follow it until it is final
+    ///
+    /// Exit code: 0 placed; 1 rejected, errored or refused; 2 no usable answer; 3 an answer's signature is wrong or
+    /// missing; 4 still pending.
+    Submit {
+        #[command(flatten)]
+        caller: Caller,
+        /// PAR's OrganizationId in the sample order
+        #[arg(long, default_value = local::ORGANIZATION)]
+        organization: String,
+        /// PAR's LocationId in the sample order
+        #[arg(long, default_value = "PAR-LOC-12345")]
+        location: String,
+        /// Id of the sample order; a fresh one if not given
+        #[arg(long, value_name = "UID")]
+        request_uid: Option<String>,
+        /// Send this JSON file instead of the sample order (`-` for standard input)
+        #[arg(long, conflicts_with_all = ["organization", "location", "request_uid"])]
+        file: Option<PathBuf>,
+        /// Ask for 202 at once (Prefer: respond-async)
+        #[arg(long)]
+        prefer_async: bool,
+        /// Do not follow a 202
+        #[arg(long)]
+        no_wait: bool,
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// Read an order once
+    Get {
+        #[command(flatten)]
+        caller: Caller,
+        /// The order's request_uid
+        request_uid: String,
+    },
+    /// Read an order until it is final
+    Watch {
+        #[command(flatten)]
+        caller: Caller,
+        /// The order's request_uid
+        request_uid: String,
+        #[command(flatten)]
+        patience: Patience,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Patience {
+    /// Give up following after this many seconds
+    #[arg(long, default_value_t = 120, value_name = "SECONDS")]
+    timeout: u64,
+}
+
+/// Whom to call, and as whom. The defaults are those of the local product.
+#[derive(Debug, Args)]
+struct Caller {
+    /// Base URL of the deployment
+    #[arg(long, env = "POSNEXT_URL", default_value = "http://127.0.0.1:3000")]
+    url: String,
+    /// PAR's Client ID
+    #[arg(long, env = "POSNEXT_CLIENT_ID", default_value = local::CLIENT_ID)]
+    client_id: String,
+    /// PAR's Client Secret
+    #[arg(long, env = "POSNEXT_CLIENT_SECRET", default_value = local::CLIENT_SECRET, hide_env_values = true)]
+    client_secret: String,
+    /// PAR's SharedId
+    #[arg(long, env = "POSNEXT_SHARED_ID", default_value = local::SHARED_ID, hide_env_values = true)]
+    shared_id: String,
+}
+
+impl Caller {
+    fn par(&self) -> anyhow::Result<Par> {
+        Par::new(&self.url, &self.client_id, &self.client_secret, &self.shared_id)
+    }
+}
+
+pub(crate) async fn run(arguments: OrderArguments) -> anyhow::Result<ExitCode> {
+    match arguments.verb {
+        Verb::Submit { caller, organization, location, request_uid, file, prefer_async, no_wait, patience } => {
+            let order = match file {
+                Some(file) => read_order(&file)?,
+                None => sample_order(&organization, &location, &request_uid.unwrap_or_else(|| uuid::Uuid::now_v7().to_string())),
+            };
+            let par = caller.par()?;
+            let began = Instant::now();
+            let answer = par.submit(&order, prefer_async).await?;
+            show(began, "submit", &answer);
+            match answer.location.as_deref().and_then(|location| location.rsplit('/').next()) {
+                Some(uid) if !no_wait && answer.code.as_u16() == 202 && answer.signed == Some(true) => {
+                    follow(&par, uid, began, patience.timeout, answer.retry_after).await
+                }
+                _ => Ok(finish(&answer)),
+            }
+        }
+        Verb::Get { caller, request_uid } => {
+            let began = Instant::now();
+            let answer = caller.par()?.get(&request_uid).await?;
+            show(began, "get", &answer);
+            Ok(finish(&answer))
+        }
+        Verb::Watch { caller, request_uid, patience } => {
+            follow(&caller.par()?, &request_uid, Instant::now(), patience.timeout, Some(Duration::ZERO)).await
+        }
+    }
+}
+
+fn read_order(file: &PathBuf) -> anyhow::Result<String> {
+    if file.as_os_str() == "-" {
+        return std::io::read_to_string(std::io::stdin()).context("cannot read standard input");
+    }
+    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// Polls as the answers say, until the order is final or patience ends.
+async fn follow(par: &Par, uid: &str, began: Instant, timeout: u64, first: Option<Duration>) -> anyhow::Result<ExitCode> {
+    let until = began + Duration::from_secs(timeout);
+    let mut wait = first;
+    loop {
+        let pause = wait.unwrap_or(Duration::from_secs(1));
+        if Instant::now() + pause > until {
+            say_pending(uid, timeout);
+            return Ok(ExitCode::from(4));
+        }
+        tokio::time::sleep(pause).await;
+        let answer = par.get(uid).await?;
+        show(began, "get", &answer);
+        if answer.code.as_u16() != 200 || answer.status != "pending" || answer.signed != Some(true) {
+            return Ok(finish(&answer));
+        }
+        wait = answer.retry_after;
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the command line talks to a person")]
+fn say_pending(uid: &str, timeout: u64) {
+    println!("still pending after {timeout} s; look again with: posnext order watch {uid}");
+}
+
+#[expect(clippy::print_stdout, reason = "the command line talks to a person")]
+fn show(began: Instant, verb: &str, answer: &Answer) {
+    let signature = match answer.signed {
+        Some(true) => "signature right",
+        Some(false) => "SIGNATURE WRONG",
+        None => "NOT SIGNED",
+    };
+    let seconds = began.elapsed();
+    println!(
+        "{:>4}.{:01} s  {verb:<6}  {}  {:<8}  {signature}",
+        seconds.as_secs(),
+        seconds.subsec_millis() / 100,
+        answer.code.as_u16(),
+        answer.status
+    );
+}
+
+/// Prints the last answer's body; the exit code tells how it went.
+#[expect(clippy::print_stdout, reason = "the command line talks to a person")]
+fn finish(answer: &Answer) -> ExitCode {
+    println!("{}", answer.body);
+    match (answer.signed, answer.code.as_u16(), answer.status.as_str()) {
+        (Some(true), 200, "placed") => ExitCode::SUCCESS,
+        (Some(true), 200 | 202, "pending") => ExitCode::from(4),
+        (Some(true), ..) => ExitCode::from(1),
+        (None, 401, _) => ExitCode::from(1),
+        _ => ExitCode::from(3),
+    }
+}

@@ -1,0 +1,160 @@
+//! Plays PAR: mints the token, signs the order, sends it, checks the signature of every answer.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use posnext_shared::domain::{
+    canonical::Members,
+    money::Cents,
+    order::Body,
+    signature::{DigestMessage, SharedId, SignedFields},
+};
+use reqwest::{Method, StatusCode, header};
+use sha2::Sha256;
+
+/// How long a minted token lives.
+const TOKEN_S: i64 = 300;
+/// How long one answer is waited for: the gateway's own limit.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// A client of one deployment, with PAR's credentials.
+#[derive(Debug)]
+pub struct Par {
+    url: String,
+    client_id: String,
+    client_secret: String,
+    shared_id: SharedId,
+    http: reqwest::Client,
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub code: StatusCode,
+    /// `status` of the body, empty if there is none.
+    pub status: String,
+    /// The path of `Location`.
+    pub location: Option<String>,
+    /// `Retry-After`.
+    pub retry_after: Option<Duration>,
+    /// The body as it came.
+    pub body: String,
+    /// Whether the answer's digest is right; `None` if it has none.
+    pub signed: Option<bool>,
+}
+
+impl Par {
+    /// Takes the deployment's URL and PAR's credentials.
+    ///
+    /// # Errors
+    /// A sentence for credentials or a URL that cannot be used.
+    pub fn new(url: &str, client_id: &str, client_secret: &str, shared_id: &str) -> anyhow::Result<Self> {
+        // A second client in one process finds the provider installed; either is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(ANSWER_LIMIT).build()?;
+        Ok(Self {
+            url: url.trim_end_matches('/').to_owned(),
+            client_id: client_id.to_owned(),
+            client_secret: client_secret.to_owned(),
+            shared_id: SharedId::new("par", shared_id)?,
+            http,
+        })
+    }
+
+    /// Signs and submits an order.
+    ///
+    /// # Errors
+    /// A sentence when the order is no order, or no answer came.
+    pub async fn submit(&self, order: &str, prefer_async: bool) -> anyhow::Result<Answer> {
+        let parsed = Body::parse(order.as_bytes())?.into_order();
+        let parsed = parsed.map_err(|errors| {
+            let reasons: Vec<_> = errors.into_iter().map(|error| error.message).collect();
+            anyhow::anyhow!("this is no order: {}", reasons.join("; "))
+        })?;
+        let digest = self.shared_id.sign(&parsed.message(parsed.identity()));
+        let mut request = self.request(Method::POST, "/posnext/order/submit")?.header("x-pch-digest", digest);
+        if prefer_async {
+            request = request.header("prefer", "respond-async");
+        }
+        self.send(request.header(header::CONTENT_TYPE, "application/json").body(order.to_owned())).await
+    }
+
+    /// Reads an order.
+    ///
+    /// # Errors
+    /// A sentence when no answer came.
+    pub async fn get(&self, request_uid: &str) -> anyhow::Result<Answer> {
+        self.send(self.request(Method::GET, &format!("/posnext/orders/{request_uid}"))?).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> anyhow::Result<reqwest::RequestBuilder> {
+        let token = self.token(jiff::Timestamp::now().as_second())?;
+        Ok(self.http.request(method, format!("{}{path}", self.url)).bearer_auth(token))
+    }
+
+    /// A JWT as PAR mints it (contract section 5).
+    fn token(&self, now: i64) -> anyhow::Result<String> {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
+        let claims = serde_json::json!({ "sub": self.client_id, "iat": now, "nbf": now, "exp": now + TOKEN_S }).to_string();
+        let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.client_secret.as_bytes())?;
+        mac.update(signed.as_bytes());
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())))
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) if error.is_connect() => {
+                bail!("nothing answers at {}; start the local product with `cargo run`, or give --url", self.url)
+            }
+            Err(error) => return Err(error).context("no answer"),
+        };
+        let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (location, retry_after, digest) = (text("location"), text("retry-after"), text("x-pch-digest"));
+        let code = response.status();
+        let body = response.text().await?;
+        let status = Members::parse(&body).ok().and_then(|members| string(&members, "status")).unwrap_or_default();
+        let signed = digest.map(|digest| digest == self.shared_id.sign(&message(&body)));
+        let retry_after = retry_after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+        Ok(Answer { code, status, location, retry_after, body, signed })
+    }
+}
+
+/// The message of an answer: what its body says, null where it says nothing.
+fn message(body: &str) -> DigestMessage {
+    let members = Members::parse(body).unwrap_or_default();
+    let details = members.get("order_details").and_then(|text| Members::parse(text).ok()).unwrap_or_default();
+    let (request_uid, location_id) = (string(&members, "request_uid"), string(&members, "location_id"));
+    let (request_datetime, online_order_id) = (string(&members, "request_datetime"), string(&details, "online_order_id"));
+    let cents = |name: &str| details.get(name).and_then(|text| Cents::from_json_number(text).ok());
+    DigestMessage::new(&SignedFields {
+        request_uid: request_uid.as_deref(),
+        location_id: location_id.as_deref(),
+        online_order_id: online_order_id.as_deref(),
+        grand_total: cents("grand_total"),
+        subtotal: cents("subtotal"),
+        request_datetime: request_datetime.as_deref(),
+    })
+}
+
+fn string(members: &Members<'_>, key: &str) -> Option<String> {
+    serde_json::from_str(members.get(key)?).ok()
+}
+
+/// An order to try with: two pizzas and a drink.
+#[must_use]
+pub fn sample_order(organization: &str, location: &str, request_uid: &str) -> String {
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
+    let quote = posnext_shared::domain::canonical::quote;
+    format!(
+        r#"{{"request_uid":{},"organization_id":{},"location_id":{},"request_datetime":"{now}","order_details":{{"online_order_id":{},"order_type":"pickup","items":[{{"id":"4711","name":"Margherita","quantity":2,"price":9.25,"modifiers":[{{"id":"17","name":"Basil","quantity":1,"price":0.00}}]}},{{"id":"4720","name":"Lemonade","quantity":1,"price":3.00,"modifiers":[]}}],"subtotal":21.50,"taxes":[{{"name":"VAT","amount":1.95}}],"tip":0.00,"grand_total":23.45}}}}"#,
+        quote(request_uid),
+        quote(organization),
+        quote(location),
+        quote(&format!("ORD-{request_uid}")),
+    )
+}
