@@ -2,7 +2,12 @@
 
 mod order;
 
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use posnext_local::local;
@@ -51,12 +56,10 @@ async fn main() -> ExitCode {
     })
 }
 
-#[expect(clippy::print_stderr, reason = "the command line talks to a person")]
 fn say_error(error: &anyhow::Error) {
-    eprintln!("posnext: {error:#}");
+    let _ = writeln!(std::io::stderr(), "posnext: {error:#}");
 }
 
-#[expect(clippy::print_stdout, reason = "the command line talks to a person")]
 async fn run_local(options: Local) -> anyhow::Result<ExitCode> {
     let level = std::env::var("POSNEXT_LOG").unwrap_or_else(|_| "warn".to_owned());
     let level: tracing::Level =
@@ -74,20 +77,25 @@ async fn run_local(options: Local) -> anyhow::Result<ExitCode> {
     let product = local::start(options.listen, options.data).await?;
     let url =
         if product.address.to_string() == local::LISTEN { String::new() } else { format!(" --url http://{}", product.address) };
-    println!(
-        "posnext listens on http://{}   (data {data})
+    let address = product.address;
+    // Nobody may be listening any more; that is no reason to stop.
+    let _ = std::io::stdout().write_all(
+        format!(
+            "posnext listens on http://{address}   (data {data})
 
 In a second terminal, play PAR:
-  cargo run -q -- order submit{url}                             200, placed at once
-  cargo run -q -- order submit{url} --location PAR-LOC-SLOW     202, then polled until it is placed
-  cargo run -q -- order submit --help                      more
+  cargo run -q -- order submit{url}                            200, placed at once
+  cargo run -q -- order submit{url} --location PAR-LOC-SLOW    202, then polled until it is placed
+  cargo run -q -- order submit --help                     more
 
 Locations: PAR-LOC-12345 prompt, -SLOW 20 s, -ASYNC always 202, -REJECT refuses, -FLAKY fails twice first,
            -LOSTREPLY and -FIND lose the first reply, -DOWN never answers, -OFF is switched off
-What the sandbox POS holds: http://{}/_local/placements
+What the sandbox POS holds: http://{address}/_local/placements
 Stop with Ctrl-C.
-",
-        product.address, product.address
+
+"
+        )
+        .as_bytes(),
     );
     tokio::signal::ctrl_c().await?;
     Ok(ExitCode::SUCCESS)

@@ -151,12 +151,10 @@ async fn follow(par: &Par, uid: &str, began: Instant, timeout: u64, first: Optio
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the command line talks to a person")]
 fn say_pending(uid: &str, timeout: u64) {
     println!("still pending after {timeout} s; look again with: posnext order watch {uid}");
 }
 
-#[expect(clippy::print_stdout, reason = "the command line talks to a person")]
 fn show(began: Instant, verb: &str, answer: &Answer) {
     let signature = match answer.signed {
         Some(true) => "signature right",
@@ -174,7 +172,6 @@ fn show(began: Instant, verb: &str, answer: &Answer) {
 }
 
 /// Prints the last answer's body; the exit code tells how it went.
-#[expect(clippy::print_stdout, reason = "the command line talks to a person")]
 fn finish(answer: &Answer) -> ExitCode {
     println!("{}", answer.body);
     match (answer.signed, answer.code.as_u16(), answer.status.as_str()) {

@@ -7,9 +7,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use posnext_shared::domain::{
     canonical::Members,
-    money::Cents,
     order::Body,
-    signature::{DigestMessage, SharedId, SignedFields},
+    signature::{DigestMessage, SharedId},
 };
 use reqwest::{Method, StatusCode, header};
 use sha2::Sha256;
@@ -118,27 +117,10 @@ impl Par {
         let code = response.status();
         let body = response.text().await?;
         let status = Members::parse(&body).ok().and_then(|members| string(&members, "status")).unwrap_or_default();
-        let signed = digest.map(|digest| digest == self.shared_id.sign(&message(&body)));
+        let signed = digest.map(|digest| digest == self.shared_id.sign(&DigestMessage::of_body(&body)));
         let retry_after = retry_after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
         Ok(Answer { code, status, location, retry_after, body, signed })
     }
-}
-
-/// The message of an answer: what its body says, null where it says nothing.
-fn message(body: &str) -> DigestMessage {
-    let members = Members::parse(body).unwrap_or_default();
-    let details = members.get("order_details").and_then(|text| Members::parse(text).ok()).unwrap_or_default();
-    let (request_uid, location_id) = (string(&members, "request_uid"), string(&members, "location_id"));
-    let (request_datetime, online_order_id) = (string(&members, "request_datetime"), string(&details, "online_order_id"));
-    let cents = |name: &str| details.get(name).and_then(|text| Cents::from_json_number(text).ok());
-    DigestMessage::new(&SignedFields {
-        request_uid: request_uid.as_deref(),
-        location_id: location_id.as_deref(),
-        online_order_id: online_order_id.as_deref(),
-        grand_total: cents("grand_total"),
-        subtotal: cents("subtotal"),
-        request_datetime: request_datetime.as_deref(),
-    })
 }
 
 fn string(members: &Members<'_>, key: &str) -> Option<String> {

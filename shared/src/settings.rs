@@ -161,6 +161,10 @@ impl Settings {
             ca_file: reader.optional("POSNEXT_CA_FILE"),
             log: reader.parsed("POSNEXT_LOG", |text| text.parse().ok().map(Level)).0,
         };
+        if settings.policy.retention < settings.policy.guard {
+            // A guard without its owner would let the same online order be placed again.
+            reader.errors.push("POSNEXT_RETENTION_DAYS must not be shorter than POSNEXT_GUARD_HOURS".to_owned());
+        }
         if settings.allow_sandbox && settings.sandbox_table.is_empty() {
             reader.errors.push("POSNEXT_SANDBOX_TABLE must be set, since POSNEXT_ALLOW_SANDBOX is true".to_owned());
         }
@@ -210,6 +214,13 @@ mod tests {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(name), "{error}");
         }
+    }
+
+    #[test]
+    fn a_guard_does_not_outlive_its_order() {
+        let error = read(&[("POSNEXT_RETENTION_DAYS", "1"), ("POSNEXT_GUARD_HOURS", "25")]).unwrap_err().to_string();
+        assert!(error.contains("POSNEXT_RETENTION_DAYS"), "{error}");
+        assert!(read(&[("POSNEXT_RETENTION_DAYS", "1"), ("POSNEXT_GUARD_HOURS", "24")]).is_ok());
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub type SubmitFunction = Submit<D, S, OrderTable, Queues, P, SystemClock>;
 /// get-order: reads, and one nudge.
 pub type GetFunction = GetOrder<D, S, OrderTable, Queues, SystemClock>;
 /// process-order.
-pub type ProcessFunction = Consumer<OrderTable, Queues, P, D, SystemClock>;
+pub type ProcessFunction = Consumer<OrderTable, Queues, P, D, S, SystemClock>;
 /// recover-orders.
 pub type RecoverFunction = Recover<OrderTable, Queues, SystemClock>;
 
@@ -96,11 +96,7 @@ impl Parts {
             SecretRules { allow_local: settings.allow_sandbox, client_secrets_are_base64: settings.client_secrets_are_base64 };
         Self {
             orders: OrderTable::new(dynamodb.clone(), settings.orders_table.clone()),
-            queues: Queues::new(
-                aws_sdk_sqs::Client::new(&aws.sqs),
-                settings.queue_url.clone(),
-                settings.dead_letter_queue_url.clone(),
-            ),
+            queues: Queues::new(aws::sqs(&aws.sqs), settings.queue_url.clone(), settings.dead_letter_queue_url.clone()),
             directory: Arc::new(DirectoryTable::new(dynamodb.clone(), settings.directory_table.clone(), settings.allow_sandbox)),
             secrets: Arc::new(SecretCache::new(aws_sdk_secretsmanager::Client::new(&aws.secrets), rules)),
             dynamodb,
@@ -120,6 +116,12 @@ impl Parts {
                 }
             }
         }
+    }
+
+    /// The settings it was made from.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The directory, to be written by administration.
@@ -178,12 +180,12 @@ impl Parts {
             clock: SystemClock,
             policy: self.settings.policy,
         };
-        Consumer { process, parse: parse_message }
+        Consumer { process, parse: parse_message, secrets: Arc::clone(&self.secrets) }
     }
 
     /// recover-orders.
     #[must_use]
     pub fn recover(&self) -> RecoverFunction {
-        Recover { orders: self.orders.clone(), queue: self.queues.clone(), clock: SystemClock }
+        Recover { orders: self.orders.clone(), queue: self.queues.clone(), clock: SystemClock, policy: self.settings.policy }
     }
 }

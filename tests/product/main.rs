@@ -1,1 +1,20 @@
-//! x
+//! Everything that runs the product from outside: the real binary over HTTP, the functions' handlers over the local
+//! services, and what must hold of the tree as a whole.
+//!
+//! Answers are checked with a few lines of its own (`support`), never with the product's signing code.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+mod bad_input;
+mod connector;
+mod dependencies;
+mod events;
+mod flood;
+mod guard;
+mod layers;
+mod polling;
+mod readme;
+mod restart;
+mod rotation;
+mod support;
+mod walk;

@@ -2,17 +2,26 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, ConfigLoader, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 
-use crate::domain::policy::STORAGE_LIMIT;
+use crate::domain::policy::{SEND_LIMIT, STORAGE_LIMIT};
 
 /// Certificates of Amazon Trust Services, which sign every AWS endpoint. Parsing the system's 140 roots instead would
 /// cost a cold start 9 M instructions.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
+
+/// SQS, with less patience than a table: a message that is not sent costs no order (the row is the outbox), and a submit
+/// waits for it.
+#[must_use]
+pub fn sqs(config: &SdkConfig) -> aws_sdk_sqs::Client {
+    let timeouts = config.timeout_config().cloned().map(|timeouts| timeouts.into_builder()).unwrap_or_default();
+    let timeouts = timeouts.operation_timeout(SEND_LIMIT).build();
+    aws_sdk_sqs::Client::new(&config.to_builder().timeout_config(timeouts).build())
+}
 
 /// What every function's SDK configuration starts from: region and credentials come from the environment, which also
 /// understands `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`. `roots` (PEM) replaces Amazon's certificates, for a

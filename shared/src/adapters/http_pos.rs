@@ -20,13 +20,14 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioTimer},
 };
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
+use serde_json::{Value, value::RawValue};
 use sha2::Sha256;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::{
-    app::ports::Secrets,
+    app::ports::{Refresh, Secrets},
     domain::{
         ability::{Cancelled, Found, Placed},
         directory::{HttpAuth, HttpConnector as Settings, Location},
@@ -42,6 +43,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 const POOL_IDLE: Duration = Duration::from_secs(5);
 /// The largest answer that is read.
 const LARGEST_ANSWER: usize = 64 * 1024;
+
+const NO_REASON: &str = "the POS refused the order without a reason";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -90,23 +93,13 @@ struct PlaceBody<'a> {
     order: &'a RawValue,
 }
 
-#[derive(Deserialize, Default)]
+/// What is read of an answer, each member alone: one that is odd must not hide the others.
+#[derive(Default)]
 struct Answer {
-    #[serde(default)]
     status: String,
-    #[serde(default)]
     pos_order_id: Option<String>,
-    #[serde(default)]
-    errors: Vec<PosError>,
-    #[serde(default)]
+    errors: Vec<OrderError>,
     started: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct PosError {
-    message: String,
-    #[serde(default)]
-    field: Option<String>,
 }
 
 impl<S: Secrets> HttpPos<S> {
@@ -180,9 +173,12 @@ impl<S: Secrets> HttpPos<S> {
         traceparent: Option<&str>,
         limit: Duration,
     ) -> Reply {
-        let mut request = match self.request(settings, method, key, body, traceparent).await {
-            Ok(request) => request,
-            Err(reply) => return reply,
+        let began = Instant::now();
+        let prepared = tokio::time::timeout(limit, self.request(settings, method, key, body, traceparent)).await;
+        let mut request = match prepared {
+            Ok(Ok(request)) => request,
+            Ok(Err(reply)) => return reply,
+            Err(_) => return Reply::NotSent("the POS secret could not be read in time".to_owned()),
         };
         let connected = capture_connection(&mut request);
         let exchange = async {
@@ -192,10 +188,19 @@ impl<S: Secrets> HttpPos<S> {
             let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await?.to_bytes();
             Ok::<_, BoxError>(Reply::Answer { status, retry_after: retry_after.map(Duration::from_secs), body })
         };
-        let outcome = tokio::time::timeout(limit, exchange).await;
+        let outcome = tokio::time::timeout(limit.saturating_sub(began.elapsed()), exchange).await;
         let reached = connected.connection_metadata().is_some();
         let reason = match outcome {
-            Ok(Ok(answer)) => return answer,
+            Ok(Ok(answer)) => {
+                if let (Reply::Answer { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, .. }, Some(auth)) =
+                    (&answer, &settings.auth)
+                {
+                    // A rotated secret: the next try finds the new one.
+                    let left = limit.saturating_sub(began.elapsed());
+                    let _ = tokio::time::timeout(left, self.secrets.pos_secret(auth.secret(), Refresh::Mismatch)).await;
+                }
+                return answer;
+            }
             Ok(Err(error)) => chain(error.as_ref()),
             Err(_) => format!("no answer within {} ms", limit.as_millis()),
         };
@@ -225,7 +230,10 @@ impl<S: Secrets> HttpPos<S> {
             request = request.header("traceparent", traceparent);
         }
         let secret = async |name: &str| {
-            self.secrets.pos_secret(name).await.map_err(|error| Reply::NotSent(format!("the POS secret cannot be read: {error}")))
+            self.secrets
+                .pos_secret(name, Refresh::No)
+                .await
+                .map_err(|error| Reply::NotSent(format!("the POS secret cannot be read: {error}")))
         };
         match &settings.auth {
             None => {}
@@ -255,28 +263,46 @@ fn placed(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Pla
     let answer = parse(body);
     let reason = format!("answered {status}");
     match (status.as_u16(), answer.status.as_str(), answer.pos_order_id) {
-        (200 | 201, "placed", Some(pos_order_id)) if !pos_order_id.is_empty() => Placed::Done { pos_order_id },
+        (200 | 201, "placed", Some(pos_order_id)) => Placed::Done { pos_order_id },
         (200 | 422, "rejected", _) => Placed::Refused(refusal(answer.errors)),
         (410, ..) => Placed::Cancelled,
         // 401 and 403: a secret that is being rotated mends itself before the deadline.
         (401 | 403 | 429, ..) => Placed::NotStarted { reason, retry_after },
         (503, ..) if answer.started == Some(false) => Placed::NotStarted { reason, retry_after },
-        (300..=407 | 409..=499, ..) => Placed::Permanent(reason),
+        // Said of the request, before anything was done with it. What is not named here may come from a proxy that sent the
+        // order twice (a 409, say), and proves nothing.
+        (301 | 302 | 307 | 308 | 400 | 404 | 405 | 406 | 411 | 413 | 414 | 415 | 422, ..) => Placed::Permanent(reason),
         _ => Placed::Unknown(reason),
     }
 }
 
 fn parse(body: &[u8]) -> Answer {
-    serde_json::from_slice(body).unwrap_or_default()
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |value: &Value| match value {
+        Value::String(text) if !text.is_empty() => Some(text.chars().take(256).collect::<String>()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let member = |name: &str| body.get(name).and_then(text);
+    let error = |error: &Value| OrderError {
+        code: ErrorCode::PosRefused,
+        message: ["message", "code"]
+            .iter()
+            .find_map(|name| error.get(name).and_then(text))
+            .unwrap_or_else(|| NO_REASON.to_owned()),
+        field: error.get("field").and_then(text),
+    };
+    let errors = body.get("errors").and_then(Value::as_array).into_iter().flatten();
+    Answer {
+        status: member("status").unwrap_or_default(),
+        pos_order_id: member("pos_order_id"),
+        errors: errors.take(20).map(error).collect(),
+        started: body.get("started").and_then(Value::as_bool),
+    }
 }
 
-fn refusal(errors: Vec<PosError>) -> Vec<OrderError> {
-    let refused =
-        |message: &str, field| OrderError { code: ErrorCode::PosRefused, message: message.chars().take(256).collect(), field };
-    if errors.is_empty() {
-        return vec![refused("the POS refused the order without a reason", None)];
-    }
-    errors.into_iter().take(20).map(|error| refused(&error.message, error.field)).collect()
+fn refusal(errors: Vec<OrderError>) -> Vec<OrderError> {
+    if errors.is_empty() { vec![OrderError::new(ErrorCode::PosRefused, NO_REASON)] } else { errors }
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
@@ -299,8 +325,14 @@ mod tests {
             matches!(class(422, r#"{"status":"rejected","errors":[{"message":"86"}]}"#), Placed::Refused(e) if e[0].message == "86")
         );
         assert!(matches!(class(200, r#"{"status":"rejected"}"#), Placed::Refused(e) if e.len() == 1));
+        // Odd members do not hide the rest.
+        let odd = r#"{"status":"placed","pos_order_id":77,"errors":null,"started":"x"}"#;
+        assert_eq!(class(200, odd), Placed::Done { pos_order_id: "77".into() });
+        assert!(
+            matches!(class(422, r#"{"status":"rejected","errors":[{"code":"86"},7]}"#), Placed::Refused(e) if e[0].message == "86" && e.len() == 2)
+        );
         assert_eq!(class(410, ""), Placed::Cancelled);
-        for status in [301, 302, 400, 404, 405, 409, 415, 422] {
+        for status in [301, 302, 400, 404, 405, 415, 422] {
             assert!(matches!(class(status, ""), Placed::Permanent(_)), "{status}");
         }
         for status in [401, 403, 429] {
@@ -313,7 +345,11 @@ mod tests {
             (500, ""),
             (502, ""),
             (504, ""),
+            (303, ""),
             (408, ""),
+            (409, ""),
+            (425, ""),
+            (451, ""),
             (200, "<html>"),
             (200, r#"{"status":"placed"}"#),
             (200, r#"{"status":"placed","pos_order_id":""}"#),

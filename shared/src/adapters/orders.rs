@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::transact_write_items::TransactWriteItemsError,
+    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError},
     types::{AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem},
 };
 
@@ -18,6 +18,7 @@ use crate::{
     domain::{
         guard::Guard,
         ids::OrderKey,
+        policy::STORAGE_LIMIT,
         record::{Alias, OrderRecord, Row},
         time::UnixMillis,
     },
@@ -27,6 +28,14 @@ use crate::{
 pub const DUE_INDEX: &str = "due";
 /// How often a write is tried against a transaction on the same row.
 const CONFLICT_TRIES: u32 = 6;
+
+/// What a conditional write came to.
+#[derive(Debug, PartialEq)]
+enum PutIf {
+    Written,
+    /// The condition failed; this stands there.
+    Stands(Item),
+}
 
 /// The orders table.
 #[derive(Debug, Clone)]
@@ -50,38 +59,41 @@ impl OrderTable {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
-    /// Writes one item on a condition. `Err(Some(item))` is what stood there when the condition failed.
-    async fn put_if(&self, item: Item, condition: &str, version: Option<u64>) -> Result<Result<(), Option<Item>>, PortError> {
-        for attempt in 1.. {
-            let sent = self
-                .client
-                .put_item()
-                .table_name(&self.table)
-                .set_item(Some(item.clone()))
-                .condition_expression(condition)
-                .set_expression_attribute_values(version.map(|version| Item::from([(":v".to_owned(), number(version))])))
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                .send()
-                .await;
-            let error = match sent {
-                Ok(_) => return Ok(Ok(())),
-                Err(error) => error,
-            };
-            if error.code() == Some("TransactionConflictException") && attempt < CONFLICT_TRIES {
-                pause().await;
-                continue;
+    /// Writes one item on a condition.
+    async fn put_if(&self, item: Item, condition: &str, version: Option<u64>) -> Result<PutIf, PortError> {
+        // All tries share one write's time: budgets are sums (design section 6).
+        let tries = async {
+            for _ in 1..CONFLICT_TRIES {
+                match self.put_once(item.clone(), condition, version).await {
+                    Err(error) if error.code() == Some("TransactionConflictException") => pause().await,
+                    outcome => return outcome,
+                }
             }
-            return match error.as_service_error() {
-                Some(failed) if failed.is_conditional_check_failed_exception() => match error.into_service_error() {
-                    aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed) => {
-                        Ok(Err(failed.item))
-                    }
-                    _ => Ok(Err(None)),
-                },
+            self.put_once(item.clone(), condition, version).await
+        };
+        match tokio::time::timeout(STORAGE_LIMIT, tries).await {
+            Ok(Ok(())) => Ok(PutIf::Written),
+            Ok(Err(error)) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                    Ok(PutIf::Stands(failed.item().cloned().unwrap_or_default()))
+                }
                 _ => Err(unavailable(&error)),
-            };
+            },
+            Err(_) => Err(PortError::Unavailable("other transactions kept getting in the way".to_owned())),
         }
-        Err(PortError::Unavailable("unreachable: the loop returns".to_owned()))
+    }
+
+    async fn put_once(&self, item: Item, condition: &str, version: Option<u64>) -> Result<(), SdkError<PutItemError>> {
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            .set_expression_attribute_values(version.map(|version| Item::from([(":v".to_owned(), number(version))])))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await
+            .map(|_| ())
     }
 }
 
@@ -105,8 +117,8 @@ impl ClaimOrder for OrderTable {
         let item = to_item(record)?;
         let Some(guard) = guard else {
             return match self.put_if(item, "attribute_not_exists(pk)", None).await? {
-                Ok(()) => Ok(Claimed::Ours),
-                Err(old) => taken(record, old.unwrap_or_default()),
+                PutIf::Written => Ok(Claimed::Ours),
+                PutIf::Stands(old) => taken(record, old),
             };
         };
         let order = self.put(item, "attribute_not_exists(pk)").build().map_err(build)?;
@@ -116,6 +128,7 @@ impl ClaimOrder for OrderTable {
             .expression_attribute_values(":now", AttributeValue::N(now.seconds().to_string()))
             .expression_attribute_values(
                 ":old",
+                // No order's key is a bare `#`.
                 AttributeValue::S(guard.taken_over_from.as_ref().map_or_else(|| "#".to_owned(), OrderKey::to_string)),
             )
             .build()
@@ -134,7 +147,7 @@ impl ClaimOrder for OrderTable {
                 TransactWriteItemsError::TransactionCanceledException(cancelled) => {
                     cancelled_claim(record, cancelled.cancellation_reasons.unwrap_or_default())
                 }
-                TransactWriteItemsError::TransactionInProgressException(_) => Ok(Claimed::Contended),
+                TransactWriteItemsError::TransactionInProgressException(_) => Ok(Claimed::InProgress),
                 error => Err(PortError::Unavailable(aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string())),
             },
             Err(error) => Err(unavailable(&error)),
@@ -142,7 +155,7 @@ impl ClaimOrder for OrderTable {
     }
 
     async fn claim_alias(&self, alias: &Alias) -> Result<bool, PortError> {
-        Ok(self.put_if(alias_item(alias)?, "attribute_not_exists(pk)", None).await?.is_ok())
+        Ok(self.put_if(alias_item(alias)?, "attribute_not_exists(pk)", None).await? == PutIf::Written)
     }
 }
 
@@ -150,8 +163,8 @@ impl SaveOrder for OrderTable {
     async fn save(&self, record: &OrderRecord) -> Result<bool, PortError> {
         let made_from = record.version.saturating_sub(1);
         match self.put_if(to_item(record)?, "ver = :v", Some(made_from)).await? {
-            Ok(()) => Ok(true),
-            Err(old) => Ok(old.is_some_and(|old| is_ours(record, &old))),
+            PutIf::Written => Ok(true),
+            PutIf::Stands(old) => Ok(is_ours(record, &old)),
         }
     }
 }
@@ -182,7 +195,7 @@ impl NudgeOrder for OrderTable {
 
 impl ListOpen for OrderTable {
     async fn list_open(&self, limit: usize) -> Result<Vec<OpenEntry>, PortError> {
-        let per_shard = i32::try_from(limit / usize::try_from(SHARDS).unwrap_or(1)).unwrap_or(i32::MAX).max(1);
+        let per_shard = i32::try_from(limit).unwrap_or(i32::MAX) / i32::try_from(SHARDS).unwrap_or(1);
         let mut entries = Vec::new();
         for shard in 0..SHARDS {
             let page = self

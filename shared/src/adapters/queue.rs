@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::unavailable;
 use crate::{
-    app::ports::{OrderMessage, PortError, SendOrder, SetAside},
+    app::ports::{Aside, OrderMessage, PortError, SendOrder, SetAside},
     domain::ids::{OrderKey, ParId},
 };
 
@@ -36,6 +36,17 @@ pub fn parse_message(body: &str) -> Result<OrderMessage, String> {
     Ok(OrderMessage { key: body.key, version: body.version, group: body.group, traceparent: body.traceparent })
 }
 
+fn body_of(message: &OrderMessage) -> Result<String, PortError> {
+    serde_json::to_string(&Body {
+        v: FORMAT,
+        key: message.key.clone(),
+        version: message.version,
+        group: message.group.clone(),
+        traceparent: message.traceparent.clone(),
+    })
+    .map_err(|error| PortError::Corrupt(error.to_string()))
+}
+
 /// The two queues.
 #[derive(Debug, Clone)]
 pub struct Queues {
@@ -54,14 +65,7 @@ impl Queues {
 
 impl SendOrder for Queues {
     async fn send(&self, message: &OrderMessage, delay: Duration) -> Result<(), PortError> {
-        let body = serde_json::to_string(&Body {
-            v: FORMAT,
-            key: message.key.clone(),
-            version: message.version,
-            group: message.group.clone(),
-            traceparent: message.traceparent.clone(),
-        })
-        .map_err(|error| PortError::Corrupt(error.to_string()))?;
+        let body = body_of(message)?;
         self.client
             .send_message()
             .queue_url(&self.work)
@@ -76,7 +80,11 @@ impl SendOrder for Queues {
 }
 
 impl SetAside for Queues {
-    async fn set_aside(&self, body: &str, reason: &str) -> Result<(), PortError> {
+    async fn set_aside(&self, what: Aside<'_>, reason: &str) -> Result<(), PortError> {
+        let body = match what {
+            Aside::Order(message) => body_of(message)?,
+            Aside::Body(body) => body.to_owned(),
+        };
         let value = MessageAttributeValue::builder()
             .data_type("String")
             .string_value(reason.chars().take(256).filter(|c| !c.is_control()).collect::<String>())

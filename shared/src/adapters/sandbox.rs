@@ -5,6 +5,7 @@ use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
+    config::retry::RetryConfig,
     types::{AttributeValue, ReturnValue},
 };
 use serde::{Deserialize, Serialize};
@@ -225,7 +226,9 @@ impl SandboxPos {
         if !connector.abilities.idempotent_place {
             update = update.expression_attribute_values(":none", AttributeValue::L(Vec::new()));
         }
-        match update.send().await {
+        // The SDK must not repeat this by itself: a POS whose place is not idempotent would make a meal each time.
+        let once = aws_sdk_dynamodb::config::Builder::new().retry_config(RetryConfig::disabled());
+        match update.customize().config_override(once).send().await {
             Ok(updated) => updated.attributes.map(read).transpose(),
             Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => Ok(None),
             Err(error) => Err(unavailable(&error)),

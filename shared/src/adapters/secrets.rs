@@ -9,6 +9,7 @@ use std::{
 
 use aws_sdk_secretsmanager::Client;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use futures_util::future::join_all;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -22,8 +23,8 @@ use crate::{
 const STALE: Duration = Duration::from_mins(5);
 /// At most one fetch a minute is caused by what does not match.
 const MISMATCH_INTERVAL: Duration = Duration::from_mins(1);
-/// A secret that was never read is asked for again after this.
-const RETRY: Duration = Duration::from_secs(1);
+/// A secret that was never read is asked for again after a second, and then after growing times up to this.
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
 /// How long a refresh beside a request may hold up its answer.
 const REFRESH_LIMIT: Duration = Duration::from_secs(1);
 /// Values that everybody knows, since they are printed in the README.
@@ -44,7 +45,17 @@ struct LiveValue {
 #[derive(Debug, Default)]
 struct Entry {
     tried_at: Option<Instant>,
+    /// Fetches in a row that failed.
+    failures: u32,
+    mismatch_at: Option<Instant>,
     values: Option<Values>,
+}
+
+impl Entry {
+    fn may_retry(&self) -> bool {
+        let pause = Duration::from_secs(1 << self.failures.saturating_sub(1).min(6)).min(LONGEST_RETRY);
+        self.tried_at.is_none_or(|at| at.elapsed() >= pause)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -52,6 +63,15 @@ struct Values {
     client_secrets: Arc<Vec<ClientSecret>>,
     shared_ids: Arc<Vec<SharedId>>,
     pos_secret: String,
+}
+
+/// Who can cause a mismatch, and so a fetch.
+#[derive(Debug, Clone, Copy)]
+enum Flood {
+    /// Anybody who finds the address: one fetch a minute for all secrets together.
+    OfAnybody,
+    /// Callers whose token has verified, and POS systems: one a minute for each secret.
+    OfCallers,
 }
 
 /// How secrets are read.
@@ -79,24 +99,26 @@ impl SecretCache {
         Self { client, rules, entries: Mutex::default(), last_mismatch: Mutex::default() }
     }
 
-    async fn values(&self, name: &str, refresh: Refresh) -> Result<Values, PortError> {
-        let (known, tried_at) = match lock(&self.entries).get(name) {
-            Some(entry) => (entry.values.clone(), entry.tried_at),
-            None => (None, None),
+    async fn values(&self, name: &str, refresh: Refresh, flood: Flood) -> Result<Values, PortError> {
+        let (known, may_retry) = match lock(&self.entries).get(name) {
+            Some(entry) => (entry.values.clone(), entry.may_retry()),
+            None => (None, true),
         };
         match known {
-            Some(values) if refresh == Refresh::No || !self.may_refetch() => Ok(values),
+            Some(values) if refresh == Refresh::No || !self.may_refetch(name, flood) => Ok(values),
             Some(values) => Ok(self.fetch(name).await.unwrap_or(values)),
-            None if tried_at.is_some_and(|at| at.elapsed() < RETRY) => {
-                Err(PortError::Unavailable(format!("secret {name} could not be read a moment ago")))
-            }
+            None if !may_retry => Err(PortError::Unavailable(format!("secret {name} could not be read a moment ago"))),
             None => self.fetch(name).await,
         }
     }
 
-    /// One for all secrets: a flood must not cause a fetch for each.
-    fn may_refetch(&self) -> bool {
-        let mut last = lock(&self.last_mismatch);
+    fn may_refetch(&self, name: &str, flood: Flood) -> bool {
+        let mut entries = lock(&self.entries);
+        let mut any = lock(&self.last_mismatch);
+        let last = match flood {
+            Flood::OfAnybody => &mut *any,
+            Flood::OfCallers => &mut entries.entry(name.to_owned()).or_default().mismatch_at,
+        };
         let allowed = last.is_none_or(|at| at.elapsed() >= MISMATCH_INTERVAL);
         if allowed {
             *last = Some(Instant::now());
@@ -105,12 +127,24 @@ impl SecretCache {
     }
 
     async fn fetch(&self, name: &str) -> Result<Values, PortError> {
-        lock(&self.entries).entry(name.to_owned()).or_default().tried_at = Some(Instant::now());
+        let fetched = self.read(name).await;
+        let mut entries = lock(&self.entries);
+        let entry = entries.entry(name.to_owned()).or_default();
+        entry.tried_at = Some(Instant::now());
+        match &fetched {
+            Ok(values) => {
+                entry.failures = 0;
+                entry.values = Some(values.clone());
+            }
+            Err(_) => entry.failures += 1,
+        }
+        fetched
+    }
+
+    async fn read(&self, name: &str) -> Result<Values, PortError> {
         let got = self.client.get_secret_value().secret_id(name).send().await.map_err(|error| unavailable(&error))?;
-        let values = parse(got.secret_string().unwrap_or_default(), self.rules)
-            .map_err(|why| PortError::Corrupt(format!("secret {name} {why}")))?;
-        lock(&self.entries).entry(name.to_owned()).or_default().values = Some(values.clone());
-        Ok(values)
+        parse(got.secret_string().unwrap_or_default(), self.rules)
+            .map_err(|why| PortError::Corrupt(format!("secret {name} {why}")))
     }
 }
 
@@ -140,7 +174,7 @@ fn parse(text: &str, rules: SecretRules) -> Result<Values, String> {
 
 impl Secrets for SecretCache {
     async fn client_secrets(&self, name: &str, refresh: Refresh) -> Result<Arc<Vec<ClientSecret>>, PortError> {
-        let secrets = self.values(name, refresh).await?.client_secrets;
+        let secrets = self.values(name, refresh, Flood::OfAnybody).await?.client_secrets;
         if secrets.is_empty() {
             return Err(PortError::Corrupt(format!("secret {name} holds no Client Secret that can be used")));
         }
@@ -148,15 +182,15 @@ impl Secrets for SecretCache {
     }
 
     async fn shared_ids(&self, name: &str, refresh: Refresh) -> Result<Arc<Vec<SharedId>>, PortError> {
-        let shared_ids = self.values(name, refresh).await?.shared_ids;
+        let shared_ids = self.values(name, refresh, Flood::OfCallers).await?.shared_ids;
         if shared_ids.is_empty() {
             return Err(PortError::Corrupt(format!("secret {name} holds no SharedId of at least 10 characters")));
         }
         Ok(shared_ids)
     }
 
-    async fn pos_secret(&self, name: &str) -> Result<String, PortError> {
-        Ok(self.values(name, Refresh::No).await?.pos_secret)
+    async fn pos_secret(&self, name: &str, refresh: Refresh) -> Result<String, PortError> {
+        Ok(self.values(name, refresh, Flood::OfCallers).await?.pos_secret)
     }
 
     async fn refresh_stale(&self) {
@@ -164,8 +198,9 @@ impl Secrets for SecretCache {
         let old = |entry: &Entry| entry.values.is_some() && entry.tried_at.is_none_or(|at| now.duration_since(at) >= STALE);
         let names: Vec<String> =
             lock(&self.entries).iter().filter(|(_, entry)| old(entry)).map(|(name, _)| name.clone()).collect();
-        for name in names {
-            if let Ok(Err(error)) = tokio::time::timeout(REFRESH_LIMIT, self.fetch(&name)).await {
+        let refreshes = join_all(names.iter().map(async |name| (name, self.fetch(name).await)));
+        for (name, fetched) in tokio::time::timeout(REFRESH_LIMIT, refreshes).await.unwrap_or_default() {
+            if let Err(error) = fetched {
                 tracing::warn!(secret.name = name, %error, "a secret cannot be read; its last values serve on");
             }
         }

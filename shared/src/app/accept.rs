@@ -122,16 +122,15 @@ where
     async fn claim(&self, new: &New, start: Start, location: &Location, arrived: Instant) -> Claim {
         let carrier = self.carrier();
         let ctx = carrier.context(Some(location));
-        let guarded = !matches!(start, Start::Rejected(_));
-        let record = machine::claim(new.clone(), start, &ctx);
-        let mut guard = guard_key(&new.key.tenant, &new.order).filter(|_| guarded).map(|key| Guard {
+        let mut record = machine::claim(new.clone(), start, &ctx);
+        let mut guard = guard_key(&new.key.tenant, &new.order).map(|key| Guard {
             key,
             owner: new.key.clone(),
             taken_over_from: None,
             expires_at: ctx.now.plus(self.policy.guard),
         });
         for _ in 0..CLAIM_TRIES {
-            match self.orders.claim(&record, guard.as_ref(), self.clock.now()).await {
+            match self.orders.claim(&record, guard.as_ref(), ctx.now).await {
                 Ok(Claimed::Ours) => return Claim::Ours(record),
                 Ok(Claimed::Exists(row)) => return Claim::Answer(self.replay(*row, &new.order, arrived).await),
                 Ok(Claimed::Guarded(owner)) => {
@@ -144,14 +143,22 @@ where
                         (Verdict::Conflict, Some(stored)) => return Claim::Answer(Accepted::Conflict(stored.status())),
                         _ => guard = guard.map(|guard| Guard { taken_over_from: Some(owner), ..guard }),
                     }
+                    // Another claim than before, so another token: a token stands for identical parameters.
+                    record.write_id = self.clock.fresh_id();
                 }
                 Ok(Claimed::Contended) => {
-                    tokio::time::sleep(Duration::from_millis(10 + self.clock.random() % 90)).await;
+                    record.write_id = self.clock.fresh_id();
+                    self.pause().await;
                 }
+                Ok(Claimed::InProgress) => self.pause().await,
                 Err(error) => return self.claim_unknown(record, new, arrived, &error.to_string()).await,
             }
         }
         self.claim_unknown(record, new, arrived, "other requests for the same order keep getting in the way").await
+    }
+
+    async fn pause(&self) {
+        tokio::time::sleep(Duration::from_millis(10 + self.clock.random() % 90)).await;
     }
 
     /// Whether the claim was written is unknown: one consistent read decides.
@@ -228,7 +235,8 @@ where
 
     async fn place(&self, record: OrderRecord, location: &Location, arrived: Instant, lease_taken: Instant) -> Accepted {
         // The POS gets what the claim has left of the answer deadline, less the final write.
-        let limit = self.policy.answer_deadline.saturating_sub(arrived.elapsed() + self.policy.final_write());
+        let answer = self.policy.answer_deadline.saturating_sub(arrived.elapsed() + self.policy.final_write());
+        let limit = answer.min(record.deadline.since(self.clock.now()));
         let placed = if limit < SHORTEST_PLACE || lease_taken.elapsed() + limit > self.policy.submit_lease() {
             Placed::NotStarted { reason: "no time was left to place it".to_owned(), retry_after: None }
         } else {

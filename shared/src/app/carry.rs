@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::ports::{Clock, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside};
+use super::ports::{Aside, Clock, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside};
 use crate::domain::{
     ability::{Cancelled, Found, Placed},
     directory::Location,
@@ -91,11 +91,16 @@ where
                 }
                 Next::End(write, aside) => {
                     if let Some(reason) = aside
-                        && let Err(error) = self.queue.set_aside(&record.key.to_string(), &reason).await
+                        && let Err(error) = self.queue.set_aside(Aside::Order(&OrderMessage::about(&record)), &reason).await
                     {
                         return Carried::Unwritten(error);
                     }
-                    let saved = self.orders.save(&write).await;
+                    let mut saved = self.orders.save(&write).await;
+                    if let (Err(error), State::Final(end)) = (&saved, &write.state) {
+                        // The result may be all that is known of a meal, and the same write is safe to repeat.
+                        tracing::error!(order.key = %record.key, outcome = ?end.outcome, %error, "a result was not written; trying again");
+                        saved = self.orders.save(&write).await;
+                    }
                     if placed && matches!(saved, Ok(false)) {
                         self.placed_too_late(&record, location).await;
                     }
@@ -131,7 +136,8 @@ where
             Action::Place => {
                 let limit = self.policy.pos_limit;
                 // On the monotonic clock: the write that took the lease may have been slow (design section 3).
-                if lease_taken.elapsed() + limit > self.tenure.lease {
+                let in_time = self.clock.now().plus(limit) <= record.deadline;
+                if lease_taken.elapsed() + limit > self.tenure.lease || !in_time {
                     let reason = "taking the lease was too slow".to_owned();
                     return Input::Placed(Placed::NotStarted { reason, retry_after: None });
                 }

@@ -52,6 +52,8 @@ pub enum Claimed {
     Guarded(OrderKey),
     /// Another transaction was at the same rows; nothing was written.
     Contended,
+    /// This very claim is still being written.
+    InProgress,
 }
 
 /// Writes the first version of an order, and its guard, in one transaction.
@@ -151,11 +153,20 @@ pub trait SendOrder: Send + Sync {
     fn send(&self, message: &OrderMessage, delay: Duration) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
+/// What is put aside.
+#[derive(Debug, Clone, Copy)]
+pub enum Aside<'a> {
+    /// A message about an order: it can be sent back to the work queue as it is.
+    Order(&'a OrderMessage),
+    /// A body that is no such message.
+    Body(&'a str),
+}
+
 /// Puts a copy of a message aside for a person, with the reason.
 pub trait SetAside: Send + Sync {
     /// # Errors
     /// [`PortError`]: whether it was sent is unknown.
-    fn set_aside(&self, body: &str, reason: &str) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn set_aside(&self, what: Aside<'_>, reason: &str) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// A location's POS. Every call ends within `limit` and reports how far it got; it never fails.
@@ -208,7 +219,7 @@ pub trait Secrets: Send + Sync {
     ///
     /// # Errors
     /// [`PortError`] when nothing was ever read.
-    fn pos_secret(&self, name: &str) -> impl Future<Output = Result<String, PortError>> + Send;
+    fn pos_secret(&self, name: &str, refresh: Refresh) -> impl Future<Output = Result<String, PortError>> + Send;
     /// Reads again what has grown old. To be run beside a request, never after its answer.
     fn refresh_stale(&self) -> impl Future<Output = ()> + Send;
 }
@@ -232,8 +243,8 @@ impl<T: Secrets> Secrets for Arc<T> {
     async fn shared_ids(&self, name: &str, refresh: Refresh) -> Result<Arc<Vec<SharedId>>, PortError> {
         (**self).shared_ids(name, refresh).await
     }
-    async fn pos_secret(&self, name: &str) -> Result<String, PortError> {
-        (**self).pos_secret(name).await
+    async fn pos_secret(&self, name: &str, refresh: Refresh) -> Result<String, PortError> {
+        (**self).pos_secret(name, refresh).await
     }
     async fn refresh_stale(&self) {
         (**self).refresh_stale().await;

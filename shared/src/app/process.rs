@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     carry::{Carried, Carrier, Tenure},
-    ports::{Clock, Directory, OrderMessage, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
+    ports::{Aside, Clock, Directory, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
 };
 use crate::domain::{
     machine::{Ignored, Input},
@@ -55,7 +55,9 @@ where
         }
         let record = match self.orders.read(&message.key).await {
             Ok(Some(Row::Order(record))) => *record,
-            Ok(_) => return self.aside(&message.key.to_string(), "no such order").await,
+            Ok(_) => return self.aside(Aside::Order(message), "no such order").await,
+            // Trying again reads the same. Recovery goes on naming the order.
+            Err(error @ PortError::Corrupt(_)) => return self.aside(Aside::Order(message), &error.to_string()).await,
             Err(error) => return Turn::Retry(error.to_string()),
         };
         let location = match self.directory.location(record.order.organization_id(), record.order.location_id()).await {
@@ -83,8 +85,8 @@ where
     }
 
     /// Puts a message that can never be worked on aside, at once and with its reason.
-    pub async fn aside(&self, body: &str, reason: &str) -> Turn {
-        match self.queue.set_aside(body, reason).await {
+    pub async fn aside(&self, what: Aside<'_>, reason: &str) -> Turn {
+        match self.queue.set_aside(what, reason).await {
             Ok(()) => Turn::SetAside,
             Err(error) => Turn::Retry(error.to_string()),
         }

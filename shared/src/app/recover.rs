@@ -6,12 +6,12 @@ use futures_util::StreamExt;
 
 use super::{
     heal::heal,
-    ports::{Clock, ListOpen, NudgeOrder, PortError, ReadOrder, SendOrder},
+    ports::{Clock, ListOpen, NudgeOrder, OpenEntry, PortError, ReadOrder, SendOrder},
 };
-use crate::domain::{ids::OrderKey, record::Row, time::UnixMillis};
+use crate::domain::{ids::OrderKey, policy::Policy, record::Row, time::UnixMillis};
 
 /// Open orders looked at in one run. What is left is the next run's, a minute later.
-const RUN_LIMIT: usize = 2_000;
+const RUN_LIMIT: usize = 8_000;
 /// Orders worked on at a time.
 const AT_ONCE: usize = 16;
 
@@ -20,13 +20,13 @@ const AT_ONCE: usize = 16;
 pub struct Report {
     /// Open orders seen.
     pub open: usize,
-    /// Of these, due.
+    /// Of these, due: they have stopped moving.
     pub due: usize,
     /// Of these, handed off again.
     pub handed_off: usize,
-    /// Due orders that could not be read or handed off; the next run tries again.
+    /// Orders that could not be read or handed off; the next run tries again.
     pub failed: usize,
-    /// Due orders that are past their deadline or wait for a person.
+    /// Orders that are past their deadline or wait for a person.
     pub overdue: usize,
     /// Age of the oldest open order seen.
     pub oldest_open: Duration,
@@ -46,6 +46,8 @@ pub struct Recover<O, Q, C> {
     pub queue: Q,
     /// The time.
     pub clock: C,
+    /// The times an order moves by.
+    pub policy: Policy,
 }
 
 impl<O: ListOpen + ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Recover<O, Q, C> {
@@ -59,17 +61,18 @@ impl<O: ListOpen + ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Recover<O, Q,
         let now = self.clock.now();
         let oldest_open = entries.iter().map(|entry| now.since(entry.accepted_at)).max().unwrap_or_default();
         let mut report = Report { open: entries.len(), oldest_open, ..Report::default() };
-        let due: Vec<OrderKey> = entries.into_iter().filter(|entry| entry.due_at <= now).map(|entry| entry.key).collect();
-        let mut turns = futures_util::stream::iter(due).map(|key| self.look_at(key, now)).buffer_unordered(AT_ONCE);
+        // What is past its deadline is looked at as well, due or not: somebody must be told of it.
+        let late = now.minus(self.policy.order_deadline);
+        let due = |entry: &OpenEntry| entry.due_at <= now;
+        report.due = entries.iter().filter(|entry| due(entry)).count();
+        let keys: Vec<OrderKey> =
+            entries.into_iter().filter(|entry| due(entry) || entry.accepted_at <= late).map(|entry| entry.key).collect();
+        let mut turns = futures_util::stream::iter(keys).map(|key| self.look_at(key, now)).buffer_unordered(AT_ONCE);
         while let Ok(Some(looked)) = tokio::time::timeout(time.saturating_sub(began.elapsed()), turns.next()).await {
-            report.due += 1;
             report.overdue += usize::from(looked.overdue);
             match looked.healed {
                 Ok(sent) => report.handed_off += usize::from(sent),
-                Err(error) => {
-                    tracing::error!(%error, "a due order could not be read or handed off; the next run tries again");
-                    report.failed += 1;
-                }
+                Err(_) => report.failed += 1,
             }
         }
         Ok(report)
@@ -80,13 +83,20 @@ impl<O: ListOpen + ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Recover<O, Q,
         let record = match self.orders.read(&key).await {
             Ok(Some(Row::Order(record))) => record,
             Ok(_) => return Looked { overdue: false, healed: Ok(false) },
-            Err(error) => return Looked { overdue: false, healed: Err(error) },
+            Err(error) => {
+                tracing::error!(alarm = "unreadable_order", order.key = %key, %error, "an open order cannot be read");
+                return Looked { overdue: false, healed: Err(error) };
+            }
         };
         let overdue = record.open().is_some_and(|open| record.deadline < now || open.person.is_some());
         if overdue {
             let reason = record.open().and_then(|open| open.person.as_deref());
             tracing::error!(alarm = "open_past_deadline", order.key = %record.key, reason, "an order is open past its deadline");
         }
-        Looked { overdue, healed: heal(&self.orders, &self.queue, &record, now).await }
+        let healed = heal(&self.orders, &self.queue, &record, now).await;
+        if let Err(error) = &healed {
+            tracing::error!(order.key = %key, %error, "a due order could not be handed off; the next run tries again");
+        }
+        Looked { overdue, healed }
     }
 }

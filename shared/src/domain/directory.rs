@@ -100,6 +100,16 @@ pub enum HttpAuth {
     },
 }
 
+impl HttpAuth {
+    /// Name of the secret.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        match self {
+            Self::Bearer { secret } | Self::Hmac { secret } => secret,
+        }
+    }
+}
+
 /// How a played POS behaves. Counts are for each order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

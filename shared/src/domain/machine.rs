@@ -210,7 +210,7 @@ fn decide(record: &OrderRecord, open: Open, ctx: &Context<'_>) -> Next {
     } else if ctx.abilities.cancel {
         if may_place {
             // Nothing can tell whether it was placed, but at the end of placing it can be cancelled for certain.
-            let wait = record.deadline.minus(ctx.policy.pos_limit).since(ctx.now) + Duration::from_secs(1);
+            let wait = end_of_placing(record, ctx).since(ctx.now);
             Next::HandOff(hand_off(record, open, Stage::Confirming, wait, "waiting to cancel", ctx), whole_seconds(wait))
         } else {
             act(record, open, Action::Cancel, ctx)
@@ -225,7 +225,11 @@ fn after_place(record: &OrderRecord, mut open: Open, placed: Placed, ctx: &Conte
     let this_attempt = open.lease.take().and_then(|lease| lease.placing_until);
     match placed {
         Placed::Done { pos_order_id } => Next::End(end(record, Outcome::Placed { pos_order_id }, "placed", ctx), None),
-        Placed::Cancelled => Next::End(end(record, cancelled_outcome(), "found cancelled at the POS", ctx), None),
+        // Only a POS that promised tombstones means one by it (below: any other has a wrong address).
+        Placed::Cancelled if ctx.abilities.cancel => {
+            Next::End(end(record, cancelled_outcome(), "found cancelled at the POS", ctx), None)
+        }
+        Placed::Cancelled => after_place(record, open, Placed::Permanent("answered 410 Gone".to_owned()), ctx),
         Placed::Refused(errors) if !earlier_unknown || ctx.abilities.idempotent_place => {
             Next::End(end(record, Outcome::Rejected(errors), "refused by the POS", ctx), None)
         }
@@ -250,7 +254,8 @@ fn after_find(record: &OrderRecord, mut open: Open, found: Found, began_at: Unix
     match found {
         Found::Placed { pos_order_id } => Next::End(end(record, Outcome::Placed { pos_order_id }, "found placed", ctx), None),
         Found::Refused(errors) => Next::End(end(record, Outcome::Rejected(errors), "found refused", ctx), None),
-        Found::Cancelled => Next::End(end(record, cancelled_outcome(), "found cancelled", ctx), None),
+        Found::Cancelled if ctx.abilities.cancel => Next::End(end(record, cancelled_outcome(), "found cancelled", ctx), None),
+        Found::Cancelled => ask_later(record, open, "could not ask: answered 410 Gone", ctx),
         Found::Absent => {
             let settled_at = match (open.unknown_until, ctx.abilities.find) {
                 (Some(until), Some(find)) => Some(until.plus(find.settle())),
@@ -263,7 +268,13 @@ fn after_find(record: &OrderRecord, mut open: Open, found: Found, began_at: Unix
                 }
                 _ if !may_place && ctx.abilities.cancel => act(record, open, Action::Cancel, ctx),
                 Some(at) => {
-                    let wait = at.since(ctx.now);
+                    // Not past the time when it may be cancelled, nor past the deadline, when a person must know of it.
+                    let limit = if ctx.abilities.cancel { end_of_placing(record, ctx) } else { record.deadline };
+                    let overdue = ctx.now >= limit;
+                    if overdue {
+                        open.person.get_or_insert_with(|| "past its deadline and not certain: not found yet".to_owned());
+                    }
+                    let wait = if overdue { at } else { at.min(limit) }.since(ctx.now);
                     Next::HandOff(hand_off(record, open, Stage::Confirming, wait, "not found yet", ctx), whole_seconds(wait))
                 }
                 None => ask_later(record, open, "not found", ctx),
@@ -286,6 +297,11 @@ fn after_cancel(record: &OrderRecord, open: Open, cancelled: Cancelled, ctx: &Co
 
 fn may_place(record: &OrderRecord, open: &Open, ctx: &Context<'_>) -> bool {
     !open.cancelling && ctx.now.plus(ctx.policy.pos_limit) <= record.deadline
+}
+
+/// From then on no placement begins any more.
+fn end_of_placing(record: &OrderRecord, ctx: &Context<'_>) -> UnixMillis {
+    record.deadline.minus(ctx.policy.pos_limit).plus(Duration::from_secs(1))
 }
 
 fn act(record: &OrderRecord, open: Open, action: Action, ctx: &Context<'_>) -> Next {

@@ -233,7 +233,36 @@ fn what_is_found_is_final() {
     let confirm = || Play::start(FIND).placed(unknown()).after(1).deliver().0;
     assert_eq!(confirm().found(Found::Placed { pos_order_id: "P".into() }).0.status(), OrderStatus::Placed);
     assert_eq!(confirm().found(Found::Refused(vec![])).0.status(), OrderStatus::Rejected);
-    assert_eq!(confirm().found(Found::Cancelled).0.status(), OrderStatus::Errored);
+    let (mut play, _) = Play::start(FIND).placed(unknown()).after(1).deliver();
+    play.abilities = FIND_CANCEL;
+    assert_eq!(play.found(Found::Cancelled).0.status(), OrderStatus::Errored);
+}
+
+#[test]
+fn gone_means_cancelled_only_where_the_pos_has_promised_tombstones() {
+    assert_eq!(Play::start(CANCEL).placed(Placed::Cancelled).status(), OrderStatus::Errored);
+    let again = Play::start(IDEMPOTENT).placed(unknown()).after(1).deliver().0;
+    assert_eq!(again.placed(Placed::Cancelled).status(), OrderStatus::Pending, "the first attempt may have placed");
+    let asked = Play::start(FIND).placed(unknown()).after(1).deliver().0;
+    assert_eq!(asked.found(Found::Cancelled).0.status(), OrderStatus::Pending);
+}
+
+#[test]
+fn waiting_for_a_find_to_settle_never_sleeps_through_the_time_to_cancel_or_to_tell_a_person() {
+    let slow = |cancel| Abilities { idempotent_place: false, find: Some(Find { settle_s: 120 }), cancel };
+    let wait = |abilities, seconds| {
+        let (play, action) = Play::start(abilities).placed(unknown()).after(seconds).deliver();
+        assert_eq!(action, Some(Action::Find));
+        let Next::HandOff(record, delay) = play.next(Input::Found { found: Found::Absent, began_at: play.now }) else {
+            panic!("not settled")
+        };
+        (delay.as_secs(), record.open().unwrap().person.is_some())
+    };
+    assert_eq!(wait(slow(true), 4), (47, false), "until 51 s, when it may be cancelled");
+    assert_eq!(wait(slow(false), 4), (56, false), "until the deadline");
+    assert_eq!(wait(slow(false), 60), (75, true), "until it has settled, and a person knows");
+    let (play, _) = Play::start(slow(true)).placed(unknown()).after(51).deliver();
+    assert_eq!(play.found(Found::Absent).1, Some(Action::Cancel));
 }
 
 #[test]

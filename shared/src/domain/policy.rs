@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// One storage call, the SDK's own retries included.
 pub const STORAGE_LIMIT: Duration = Duration::from_secs(1);
+/// One message sent.
+pub const SEND_LIMIT: Duration = Duration::from_millis(500);
 /// One find or cancel at the POS.
 pub const ASK_LIMIT: Duration = Duration::from_secs(3);
 /// How far two machines' clocks may differ.
@@ -37,22 +39,22 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Makes the budgets fit: a worker's POS limit is never more than half of the order's deadline, so that a retry fits.
+    /// Makes the budgets fit: a worker's POS limit is never more than a quarter of the order's deadline, so that retries fit.
     #[must_use]
     pub fn new(order_deadline: Duration, answer_deadline: Duration) -> Self {
         Self {
             order_deadline,
             answer_deadline,
-            pos_limit: POS_LIMIT.min(order_deadline / 2),
+            pos_limit: POS_LIMIT.min(order_deadline / 4),
             retention: Duration::from_hours(30 * 24),
             guard: Duration::from_hours(24),
         }
     }
 
-    /// Kept free at the end of a submit for its final write.
+    /// Kept free at the end of a submit for its final write, or its hand-off: a write and a message.
     #[must_use]
     pub fn final_write(&self) -> Duration {
-        STORAGE_LIMIT.min(self.answer_deadline / 5)
+        (STORAGE_LIMIT + SEND_LIMIT).min(self.answer_deadline * 3 / 10)
     }
 
     /// Lease of a submit: its whole budget, and the skew.
@@ -61,10 +63,10 @@ impl Policy {
         self.answer_deadline + CLOCK_SKEW
     }
 
-    /// What one turn of a worker may take: lease, find, write, place or cancel, final write.
+    /// What one turn of a worker may take: lease, find, write, place or cancel, final write, message.
     #[must_use]
     pub fn worker_budget(&self) -> Duration {
-        STORAGE_LIMIT + ASK_LIMIT + STORAGE_LIMIT + self.pos_limit.max(ASK_LIMIT) + STORAGE_LIMIT
+        STORAGE_LIMIT + ASK_LIMIT + STORAGE_LIMIT + self.pos_limit.max(ASK_LIMIT) + STORAGE_LIMIT + SEND_LIMIT
     }
 
     /// Lease of a worker: its whole budget, and the skew.
@@ -91,13 +93,13 @@ mod tests {
         assert!(policy.answer_deadline < API_FUNCTION_TIMEOUT);
         // The message is read once before the lease is taken.
         assert!(STORAGE_LIMIT + policy.worker_budget() < WORKER_FUNCTION_TIMEOUT);
-        assert!(policy.pos_limit * 2 <= policy.order_deadline);
+        assert!(policy.pos_limit * 4 <= policy.order_deadline);
     }
 
     #[test]
     fn a_short_deadline_shortens_the_pos_limit() {
         let policy = Policy::new(Duration::from_secs(4), Duration::from_millis(500));
-        assert_eq!(policy.pos_limit, Duration::from_secs(2));
-        assert_eq!(policy.final_write(), Duration::from_millis(100));
+        assert_eq!(policy.pos_limit, Duration::from_secs(1));
+        assert_eq!(policy.final_write(), Duration::from_millis(150));
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::{money::Cents, time::unix_seconds};
+use super::{canonical::Members, money::Cents, time::unix_seconds};
 
 /// How many characters of a SharedId are the key (contract section 3).
 const KEY_CHARACTERS: usize = 10;
@@ -46,6 +46,25 @@ impl DigestMessage {
             fields.subtotal.unwrap_or_default().0,
             fields.request_datetime.and_then(unix_seconds).unwrap_or(0),
         ))
+    }
+
+    /// The message of any body, as the recipe reads it: what is absent, null or of another kind counts as null.
+    #[must_use]
+    pub fn of_body(body: &str) -> Self {
+        fn string(members: &Members<'_>, key: &str) -> Option<String> {
+            serde_json::from_str(members.get(key)?).ok()
+        }
+        let members = Members::parse(body).unwrap_or_default();
+        let details = members.get("order_details").and_then(|text| Members::parse(text).ok()).unwrap_or_default();
+        let cents = |key: &str| details.get(key).and_then(|text| Cents::from_json_number(text).ok());
+        Self::new(&SignedFields {
+            request_uid: string(&members, "request_uid").as_deref(),
+            location_id: string(&members, "location_id").as_deref(),
+            online_order_id: string(&details, "online_order_id").as_deref(),
+            grand_total: cents("grand_total"),
+            subtotal: cents("subtotal"),
+            request_datetime: string(&members, "request_datetime").as_deref(),
+        })
     }
 
     /// The message of an order without any value: what an error is signed over before its request has verified.
@@ -122,6 +141,36 @@ impl fmt::Debug for SharedId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Vectors {
+        shared_id: String,
+        vectors: Vec<Vector>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Vector {
+        name: String,
+        expect: String,
+        body: String,
+        message: String,
+        digest: String,
+    }
+
+    #[test]
+    fn the_vectors_that_partners_are_given_hold_in_both_directions() {
+        let file: Vectors = serde_json::from_str(include_str!("../../../docs/signing-vectors.json")).unwrap();
+        let shared_id = SharedId::new("vectors", &file.shared_id).unwrap();
+        assert_eq!(file.vectors.len(), 10);
+        for vector in file.vectors {
+            let message = DigestMessage::of_body(&vector.body);
+            let expected = vector.expect == "sign";
+            assert_eq!(shared_id.sign(&message) == vector.digest, expected, "{}", vector.name);
+            assert_eq!(shared_id.verify_request(&message, &vector.digest), expected, "{}", vector.name);
+            assert_eq!(shared_id.verify_request(&message, &vector.digest.to_uppercase()), expected, "{}", vector.name);
+            assert_eq!(message.as_str() == vector.message, vector.name != "V5b", "{}", vector.name);
+        }
+    }
 
     #[test]
     fn the_key_is_ten_characters_not_ten_bytes() {

@@ -6,7 +6,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::{FutureExt, future::join_all};
 
 use crate::app::{
-    ports::{Clock, Directory, OrderMessage, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
+    ports::{Aside, Clock, Directory, OrderMessage, Pos, ReadOrder, SaveOrder, Secrets, SendOrder, SetAside},
     process::{Process, Turn},
 };
 
@@ -15,19 +15,22 @@ pub type Parse = fn(&str) -> Result<OrderMessage, String>;
 
 /// The consumer.
 #[derive(Debug)]
-pub struct Consumer<O, Q, P, D, C> {
+pub struct Consumer<O, Q, P, D, S, C> {
     /// What happens with a message.
     pub process: Process<O, Q, P, D, C>,
     /// How it is read.
     pub parse: Parse,
+    /// What the POS knows us by, kept fresh.
+    pub secrets: S,
 }
 
-impl<O, Q, P, D, C> Consumer<O, Q, P, D, C>
+impl<O, Q, P, D, S, C> Consumer<O, Q, P, D, S, C>
 where
     O: ReadOrder + SaveOrder,
     Q: SendOrder + SetAside,
     P: Pos,
     D: Directory,
+    S: Secrets,
     C: Clock,
 {
     /// Works on a batch. `remaining` is what the function's own time-out leaves.
@@ -46,7 +49,8 @@ where
             }
         });
         let mut response = SqsBatchResponse::default();
-        for failed in join_all(turns).await.into_iter().flatten() {
+        let (turned, ()) = tokio::join!(join_all(turns), self.secrets.refresh_stale());
+        for failed in turned.into_iter().flatten() {
             // An empty id makes Lambda retry the whole batch, which is safe, if a record should ever come without one.
             response.add_failure(failed.message_id.clone().unwrap_or_default());
         }
@@ -59,7 +63,7 @@ where
             Ok(message) => self.process.process(&message, remaining).await,
             Err(reason) => {
                 tracing::error!(alarm = "poison", message.id = record.message_id, reason, "a message is put aside");
-                self.process.aside(body, &reason).await
+                self.process.aside(Aside::Body(body), &reason).await
             }
         }
     }

@@ -1,0 +1,227 @@
+//! Bad input: each its own clear error, signed as far as that may be, and nothing written.
+
+use posnext_local::local::Product;
+use serde_json::json;
+
+use crate::support::{
+    Answer, CLIENT_SECRET, Caller, SHARED_ID, fresh_uid, hmac_hex, in_process, now, order, rows, token, token_with,
+};
+
+const ALL_NULL: &str = "0|0|0|0|0|0";
+
+/// What every refusal must be: its code, a sentence, a digest that is of no use as a request's, and no row.
+struct Bench {
+    product: Product,
+    caller: Caller,
+    body: String,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let (product, caller) = in_process().await;
+        Self { product, caller, body: order(&fresh_uid("bad"), "PAR-LOC-12345") }
+    }
+
+    /// `signed`: the caller is known. Until the request's digest has verified that means the all-null order, and no echo.
+    async fn refused(&self, answer: Answer, code: u16, error: &str, signed: bool) {
+        assert_eq!((answer.code, answer.error()), (code, error), "{}", answer.text);
+        assert!(answer.json["errors"][0]["message"].as_str().unwrap().len() > 10, "{}", answer.text);
+        assert_eq!(answer.json.as_object().unwrap().len(), 1, "echoes nothing: {}", answer.text);
+        assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let digest = answer.header("x-pch-digest");
+        assert_eq!(digest.map(str::to_owned), signed.then(|| hmac_hex(&SHARED_ID[..10], ALL_NULL)), "{}", answer.text);
+        if let Some(digest) = digest {
+            self.replayed(digest).await;
+        }
+        self.nothing_written().await;
+    }
+
+    /// An error's digest, replayed as a request's, is refused: for an order, and for one made to have its very message.
+    async fn replayed(&self, digest: &str) {
+        let zeros = json!({
+            "request_uid": "0", "organization_id": "IA-YC-01", "location_id": "0", "request_datetime": "1970-01-01T00:00:00Z",
+            "order_details": { "online_order_id": "0", "grand_total": 0, "subtotal": 0 },
+        });
+        for body in [self.body.clone(), zeros.to_string()] {
+            let answer =
+                self.caller.send(self.caller.bare_submission(&body).bearer_auth(token()).header("x-pch-digest", digest)).await;
+            assert_eq!((answer.code, answer.error()), (412, "digest_mismatch"), "{}", answer.text);
+        }
+    }
+
+    async fn nothing_written(&self) {
+        assert_eq!(rows(&self.product, "posnext-orders").await, 0);
+        assert_eq!(rows(&self.product, "posnext-sandbox").await, 0);
+    }
+
+    /// A submit of this body, right in every other way.
+    async fn body_refused(&self, body: &str, code: u16, error: &str) {
+        let request = self.caller.bare_submission(body).bearer_auth(token()).header("x-pch-digest", "00");
+        let answer = self.caller.send(request).await;
+        self.refused(answer, code, error, true).await;
+    }
+}
+
+#[tokio::test]
+async fn a_caller_without_a_valid_token_is_told_one_thing_and_nothing_else() {
+    let bench = Bench::new().await;
+    let later = now() + 300;
+    let hs256 = r#"{"alg":"HS256"}"#;
+    let good = format!(r#"{{"exp":{later}}}"#);
+    let unsigned = token_with(r#"{"alg":"none"}"#, &good, CLIENT_SECRET);
+    let tokens = [
+        None,
+        Some(String::new()),
+        Some("nonsense".to_owned()),
+        Some(token_with(hs256, &format!(r#"{{"exp":{}}}"#, now() - 61), CLIENT_SECRET)),
+        Some(token_with(hs256, &format!(r#"{{"exp":{later},"nbf":{}}}"#, now() + 120), CLIENT_SECRET)),
+        Some(token_with(hs256, &format!(r#"{{"exp":{later},"iat":{}}}"#, now() + 120), CLIENT_SECRET)),
+        Some(token_with(hs256, "{}", CLIENT_SECRET)),
+        Some(unsigned.clone()),
+        Some(format!("{}.", unsigned.rsplit_once('.').unwrap().0)),
+        Some(token_with(r#"{"alg":"HS384"}"#, &good, CLIENT_SECRET)),
+        Some(token_with(r#"{"alg":"RS256"}"#, &good, CLIENT_SECRET)),
+        Some(token_with(hs256, &good, "another-secret")),
+        Some(token_with(hs256, &good, SHARED_ID)),
+    ];
+    for token in tokens {
+        let request = bench.caller.submission(&bench.body).build().unwrap();
+        let mut headers = request.headers().clone();
+        headers.remove("authorization");
+        for request in [
+            bench.caller.http.post(request.url().clone()).headers(headers.clone()).body(bench.body.clone()),
+            bench.caller.http.get(format!("{}/posnext/orders/x", bench.caller.url)),
+        ] {
+            let request = match &token {
+                Some(token) => request.bearer_auth(token),
+                None => request,
+            };
+            let answer = bench.caller.send(request).await;
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+            bench.refused(answer, 401, "unauthorized", false).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_digest_that_is_not_the_orders_own_is_refused() {
+    let bench = Bench::new().await;
+    let message = format!("{}|PAR-LOC-12345|ORD-{}|2345|2150|1742049045", uid(&bench.body), uid(&bench.body));
+    let request = bench.caller.bare_submission(&bench.body).bearer_auth(token());
+    bench.refused(bench.caller.send(request).await, 412, "digest_missing", true).await;
+    for digest in [
+        hmac_hex(SHARED_ID, &message),
+        hmac_hex("0123456789", &message),
+        hmac_hex(&SHARED_ID[..10], &message.replace("2345", "2344")),
+        hmac_hex(&SHARED_ID[..10], &format!("{message}|")),
+        "not hex".to_owned(),
+        String::new(),
+    ] {
+        let request = bench.caller.bare_submission(&bench.body).bearer_auth(token()).header("x-pch-digest", digest);
+        bench.refused(bench.caller.send(request).await, 412, "digest_mismatch", true).await;
+    }
+    // The same digest in upper case is taken: the recipe was once printed by code that made it so.
+    let digest = hmac_hex(&SHARED_ID[..10], &message).to_uppercase();
+    let request = bench.caller.bare_submission(&bench.body).bearer_auth(token()).header("x-pch-digest", digest);
+    assert_eq!(bench.caller.send(request).await.signed().status(), "placed");
+}
+
+fn uid(body: &str) -> String {
+    serde_json::from_str::<serde_json::Value>(body).unwrap()["request_uid"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_order_says_what_is_wrong_with_it() {
+    let bench = Bench::new().await;
+    let nested = format!(r#"{{"x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    for (body, code, error) in [
+        ("", 400, "invalid_json"),
+        ("nonsense", 400, "invalid_json"),
+        ("{\"request_uid\":", 400, "invalid_json"),
+        ("[]", 400, "invalid_json"),
+        ("\"{}\"", 400, "invalid_json"),
+        ("\u{feff}{}", 400, "invalid_json"),
+        (&bench.body.replace("\"grand_total\"", "\"subtotal\""), 400, "repeated_key"),
+        (&bench.body.replacen('{', "{\"request_uid\":\"a\",", 1), 400, "repeated_key"),
+        (&nested, 400, "too_deep"),
+        (&"[".repeat(100_000), 400, "invalid_json"),
+        (&format!("{}{}", bench.body, " ".repeat(1 << 20)), 413, "body_too_large"),
+        ("{}", 400, "missing_field"),
+        (&bench.body.replace("\"organization_id\":\"IA-YC-01\",", ""), 400, "missing_field"),
+        (&bench.body.replace("IA-YC-01", "IA-XX-99"), 404, "unknown_organization"),
+        (&bench.body.replace("request_uid", "request_id"), 400, "missing_field"),
+        (&bench.body.replace("order_details", "details"), 400, "missing_field"),
+        (&bench.body.replace("\"PAR-LOC-12345\"", "null"), 400, "missing_field"),
+        (&bench.body.replace("\"PAR-LOC-12345\"", "12345"), 400, "invalid_field"),
+        (&bench.body.replace(&uid(&bench.body), ".."), 400, "invalid_field"),
+        (&bench.body.replace(&uid(&bench.body), "a|b"), 400, "invalid_field"),
+        (&bench.body.replace(&uid(&bench.body), &"x".repeat(129)), 400, "invalid_field"),
+        (&bench.body.replace("2025-03-15T14:30:45.123Z", "not-a-date"), 400, "invalid_field"),
+        (&bench.body.replace("23.45", "-23.45"), 400, "invalid_field"),
+        (&bench.body.replace("23.45", "1e400"), 400, "invalid_field"),
+        (&bench.body.replace("23.45", "\"23.45\""), 400, "invalid_field"),
+    ] {
+        bench.body_refused(body, code, error).await;
+    }
+    let not_utf8 = bench.caller.bare_submission("").body(vec![b'{', 0xff, b'}']).bearer_auth(token());
+    bench.refused(bench.caller.send(not_utf8).await, 400, "invalid_json", true).await;
+}
+
+#[tokio::test]
+async fn a_request_of_the_wrong_form_says_what_the_right_one_is() {
+    let bench = Bench::new().await;
+    let url = format!("{}/posnext/order/submit", bench.caller.url);
+    for content_type in ["text/plain", "application/xml", "application/jsonp", ""] {
+        let request =
+            bench.caller.http.post(&url).header("content-type", content_type).body(bench.body.clone()).bearer_auth(token());
+        bench.refused(bench.caller.send(request).await, 415, "unsupported_media_type", true).await;
+    }
+    let request = bench.caller.submission(&bench.body).header("content-encoding", "gzip");
+    bench.refused(bench.caller.send(request).await, 415, "unsupported_content_encoding", true).await;
+    for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+        let request = bench.caller.http.request(method.parse().unwrap(), &url).bearer_auth(token());
+        let answer = bench.caller.send(request).await;
+        assert_eq!(answer.header("allow"), Some("POST"));
+        bench.refused(answer, 405, "method_not_allowed", true).await;
+    }
+    let request = bench.caller.http.delete(format!("{}/posnext/orders/x", bench.caller.url)).bearer_auth(token());
+    let answer = bench.caller.send(request).await;
+    assert_eq!(answer.header("allow"), Some("GET"));
+    bench.refused(answer, 405, "method_not_allowed", true).await;
+    // A charset is nothing wrong.
+    let request = bench.caller.submission(&bench.body).build().unwrap();
+    let mut headers = request.headers().clone();
+    headers.insert("content-type", "application/json; charset=utf-8".parse().unwrap());
+    let answer = bench.caller.send(bench.caller.http.post(&url).headers(headers).body(bench.body.clone())).await.signed();
+    assert_eq!(answer.status(), "placed");
+}
+
+#[tokio::test]
+async fn a_location_that_is_not_mapped_is_refused_with_the_callers_own_ids() {
+    let bench = Bench::new().await;
+    let body = bench.body.replace("PAR-LOC-12345", "PAR-LOC-99999");
+    let answer = bench.caller.submit(&body).await;
+    assert_eq!((answer.code, answer.error()), (404, "unknown_location"));
+    assert_eq!(
+        (answer.json["location_id"].as_str(), answer.json["request_uid"].as_str()),
+        (Some("PAR-LOC-99999"), Some(&*uid(&body)))
+    );
+    bench.nothing_written().await;
+    // Its digest is the one the caller made, and good for nothing else.
+    let digest = answer.header("x-pch-digest").unwrap();
+    let forged = body.replace("PAR-LOC-99999", "PAR-LOC-12345");
+    let answer =
+        bench.caller.send(bench.caller.bare_submission(&forged).bearer_auth(token()).header("x-pch-digest", digest)).await;
+    assert_eq!((answer.code, answer.error()), (412, "digest_mismatch"));
+    bench.nothing_written().await;
+}
+
+#[tokio::test]
+async fn unknown_foreign_and_impossible_orders_are_the_same_404() {
+    let bench = Bench::new().await;
+    for id in ["nobody", "..%2f..", "a%7Cb", "%00", "x.y~z", &"x".repeat(300)] {
+        let request = bench.caller.http.get(format!("{}/posnext/orders/{id}", bench.caller.url)).bearer_auth(token());
+        bench.refused(bench.caller.send(request).await, 404, "unknown_order", true).await;
+    }
+}

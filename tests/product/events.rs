@@ -1,0 +1,99 @@
+//! Every file of `events/` is fed to its function's handler, as Lambda would: the names of the HTTP ones begin with the
+//! status they must be answered with. They are fed in the order of their names; later ones build on earlier ones.
+
+use std::{path::PathBuf, time::Duration};
+
+use aws_lambda_events::sqs::SqsEvent;
+use posnext_shared::{domain::policy::WORKER_FUNCTION_TIMEOUT, edge::schedule, settings::Settings, wiring::Parts};
+
+use crate::support::{ROOT, in_process};
+
+fn files(function: &str) -> Vec<(String, String)> {
+    let folder = PathBuf::from(ROOT).join("events").join(function);
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(&path).unwrap()))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "{}", folder.display());
+    files
+}
+
+#[tokio::test]
+async fn every_event_file_is_answered_by_its_function() {
+    let (product, caller) = in_process().await;
+    let submit = product.parts.submit();
+    for (name, event) in files("submit-order") {
+        let response = submit.handle(lambda_http::request::from_str(&event).unwrap()).await;
+        assert_eq!(response.status().as_str(), &name[..3], "submit-order/{name}: {}", response.body());
+    }
+    let get = product.parts.get();
+    for (name, event) in files("get-order") {
+        let response = get.handle(lambda_http::request::from_str(&event).unwrap()).await;
+        assert_eq!(response.status().as_str(), &name[..3], "get-order/{name}: {}", response.body());
+    }
+    let process = product.parts.process();
+    for (name, event) in files("process-order") {
+        let event: SqsEvent = serde_json::from_str(&event).unwrap();
+        let response = process.handle(event, WORKER_FUNCTION_TIMEOUT).await;
+        let json = serde_json::to_string(&response).unwrap();
+        assert_eq!(json, r#"{"batchItemFailures":[]}"#, "process-order/{name}");
+    }
+    for uid in ["event-async", "event-prefer", "event-placed"] {
+        let placements = caller.placements(uid).await;
+        assert_eq!(placements.len(), 1, "{uid}");
+    }
+    assert_eq!(dead_letters(&product.aws).await, ["no such order", "not an order message"]);
+    for (_, event) in files("recover-orders") {
+        let _: aws_lambda_events::eventbridge::EventBridgeEvent = serde_json::from_str(&event).unwrap();
+        let report = schedule::run(&product.parts.recover(), WORKER_FUNCTION_TIMEOUT).await.unwrap();
+        assert_eq!((report.open, report.failed), (0, 0));
+    }
+}
+
+/// The reasons in the dead-letter queue, as far as the colon.
+async fn dead_letters(aws: &posnext_shared::wiring::Aws) -> Vec<String> {
+    let sqs = aws_sdk_sqs::Client::new(&aws.sqs);
+    let queue = sqs.get_queue_url().queue_name("posnext-orders-dlq").send().await.unwrap().queue_url.unwrap();
+    let mut reasons = Vec::new();
+    while reasons.len() < 2 {
+        let received =
+            sqs.receive_message().queue_url(&queue).message_attribute_names("All").max_number_of_messages(10).send().await;
+        for message in received.unwrap().messages.unwrap_or_default() {
+            let reason = message.message_attributes.unwrap()["reason"].string_value.clone().unwrap();
+            reasons.push(reason.split(':').next().unwrap().to_owned());
+        }
+    }
+    reasons.sort();
+    reasons
+}
+
+#[tokio::test]
+async fn a_message_that_fails_comes_back_alone() {
+    let (product, caller) = in_process().await;
+    let uid = crate::support::fresh_uid("batch");
+    caller.submit(&crate::support::order(&uid, "PAR-LOC-12345")).await;
+    let message = |uid: &str, id: &str| {
+        let mut record = aws_lambda_events::sqs::SqsMessage::default();
+        record.message_id = Some(id.to_owned());
+        record.body = Some(format!(r#"{{"v":1,"key":{{"tenant":"par-local","request_uid":"{uid}"}},"version":9,"group":"L"}}"#));
+        record
+    };
+    let mut event = SqsEvent::default();
+    event.records = vec![message(&uid, "good"), message(&uid, "good-too")];
+    // Too little time for a turn: left to come back, and not begun.
+    let process = product.parts.process();
+    let response = process.handle(event.clone(), Duration::from_secs(3)).await;
+    let failed: Vec<_> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.clone()).collect();
+    assert_eq!(failed, ["good", "good-too"]);
+    // A poison message that cannot be put aside either fails alone.
+    let settings =
+        Settings { dead_letter_queue_url: "http://127.0.0.1:9/nowhere".to_owned(), ..product.parts.settings().clone() };
+    let process = Parts::new(settings, &product.aws).process();
+    let mut poison = message(&uid, "bad");
+    poison.body = Some("poison".to_owned());
+    event.records.push(poison);
+    let response = process.handle(event, WORKER_FUNCTION_TIMEOUT).await;
+    assert_eq!(serde_json::to_string(&response).unwrap(), r#"{"batchItemFailures":[{"itemIdentifier":"bad"}]}"#);
+}

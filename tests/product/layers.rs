@@ -1,0 +1,88 @@
+//! The layers of design section 2, held to by reading the sources: an inner layer names nothing of an outer one.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::ROOT;
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Lines of code (no comments) of a layer that name one of these.
+fn offences(layer: &str, forbidden: &[&str]) -> Vec<String> {
+    let folder = Path::new(ROOT).join("shared/src").join(layer);
+    let files = sources(&folder);
+    assert!(!files.is_empty(), "{}", folder.display());
+    files
+        .iter()
+        .flat_map(|file| {
+            let text = std::fs::read_to_string(file).unwrap();
+            let code: Vec<String> = text.lines().map(|line| line.split("//").next().unwrap().to_owned()).collect();
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            code.into_iter()
+                .enumerate()
+                .filter(|(_, line)| forbidden.iter().any(|word| line.contains(word)))
+                .map(move |(number, line)| format!("{layer}/{name}:{}: {}", number + 1, line.trim()))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+const AWS: [&str; 4] = ["aws_", "lambda_", "serde_dynamo", "dynamo"];
+const CLOCK: [&str; 4] = ["SystemTime", "Instant::now", "Timestamp::now", "std::env"];
+
+#[test]
+fn the_domain_knows_no_aws_http_clock_environment_or_outer_layer() {
+    let outer = [
+        "crate::app",
+        "crate::adapters",
+        "crate::edge",
+        "crate::settings",
+        "crate::wiring",
+        "tokio",
+        "http::",
+        "hyper",
+        "tracing",
+    ];
+    assert_eq!(offences("domain", &[&AWS[..], &CLOCK[..], &outer[..]].concat()), Vec::<String>::new());
+}
+
+#[test]
+fn the_use_cases_know_no_aws_http_or_outer_layer() {
+    let outer =
+        ["crate::adapters", "crate::edge", "crate::settings", "crate::wiring", "http::", "hyper", "SystemTime", "std::env"];
+    assert_eq!(offences("app", &[&AWS[..], &outer[..]].concat()), Vec::<String>::new());
+}
+
+#[test]
+fn the_edge_knows_no_adapter_and_no_aws_client() {
+    let outer = ["crate::adapters", "crate::wiring", "aws_sdk", "aws_config", "serde_dynamo", "std::env"];
+    assert_eq!(offences("edge", &outer), Vec::<String>::new());
+}
+
+#[test]
+fn adapters_do_not_know_each_other_or_the_edge() {
+    let modules = ["directory", "http_pos", "orders", "queue", "sandbox", "secrets"];
+    let mut found = offences("adapters", &["crate::edge", "crate::wiring", "crate::settings", "crate::adapters"]);
+    for module in modules {
+        let file = Path::new(ROOT).join("shared/src/adapters").join(format!("{module}.rs"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        let others = modules.iter().filter(|other| **other != module && text.contains(&format!("super::{other}")));
+        found.extend(others.map(|other| format!("{module} names {other}")));
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn a_layer_that_breaks_the_rule_is_found() {
+    assert!(!offences("adapters", &AWS).is_empty());
+}

@@ -1,0 +1,214 @@
+//! A second implementation of PAR's side, small and of its own, and the product under test.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use posnext_local::local::{self, Product};
+use reqwest::{RequestBuilder, header::HeaderMap};
+use serde_json::Value;
+use sha2::Sha256;
+
+pub(crate) const SHARED_ID: &str = "a1b2c3d4e5f6a7b8c9d0";
+pub(crate) const CLIENT_SECRET: &str = "local-client-secret-0123456789abcdef";
+pub(crate) const DATETIME: &str = "2025-03-15T14:30:45.123Z";
+const SECONDS: &str = "1742049045";
+
+pub(crate) fn hmac_hex(key: &str, text: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(text.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// The recipe of contract section 3 over a body, by text alone.
+pub(crate) fn digest_of(body: &Value) -> String {
+    let details = &body["order_details"];
+    let text = |value: &Value| value.as_str().unwrap_or("0").to_owned();
+    let seconds = match body["request_datetime"].as_str() {
+        None => "0",
+        Some(DATETIME) => SECONDS,
+        Some(other) => panic!("this test only knows the seconds of {DATETIME}, not of {other}"),
+    };
+    let message = [
+        text(&body["request_uid"]),
+        text(&body["location_id"]),
+        text(&details["online_order_id"]),
+        cents(&details["grand_total"]),
+        cents(&details["subtotal"]),
+        seconds.to_owned(),
+    ];
+    hmac_hex(&SHARED_ID[..10], &message.join("|"))
+}
+
+fn cents(value: &Value) -> String {
+    if value.is_null() {
+        return "0".to_owned();
+    }
+    let text = value.to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    format!("{whole}{fraction:0<2}").parse::<i64>().unwrap().to_string()
+}
+
+pub(crate) fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+pub(crate) fn token_with(header: &str, claims: &str, key: &str) -> String {
+    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+}
+
+pub(crate) fn token() -> String {
+    token_with(r#"{"alg":"HS256"}"#, &format!(r#"{{"exp":{}}}"#, now() + 300), CLIENT_SECRET)
+}
+
+pub(crate) fn order(uid: &str, location: &str) -> String {
+    format!(
+        r#"{{"request_uid":"{uid}","organization_id":"IA-YC-01","location_id":"{location}","request_datetime":"{DATETIME}","order_details":{{"online_order_id":"ORD-{uid}","grand_total":23.45,"subtotal":21.50,"items":[{{"id":"1","name":"Taco","quantity":2,"price":10.75}}]}}}}"#
+    )
+}
+
+pub(crate) fn fresh_uid(prefix: &str) -> String {
+    format!("{prefix}-{}", uuid::Uuid::now_v7())
+}
+
+/// An answer and everything about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) code: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn status(&self) -> &str {
+        self.json["status"].as_str().unwrap_or("")
+    }
+
+    pub(crate) fn error(&self) -> &str {
+        self.json["errors"][0]["code"].as_str().unwrap_or("")
+    }
+
+    /// Fails unless the answer is signed over what it says.
+    #[track_caller]
+    pub(crate) fn signed(self) -> Self {
+        assert_eq!(self.header("x-pch-digest"), Some(digest_of(&self.json).as_str()), "{} {}", self.code, self.text);
+        self
+    }
+}
+
+/// A caller of one deployment.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) url: String,
+    pub(crate) http: reqwest::Client,
+}
+
+impl Caller {
+    pub(crate) fn new(url: String) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self { url, http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap() }
+    }
+
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let (code, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        Answer { code, headers, json: serde_json::from_str(&text).unwrap_or(Value::Null), text }
+    }
+
+    /// A submit with everything right, to be made wrong.
+    pub(crate) fn submission(&self, body: &str) -> RequestBuilder {
+        let json: Value = serde_json::from_str(body).unwrap_or(Value::Null);
+        self.bare_submission(body).header("x-pch-digest", digest_of(&json)).bearer_auth(token())
+    }
+
+    pub(crate) fn bare_submission(&self, body: &str) -> RequestBuilder {
+        let url = format!("{}/posnext/order/submit", self.url);
+        self.http.post(url).header("content-type", "application/json").body(body.to_owned())
+    }
+
+    pub(crate) async fn submit(&self, body: &str) -> Answer {
+        self.send(self.submission(body)).await.signed()
+    }
+
+    pub(crate) async fn get(&self, uid: &str) -> Answer {
+        self.send(self.http.get(format!("{}/posnext/orders/{uid}", self.url)).bearer_auth(token())).await.signed()
+    }
+
+    /// Polls as PAR does, until the order is final.
+    pub(crate) async fn final_answer(&self, uid: &str, limit: Duration) -> Answer {
+        let began = Instant::now();
+        loop {
+            let answer = self.get(uid).await;
+            assert_eq!(answer.code, 200, "{}", answer.text);
+            if answer.status() != "pending" {
+                return answer;
+            }
+            assert!(began.elapsed() < limit, "{uid} is still pending after {limit:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    pub(crate) async fn placements(&self, uid: &str) -> Vec<Value> {
+        let answer = self.send(self.http.get(format!("{}/_local/placements", self.url))).await;
+        answer.json.as_array().unwrap().iter().filter(|placement| placement["order_id"] == *uid).cloned().collect()
+    }
+}
+
+/// The real binary, ended by its id when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Binary {
+    child: Child,
+    pub(crate) caller: Caller,
+}
+
+impl Binary {
+    pub(crate) fn start(settings: &[(&str, &str)], data: Option<&Path>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_posnext"));
+        command.args(["--listen", "127.0.0.1:0"]).envs(settings.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::null());
+        if let Some(data) = data {
+            command.arg("--data").arg(data);
+        }
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap_or_else(|| panic!("said {line:?}"));
+        Self { child, caller: Caller::new(url.to_owned()) }
+    }
+}
+
+impl Drop for Binary {
+    /// SIGKILL: nothing gets a chance to tidy up.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The product in this process, with a look behind the API.
+pub(crate) async fn in_process() -> (Product, Caller) {
+    let product = local::start("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
+    let caller = Caller::new(format!("http://{}", product.address));
+    (product, caller)
+}
+
+/// Rows of a table.
+pub(crate) async fn rows(product: &Product, table: &str) -> i32 {
+    let dynamodb = aws_sdk_dynamodb::Client::new(&product.aws.dynamodb);
+    dynamodb.scan().table_name(table).consistent_read(true).send().await.unwrap().count()
+}
+
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
