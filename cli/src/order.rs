@@ -8,6 +8,7 @@ use posnext_local::{
     local,
     par::{Answer, Par, sample_order},
 };
+use posnext_shared::domain::{details::Item, order::Body};
 use tokio::time::Instant;
 
 #[derive(Debug, Args)]
@@ -102,6 +103,7 @@ pub(crate) async fn run(arguments: OrderArguments) -> anyhow::Result<ExitCode> {
                 None => sample_order(&organization, &location, &request_uid.unwrap_or_else(|| uuid::Uuid::now_v7().to_string())),
             };
             let par = caller.par()?;
+            println!("          {}", summary(&order)?);
             let began = Instant::now();
             let answer = par.submit(&order, prefer_async).await?;
             show(began, "submit", &answer);
@@ -129,6 +131,21 @@ fn read_order(file: &PathBuf) -> anyhow::Result<String> {
         return std::io::read_to_string(std::io::stdin()).context("cannot read standard input");
     }
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// An order in one line: what is sent, before it is.
+fn summary(order: &str) -> anyhow::Result<String> {
+    let order = Body::parse(order.as_bytes())?.into_order().map_err(|errors| {
+        let reasons: Vec<_> = errors.into_iter().map(|error| error.message).collect();
+        anyhow::anyhow!("this is no order: {}", reasons.join("; "))
+    })?;
+    let line = |item: &Item| {
+        let quantity = item.quantity.map(|quantity| format!("{quantity} x ")).unwrap_or_default();
+        format!("{quantity}{}", item.name.as_deref().or(item.id.as_deref()).unwrap_or("?"))
+    };
+    let items: Vec<_> = order.details().items.iter().map(line).collect();
+    let total = order.grand_total().map_or_else(String::new, |cents| format!(", {}.{:02}", cents.0 / 100, cents.0 % 100));
+    Ok(format!("order {} to {}: {}{total}", order.request_uid(), order.location_id(), items.join(", ")))
 }
 
 /// Polls as the answers say, until the order is final or patience ends.
@@ -161,14 +178,12 @@ fn show(began: Instant, verb: &str, answer: &Answer) {
         Some(false) => "SIGNATURE WRONG",
         None => "NOT SIGNED",
     };
-    let seconds = began.elapsed();
-    println!(
-        "{:>4}.{:01} s  {verb:<6}  {}  {:<8}  {signature}",
-        seconds.as_secs(),
-        seconds.subsec_millis() / 100,
-        answer.code.as_u16(),
-        answer.status
-    );
+    let (elapsed, code) = (began.elapsed(), answer.code.as_u16());
+    let tenths = elapsed.subsec_millis() / 100;
+    println!("{:>4}.{tenths} s  {verb:<6}  {code}  {:<8}  {signature}", elapsed.as_secs(), answer.status);
+    if let (Some(location), Some(after)) = (&answer.location, answer.retry_after) {
+        println!("          Location: {location}   Retry-After: {}", after.as_secs());
+    }
 }
 
 /// Prints the last answer's body; the exit code tells how it went.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -24,7 +24,8 @@ const TTL: Duration = Duration::from_secs(30);
 /// Entries of each kind.
 const CAPACITY: usize = 1_000;
 
-type Cache<T> = Mutex<HashMap<String, (Instant, Option<Arc<T>>)>>;
+type Entries<T> = HashMap<String, (Instant, Option<Arc<T>>)>;
+type Cache<T> = Mutex<Entries<T>>;
 
 /// The directory table.
 #[derive(Debug)]
@@ -177,7 +178,7 @@ async fn cached<T>(
     }
 }
 
-fn lock<T>(cache: &Cache<T>) -> std::sync::MutexGuard<'_, HashMap<String, (Instant, Option<Arc<T>>)>> {
+fn lock<T>(cache: &Cache<T>) -> MutexGuard<'_, Entries<T>> {
     cache.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -78,7 +78,7 @@ pub struct Accept<O, Q, P, C> {
 }
 
 enum Claim {
-    Ours(OrderRecord),
+    Ours(Box<OrderRecord>),
     Answer(Accepted),
 }
 
@@ -103,7 +103,7 @@ where
         };
         let lease_taken = Instant::now();
         let record = match self.claim(&new, start.clone(), &location, arrived).await {
-            Claim::Ours(record) => record,
+            Claim::Ours(record) => *record,
             Claim::Answer(answer) => return answer,
         };
         match start {
@@ -131,7 +131,7 @@ where
         });
         for _ in 0..CLAIM_TRIES {
             match self.orders.claim(&record, guard.as_ref(), ctx.now).await {
-                Ok(Claimed::Ours) => return Claim::Ours(record),
+                Ok(Claimed::Ours) => return Claim::Ours(Box::new(record)),
                 Ok(Claimed::Exists(row)) => return Claim::Answer(self.replay(*row, &new.order, arrived).await),
                 Ok(Claimed::Guarded(owner)) => {
                     let stored = match self.order_at(&owner).await {
@@ -164,7 +164,7 @@ where
     /// Whether the claim was written is unknown: one consistent read decides.
     async fn claim_unknown(&self, record: OrderRecord, new: &New, arrived: Instant, why: &str) -> Claim {
         Claim::Answer(match self.orders.read(&new.key).await {
-            Ok(Some(Row::Order(stored))) if stored.write_id == record.write_id => return Claim::Ours(record),
+            Ok(Some(Row::Order(stored))) if stored.write_id == record.write_id => return Claim::Ours(Box::new(record)),
             Ok(Some(row)) => self.replay(row, &new.order, arrived).await,
             Ok(None) => Accepted::Unavailable(format!("the claim was not written: {why}")),
             Err(error) => Accepted::Unavailable(format!("the claim is unknown: {why}; {error}")),

@@ -3,6 +3,7 @@
 
 pub mod ability;
 pub mod canonical;
+pub mod details;
 pub mod directory;
 pub mod guard;
 pub mod ids;

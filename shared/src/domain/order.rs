@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     canonical::{JsonError, Members, quote},
+    details::Details,
     ids::{IdError, ParId, RequestUid},
     money::Cents,
     signature::{DigestMessage, SignedFields},
@@ -176,6 +177,12 @@ impl Order {
     #[must_use]
     pub fn grand_total(&self) -> Option<Cents> {
         self.grand_total
+    }
+
+    /// What it is of.
+    #[must_use]
+    pub fn details(&self) -> Details {
+        Members::parse(&self.text).unwrap_or_default().get("order_details").map(Details::read).unwrap_or_default()
     }
 
     /// What the order says under another request's identity (an alias; its own for a plain answer).

@@ -1,0 +1,138 @@
+//! What an order is of: the tolerant core of contract U25. PAR's schema is not public, so a member that is absent, null or
+//! of another kind than we guess reads as absent and refuses nothing. It is read on demand, from the stored text.
+
+use rust_decimal::Decimal;
+use serde_json::value::RawValue;
+
+use super::{
+    canonical::{MAX_DEPTH, Members},
+    money::Cents,
+};
+
+/// `order_details` beside its signed values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Details {
+    /// What is ordered.
+    pub items: Vec<Item>,
+    /// Taken off.
+    pub discounts: Vec<Charge>,
+    /// Put on.
+    pub taxes: Vec<Charge>,
+    /// For the staff.
+    pub tip: Option<Cents>,
+    /// How it was paid.
+    pub payments: Vec<Charge>,
+    /// Whether a customer is named. Who it is stays in the text.
+    pub has_customer: bool,
+    /// Whether it is to be delivered.
+    pub has_delivery: bool,
+}
+
+/// A line of an order, or a modifier of one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Item {
+    /// The id in the menu.
+    pub id: Option<String>,
+    /// For people.
+    pub name: Option<String>,
+    /// How many; may have decimals where things are weighed.
+    pub quantity: Option<Decimal>,
+    /// Of one.
+    pub price: Option<Cents>,
+    /// Changes to it, themselves items.
+    pub modifiers: Vec<Item>,
+    /// For the kitchen.
+    pub notes: Option<String>,
+}
+
+/// A named amount.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Charge {
+    /// For people.
+    pub name: Option<String>,
+    /// How much.
+    pub amount: Option<Cents>,
+}
+
+impl Details {
+    /// Reads the text of an `order_details` object.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let members = Members::parse(text).unwrap_or_default();
+        let charges = |key: &str| list(&members, key, charge);
+        Self {
+            items: list(&members, "items", |text| item(text, 0)),
+            discounts: charges("discounts"),
+            taxes: charges("taxes"),
+            tip: amount(&members, "tip"),
+            payments: charges("payments"),
+            has_customer: members.get("customer").is_some(),
+            has_delivery: members.get("delivery").is_some(),
+        }
+    }
+}
+
+fn item(text: &str, depth: usize) -> Option<Item> {
+    let members = Members::parse(text).ok()?;
+    Some(Item {
+        id: string(&members, "id"),
+        name: string(&members, "name"),
+        quantity: members.get("quantity").and_then(|text| Decimal::from_str_exact(text).ok()),
+        price: amount(&members, "price"),
+        modifiers: if depth < MAX_DEPTH { list(&members, "modifiers", |text| item(text, depth + 1)) } else { Vec::new() },
+        notes: string(&members, "notes"),
+    })
+}
+
+fn charge(text: &str) -> Option<Charge> {
+    let members = Members::parse(text).ok()?;
+    Some(Charge { name: string(&members, "name"), amount: amount(&members, "amount") })
+}
+
+fn list<T>(members: &Members<'_>, key: &str, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
+    let items: Vec<&RawValue> = members.get(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    items.into_iter().filter_map(|item| read(item.get())).collect()
+}
+
+/// A text, or a number as the text it came as: ids come either way.
+fn string(members: &Members<'_>, key: &str) -> Option<String> {
+    let text = members.get(key)?;
+    match text.bytes().next()? {
+        b'"' => serde_json::from_str(text).ok(),
+        b'0'..=b'9' | b'-' => Some(text.to_owned()),
+        _ => None,
+    }
+}
+
+fn amount(members: &Members<'_>, key: &str) -> Option<Cents> {
+    Cents::from_json_number(members.get(key)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_core_is_read_with_nested_modifiers() {
+        let details = Details::read(
+            r#"{"items":[{"id":4711,"name":"Taco","quantity":1.5,"price":10.75,"notes":"hot","x":1,
+                "modifiers":[{"id":"m","modifiers":[{"id":"deep","price":0.5}]}]}],
+                "taxes":[{"name":"VAT","amount":1.95}],"tip":2,"customer":{"name":"Zoe"},"delivery":null}"#,
+        );
+        let [item] = details.items.as_slice() else { panic!("{details:?}") };
+        assert_eq!((item.id.as_deref(), item.quantity), (Some("4711"), Some(Decimal::new(15, 1))));
+        assert_eq!((item.price, item.notes.as_deref()), (Some(Cents(1075)), Some("hot")));
+        assert_eq!(item.modifiers[0].modifiers[0].price, Some(Cents(50)));
+        assert_eq!((details.taxes[0].amount, details.tip), (Some(Cents(195)), Some(Cents(200))));
+        assert!(details.has_customer && !details.has_delivery);
+    }
+
+    #[test]
+    fn what_is_not_as_guessed_reads_as_absent_and_refuses_nothing() {
+        for text in ["{}", "[]", "7", r#"{"items":"two tacos","tip":"1","taxes":{"a":1}}"#, r#"{"items":[1,null,"x"]}"#] {
+            assert_eq!(Details::read(text), Details::default(), "{text}");
+        }
+        let odd = Details::read(r#"{"items":[{"id":true,"name":7,"quantity":"two","price":[],"modifiers":{}}]}"#);
+        assert_eq!(odd.items, [Item { name: Some("7".into()), ..Item::default() }]);
+    }
+}
