@@ -8,3 +8,6 @@ pub mod ports;
 pub mod process;
 pub mod read;
 pub mod recover;
+
+#[cfg(test)]
+mod tests;

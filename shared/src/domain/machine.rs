@@ -241,7 +241,12 @@ fn after_place(record: &OrderRecord, mut open: Open, placed: Placed, ctx: &Conte
         Placed::NotStarted { reason, retry_after } if !earlier_unknown => retry(record, open, &reason, retry_after, ctx),
         Placed::Unknown(reason) => {
             open.unknown_until = open.unknown_until.max(this_attempt);
-            ask_later(record, open, &format!("outcome unknown: {reason}"), ctx)
+            let event = format!("outcome unknown: {reason}");
+            if ctx.abilities.find.is_some() && !ctx.abilities.idempotent_place {
+                // Asking does no harm, and the answer is most likely there already.
+                return Next::HandOff(hand_off(record, open, Stage::Confirming, Duration::ZERO, event, ctx), Duration::ZERO);
+            }
+            ask_later(record, open, &event, ctx)
         }
         Placed::Refused(_) => ask_later(record, open, "refused, but an earlier attempt is unknown", ctx),
         Placed::Permanent(reason) => ask_later(record, open, &format!("{reason}, but an earlier attempt is unknown"), ctx),
@@ -372,11 +377,7 @@ fn ask_later(record: &OrderRecord, mut open: Open, event: &str, ctx: &Context<'_
     if overdue || (open.cancelling && open.person.is_none()) {
         open.person.get_or_insert_with(|| format!("past its deadline and not certain: {event}"));
     }
-    let delay = if open.hand_offs == 0 && ctx.abilities.find.is_some() && !ctx.abilities.idempotent_place {
-        Duration::ZERO
-    } else {
-        whole_seconds(backoff(&open, overdue, ctx))
-    };
+    let delay = whole_seconds(backoff(&open, overdue, ctx));
     Next::HandOff(hand_off(record, open, Stage::Confirming, delay, event, ctx), delay)
 }
 

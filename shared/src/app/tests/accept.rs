@@ -1,0 +1,218 @@
+use super::*;
+use crate::{
+    app::accept::{Accept, Accepted, Submission},
+    domain::{ability::Abilities, policy::Policy, record::State, status::OrderStatus},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn submit_to(world: &World, new: New, location: Location) -> Accepted {
+    let accept = Accept {
+        orders: world.clone(),
+        queue: world.clone(),
+        pos: world.clone(),
+        clock: world.clone(),
+        policy: Policy::default(),
+    };
+    let submission = Submission { new, location: Arc::new(location), prefer_async: false, arrived: Instant::now() };
+    accept.accept(submission).await
+}
+
+async fn submit(world: &World, new: New) -> Accepted {
+    submit_to(world, new, location(all())).await
+}
+
+#[track_caller]
+fn stored(accepted: Accepted) -> (OrderRecord, bool) {
+    match accepted {
+        Accepted::Stored { record, replay, .. } => (*record, replay),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_reply_was_lost_is_ours_and_placed_once() {
+    let world = World::default();
+    world.fail_next(Fault::ReplyLost);
+    world.pos_does(SECOND, done());
+    let (record, replay) = stored(submit(&world, new("u", "X", 1)).await);
+    assert_eq!((record.status(), replay, world.calls()), (OrderStatus::Placed, false, vec!["place"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_was_not_written_promises_nothing_and_places_nothing() {
+    let world = World::default();
+    world.fail_next(Fault::NotWritten);
+    assert!(matches!(submit(&world, new("u", "X", 1)).await, Accepted::Unavailable(_)));
+    assert!(world.calls().is_empty() && world.0.rows.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_meets_the_first_attempt_waits_for_its_answer() {
+    let world = World::default();
+    world.pos_does(SECOND, done());
+    let (first, second) = tokio::join!(submit(&world, new("u", "X", 1)), async {
+        tokio::time::sleep(SECOND / 10).await;
+        submit(&world, new("u", "X", 1)).await
+    });
+    let ((first, _), (second, replay)) = (stored(first), stored(second));
+    assert_eq!((first.status(), second.version, replay), (OrderStatus::Placed, first.version, true));
+    assert_eq!(world.calls(), ["place"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_waits_only_briefly_and_starts_no_second_attempt() {
+    let world = World::default();
+    world.pos_does(3 * SECOND, done());
+    let began = Instant::now();
+    let (first, (second, waited)) = tokio::join!(submit(&world, new("u", "X", 1)), async {
+        tokio::time::sleep(SECOND / 10).await;
+        (submit(&world, new("u", "X", 1)).await, began.elapsed())
+    });
+    assert_eq!(stored(first).0.status(), OrderStatus::Placed);
+    assert_eq!(stored(second).0.status(), OrderStatus::Pending);
+    assert!(waited < 2 * SECOND, "{waited:?}");
+    assert_eq!(world.calls(), ["place"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pos_that_is_too_slow_is_handed_off_within_the_answer_deadline() {
+    let world = World::default();
+    world.pos_does(60 * SECOND, done());
+    let began = Instant::now();
+    let (record, _) = stored(submit(&world, new("u", "X", 1)).await);
+    assert!(began.elapsed() <= 5 * SECOND);
+    assert_eq!((record.status(), record.has_live_lease(world.now())), (OrderStatus::Pending, false));
+    let [(message, _)] = world.sent().try_into().unwrap();
+    assert_eq!((message.version, message.version), (record.version, world.order("u").version));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_is_down_leaves_the_order_due() {
+    let world = World::default();
+    *world.0.queue_down.lock().unwrap() = true;
+    world.pos_does(60 * SECOND, done());
+    let (record, _) = stored(submit(&world, new("u", "X", 1)).await);
+    assert_eq!(record.status(), OrderStatus::Pending);
+    let due = world.order("u").open().unwrap().due_at;
+    assert!(due > world.now() && due.since(world.now()) < 20 * SECOND);
+    // Once it is due and the queue is back, a replay sends the message, and only one.
+    *world.0.queue_down.lock().unwrap() = false;
+    tokio::time::sleep(20 * SECOND).await;
+    stored(submit(&world, new("u", "X", 1)).await);
+    stored(submit(&world, new("u", "X", 1)).await);
+    assert_eq!(world.sent().len(), 1);
+    assert_eq!(world.sent()[0].0.version, world.order("u").version);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_whose_reply_was_lost_is_told_once_it_is_known_to_be_stored() {
+    for faults in [&[Fault::None, Fault::ReplyLost][..], &[Fault::None, Fault::NotWritten]] {
+        let world = World::default();
+        faults.iter().for_each(|fault| world.fail_next(*fault));
+        world.pos_does(SECOND, done());
+        let (record, _) = stored(submit(&world, new("u", "X", 1)).await);
+        assert_eq!((record.status(), world.order("u").status()), (OrderStatus::Placed, OrderStatus::Placed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_is_not_stored_is_not_told() {
+    let world = World::default();
+    for fault in [Fault::None, Fault::NotWritten, Fault::NotWritten] {
+        world.fail_next(fault);
+    }
+    world.pos_does(SECOND, done());
+    let (record, _) = stored(submit(&world, new("u", "X", 1)).await);
+    assert_eq!((record.status(), world.order("u").status()), (OrderStatus::Pending, OrderStatus::Pending));
+    // Its lease brings it back.
+    let open = world.order("u").open().unwrap().clone();
+    assert_eq!(Some(open.due_at), open.lease.map(|lease| lease.until));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permanent_failure_is_not_final_before_its_copy_is_put_aside() {
+    let world = World::default();
+    *world.0.queue_down.lock().unwrap() = true;
+    world.pos_does(SECOND, Placed::Permanent("bad mapping".into()));
+    assert_eq!(stored(submit(&world, new("u", "X", 1)).await).0.status(), OrderStatus::Pending);
+    let world = World::default();
+    world.pos_does(SECOND, Placed::Permanent("bad mapping".into()));
+    assert_eq!(stored(submit(&world, new("u", "X", 1)).await).0.status(), OrderStatus::Errored);
+    assert!(world.0.aside.lock().unwrap()[0].starts_with("bad mapping"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_content_under_the_same_id_is_a_conflict_in_every_state() {
+    let world = World::default();
+    world.pos_does(SECOND, done());
+    submit(&world, new("u", "X", 1)).await;
+    assert!(matches!(submit(&world, new("u", "X", 2)).await, Accepted::Conflict(OrderStatus::Placed)));
+    world.pos_does(60 * SECOND, done());
+    submit(&world, new("v", "Y", 1)).await;
+    assert!(matches!(submit(&world, new("v", "Y", 2)).await, Accepted::Conflict(OrderStatus::Pending)));
+    assert_eq!(world.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_names_of_one_order_at_the_same_time_make_one_meal() {
+    let world = World::default();
+    world.pos_does(SECOND, done());
+    let (one, two) = tokio::join!(submit(&world, new("u", "X", 1)), submit(&world, new("v", "X", 1)));
+    assert_eq!((stored(one).0.status(), stored(two).0.status()), (OrderStatus::Placed, OrderStatus::Placed));
+    assert_eq!(world.calls(), ["place"]);
+    assert!(matches!(submit(&world, new("w", "X", 9)).await, Accepted::Conflict(OrderStatus::Placed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_is_taken_over_from_an_owner_that_made_no_meal() {
+    let world = World::default();
+    world.pos_does(SECOND, Placed::Refused(Vec::new()));
+    submit(&world, new("u", "X", 1)).await;
+    world.pos_does(SECOND, done());
+    let (record, replay) = stored(submit(&world, new("v", "X", 2)).await);
+    assert_eq!((record.status(), replay), (OrderStatus::Placed, false));
+    assert!(matches!(submit(&world, new("w", "X", 1)).await, Accepted::Conflict(OrderStatus::Placed)));
+    assert_eq!(world.order("u").status(), OrderStatus::Rejected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_location_that_closes_does_not_refuse_a_second_name_of_a_placed_order() {
+    let world = World::default();
+    world.pos_does(SECOND, done());
+    submit(&world, new("u", "X", 1)).await;
+    let closed = Location { enabled: false, ..location(all()) };
+    let (record, replay) = stored(submit_to(&world, new("v", "X", 1), closed.clone()).await);
+    assert_eq!((record.status(), replay), (OrderStatus::Placed, true));
+    assert_eq!(stored(submit_to(&world, new("w", "Z", 1), closed).await).0.status(), OrderStatus::Rejected);
+    assert_eq!(world.calls(), ["place"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_placed_that_comes_after_the_order_ended_errored_is_cancelled_at_the_pos() {
+    let world = World::default();
+    world.pos_does(SECOND, done());
+    let meddle = async {
+        // Another holder has ended it meanwhile, as one may once a lease has run out.
+        tokio::time::sleep(SECOND / 2).await;
+        let mut record = world.order("u");
+        record.version += 5;
+        record.state = State::Final(crate::domain::record::Final {
+            outcome: crate::domain::record::Outcome::Errored(Vec::new()),
+            expires_at: world.now(),
+        });
+        world.0.rows.lock().unwrap().insert(key("u"), Row::Order(Box::new(record)));
+    };
+    let (accepted, ()) = tokio::join!(submit(&world, new("u", "X", 1)), meddle);
+    assert_eq!(stored(accepted).0.status(), OrderStatus::Errored, "what is stored is told");
+    assert_eq!(world.calls(), ["place", "cancel"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_took_too_long_leaves_the_placing_to_a_worker() {
+    let world = World::default();
+    world.fail_next(Fault::Slow(4_900));
+    let (record, _) = stored(submit_to(&world, new("u", "X", 1), location(Abilities::default())).await);
+    assert_eq!((record.status(), world.calls().len(), world.sent().len()), (OrderStatus::Pending, 0, 1));
+    assert_eq!(record.open().unwrap().unknown_until, None, "it certainly did not start");
+}

@@ -1,0 +1,297 @@
+//! The use cases against fakes with state, in virtual time. A fake keeps the contract of its port: conditional writes
+//! succeed or fail as DynamoDB's do, and a reply can be lost after the write or before it.
+
+mod accept;
+mod process;
+mod recover;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::ports::*;
+use crate::domain::{
+    ability::{Abilities, Cancelled, Find, Found, Placed},
+    directory::{Client, Connector, Location, Mode, Organization, SandboxConnector},
+    guard::Guard,
+    ids::{OrderKey, ParId, RequestUid, Tenant},
+    machine::New,
+    order::Body,
+    record::{Alias, OrderRecord, Row},
+    time::UnixMillis,
+};
+
+/// What goes wrong with the next write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// It is written, the reply is lost.
+    ReplyLost,
+    /// It is not written, and nobody says so.
+    NotWritten,
+    /// It succeeds.
+    None,
+    /// It succeeds after so many milliseconds.
+    Slow(u64),
+}
+
+#[derive(Debug, Clone, Default)]
+struct World(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    rows: Mutex<HashMap<OrderKey, Row>>,
+    guards: Mutex<HashMap<String, (OrderKey, UnixMillis)>>,
+    faults: Mutex<VecDeque<Fault>>,
+    sent: Mutex<Vec<(OrderMessage, Duration)>>,
+    aside: Mutex<Vec<String>>,
+    queue_down: Mutex<bool>,
+    pos: Mutex<VecDeque<(Duration, Placed)>>,
+    found: Mutex<VecDeque<Found>>,
+    calls: Mutex<Vec<&'static str>>,
+    ids: AtomicU64,
+    start: std::sync::OnceLock<Instant>,
+}
+
+impl World {
+    fn fail_next(&self, fault: Fault) {
+        self.0.faults.lock().unwrap().push_back(fault);
+    }
+
+    /// The next place takes this long and comes to this.
+    fn pos_does(&self, takes: Duration, placed: Placed) {
+        self.0.pos.lock().unwrap().push_back((takes, placed));
+    }
+
+    fn order(&self, uid: &str) -> OrderRecord {
+        match self.0.rows.lock().unwrap().get(&key(uid)) {
+            Some(Row::Order(record)) => (**record).clone(),
+            other => panic!("{uid}: {other:?}"),
+        }
+    }
+
+    fn calls(&self) -> Vec<&'static str> {
+        self.0.calls.lock().unwrap().clone()
+    }
+
+    fn sent(&self) -> Vec<(OrderMessage, Duration)> {
+        self.0.sent.lock().unwrap().clone()
+    }
+
+    async fn write<T>(&self, apply: impl FnOnce() -> T) -> Result<T, PortError> {
+        let fault = self.0.faults.lock().unwrap().pop_front().unwrap_or(Fault::None);
+        let unavailable = || PortError::Unavailable("injected".to_owned());
+        match fault {
+            Fault::None => Ok(apply()),
+            Fault::Slow(millis) => {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                Ok(apply())
+            }
+            Fault::NotWritten => Err(unavailable()),
+            Fault::ReplyLost => {
+                apply();
+                Err(unavailable())
+            }
+        }
+    }
+}
+
+fn key(uid: &str) -> OrderKey {
+    OrderKey { tenant: Tenant::new("t").unwrap(), request_uid: RequestUid::new(uid).unwrap() }
+}
+
+fn new(uid: &str, online: &str, quantity: u32) -> New {
+    let text = format!(
+        r#"{{"request_uid":"{uid}","organization_id":"O","location_id":"L","request_datetime":"2025-03-15T14:30:45Z","order_details":{{"online_order_id":"{online}","items":[{{"quantity":{quantity}}}]}}}}"#
+    );
+    let order = Arc::new(Body::parse(text.as_bytes()).unwrap().into_order().unwrap());
+    New { key: key(uid), order, shared_id: "s".into(), traceparent: None }
+}
+
+fn location(abilities: Abilities) -> Location {
+    let id = |text| ParId::new(text).unwrap();
+    let connector = Connector::Sandbox(SandboxConnector { abilities, ..SandboxConnector::default() });
+    let (enabled, mode, shared_ids) = (true, Mode::Sync, None);
+    Location { organization_id: id("O"), location_id: id("L"), internal_id: "l".into(), enabled, mode, shared_ids, connector }
+}
+
+fn all() -> Abilities {
+    Abilities { idempotent_place: true, find: Some(Find { settle_s: 3 }), cancel: true }
+}
+
+fn done() -> Placed {
+    Placed::Done { pos_order_id: "P".into() }
+}
+
+impl Clock for World {
+    fn now(&self) -> UnixMillis {
+        let start = self.0.start.get_or_init(Instant::now);
+        UnixMillis(1_742_049_045_000).plus(start.elapsed())
+    }
+    fn fresh_id(&self) -> String {
+        self.0.ids.fetch_add(1, Ordering::Relaxed).to_string()
+    }
+    fn random(&self) -> u64 {
+        self.0.ids.fetch_add(7_919, Ordering::Relaxed)
+    }
+}
+
+impl ReadOrder for World {
+    async fn read(&self, key: &OrderKey) -> Result<Option<Row>, PortError> {
+        Ok(self.0.rows.lock().unwrap().get(key).cloned())
+    }
+}
+
+impl ClaimOrder for World {
+    async fn claim(&self, record: &OrderRecord, guard: Option<&Guard>, now: UnixMillis) -> Result<Claimed, PortError> {
+        self.write(|| {
+            let mut rows = self.0.rows.lock().unwrap();
+            let mut guards = self.0.guards.lock().unwrap();
+            if let Some(row) = rows.get(&record.key) {
+                let ours = matches!(row, Row::Order(stored) if stored.write_id == record.write_id);
+                return if ours { Claimed::Ours } else { Claimed::Exists(Box::new(row.clone())) };
+            }
+            if let Some(guard) = guard {
+                if let Some((owner, expires_at)) = guards.get(&guard.key)
+                    && *expires_at > now
+                    && Some(owner) != guard.taken_over_from.as_ref()
+                {
+                    return Claimed::Guarded(owner.clone());
+                }
+                guards.insert(guard.key.clone(), (guard.owner.clone(), guard.expires_at));
+            }
+            rows.insert(record.key.clone(), Row::Order(Box::new(record.clone())));
+            Claimed::Ours
+        })
+        .await
+    }
+
+    async fn claim_alias(&self, alias: &Alias) -> Result<bool, PortError> {
+        self.write(|| {
+            let mut rows = self.0.rows.lock().unwrap();
+            let free = !rows.contains_key(&alias.key);
+            if free {
+                rows.insert(alias.key.clone(), Row::Alias(alias.clone()));
+            }
+            free
+        })
+        .await
+    }
+}
+
+impl SaveOrder for World {
+    async fn save(&self, record: &OrderRecord) -> Result<bool, PortError> {
+        self.write(|| {
+            let mut rows = self.0.rows.lock().unwrap();
+            let Some(Row::Order(stored)) = rows.get(&record.key) else { return false };
+            if stored.version == record.version && stored.write_id == record.write_id {
+                return true;
+            }
+            let fits = stored.version + 1 == record.version;
+            if fits {
+                rows.insert(record.key.clone(), Row::Order(Box::new(record.clone())));
+            }
+            fits
+        })
+        .await
+    }
+}
+
+impl NudgeOrder for World {
+    async fn nudge(&self, key: &OrderKey, version: u64, due_at: UnixMillis, new_due_at: UnixMillis) -> Result<bool, PortError> {
+        self.write(|| {
+            let mut rows = self.0.rows.lock().unwrap();
+            let Some(Row::Order(stored)) = rows.get_mut(key) else { return false };
+            let version_fits = stored.version == version;
+            match &mut stored.state {
+                crate::domain::record::State::Open(open) if version_fits && open.due_at == due_at => {
+                    open.due_at = new_due_at;
+                    true
+                }
+                _ => false,
+            }
+        })
+        .await
+    }
+}
+
+impl ListOpen for World {
+    async fn list_open(&self, limit: usize) -> Result<Vec<OpenEntry>, PortError> {
+        let rows = self.0.rows.lock().unwrap();
+        let open = rows.values().filter_map(|row| match row {
+            Row::Order(record) => record.open().map(|open| OpenEntry {
+                key: record.key.clone(),
+                due_at: open.due_at,
+                accepted_at: record.accepted_at,
+            }),
+            Row::Alias(_) => None,
+        });
+        Ok(open.take(limit).collect())
+    }
+}
+
+impl SendOrder for World {
+    async fn send(&self, message: &OrderMessage, delay: Duration) -> Result<(), PortError> {
+        if *self.0.queue_down.lock().unwrap() {
+            return Err(PortError::Unavailable("the queue is down".to_owned()));
+        }
+        self.0.sent.lock().unwrap().push((message.clone(), delay));
+        Ok(())
+    }
+}
+
+impl SetAside for World {
+    async fn set_aside(&self, what: Aside<'_>, reason: &str) -> Result<(), PortError> {
+        if *self.0.queue_down.lock().unwrap() {
+            return Err(PortError::Unavailable("the queue is down".to_owned()));
+        }
+        self.0.aside.lock().unwrap().push(format!("{reason}: {what:?}"));
+        Ok(())
+    }
+}
+
+impl Pos for World {
+    async fn place(&self, _: &Location, record: &OrderRecord, limit: Duration) -> Placed {
+        self.0.calls.lock().unwrap().push("place");
+        // The attempt must be in the row before it begins.
+        let stored = self.order(record.key.request_uid.as_str());
+        assert_eq!((stored.version, stored.has_live_lease(self.now())), (record.version, true), "placed without a lease");
+        let (takes, placed) = self.0.pos.lock().unwrap().pop_front().expect("the POS was not expected to be asked");
+        if takes > limit {
+            tokio::time::sleep(limit).await;
+            return Placed::Unknown("time-out".to_owned());
+        }
+        tokio::time::sleep(takes).await;
+        placed
+    }
+    async fn find(&self, _: &Location, _: &OrderKey, _: Duration) -> Found {
+        self.0.calls.lock().unwrap().push("find");
+        self.0.found.lock().unwrap().pop_front().unwrap_or(Found::Absent)
+    }
+    async fn cancel(&self, _: &Location, _: &OrderKey, _: Duration) -> Cancelled {
+        self.0.calls.lock().unwrap().push("cancel");
+        Cancelled::Done
+    }
+}
+
+/// A directory of one location, or of none.
+#[derive(Debug)]
+struct OneLocation(Option<Abilities>);
+
+impl Directory for OneLocation {
+    async fn clients(&self) -> Result<Arc<Vec<Client>>, PortError> {
+        Ok(Arc::default())
+    }
+    async fn organization(&self, _: &ParId) -> Result<Option<Arc<Organization>>, PortError> {
+        Ok(None)
+    }
+    async fn location(&self, _: &ParId, _: &ParId) -> Result<Option<Arc<Location>>, PortError> {
+        Ok(self.0.map(|abilities| Arc::new(location(abilities))))
+    }
+}

@@ -1,0 +1,147 @@
+use super::*;
+use crate::{
+    app::process::{Process, Turn},
+    domain::{
+        machine::{Context, Start, claim},
+        policy::Policy,
+        status::OrderStatus,
+    },
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const TIME: Duration = Duration::from_secs(30);
+
+/// An order that waits in the queue.
+fn queued(world: &World, uid: &str) -> OrderMessage {
+    let policy = Policy::default();
+    let ctx = Context {
+        now: world.now(),
+        policy: &policy,
+        abilities: all(),
+        lease: SECOND,
+        function_timeout: SECOND,
+        write_id: "claim".into(),
+        random: 0,
+    };
+    let record = claim(new(uid, uid, 1), Start::Queued, &ctx);
+    let message = OrderMessage::about(&record);
+    world.0.rows.lock().unwrap().insert(record.key.clone(), Row::Order(Box::new(record)));
+    message
+}
+
+async fn turn_with(world: &World, abilities: Option<Abilities>, message: &OrderMessage, remaining: Duration) -> Turn {
+    let process = Process {
+        orders: world.clone(),
+        queue: world.clone(),
+        pos: world.clone(),
+        directory: OneLocation(abilities),
+        clock: world.clone(),
+        policy: Policy::default(),
+    };
+    process.process(message, remaining).await
+}
+
+async fn turn(world: &World, message: &OrderMessage) -> Turn {
+    turn_with(world, Some(all()), message, TIME).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_delivered_twice_at_once_makes_one_attempt() {
+    let world = World::default();
+    let message = queued(&world, "u");
+    world.pos_does(SECOND, done());
+    let turns = tokio::join!(turn(&world, &message), turn(&world, &message), turn(&world, &message));
+    assert_eq!(turns, (Turn::Acknowledge, Turn::Acknowledge, Turn::Acknowledge));
+    assert_eq!((world.order("u").status(), world.calls()), (OrderStatus::Placed, vec!["place"]));
+    assert_eq!(turn(&world, &message).await, Turn::Acknowledge);
+    assert_eq!(world.calls(), ["place"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_little_time_begins_nothing() {
+    let world = World::default();
+    let message = queued(&world, "u");
+    assert!(matches!(turn_with(&world, Some(all()), &message, 10 * SECOND).await, Turn::Retry(_)));
+    assert_eq!((world.order("u").version, world.calls().len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_slow_to_take_sends_nothing() {
+    let world = World::default();
+    let message = queued(&world, "u");
+    world.fail_next(Fault::Slow(12_000));
+    assert_eq!(turn(&world, &message).await, Turn::Acknowledge);
+    assert!(world.calls().is_empty());
+    assert_eq!((world.sent().len(), world.order("u").open().unwrap().unknown_until), (1, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_whose_reply_was_lost_is_left_to_its_end() {
+    let world = World::default();
+    let message = queued(&world, "u");
+    world.fail_next(Fault::ReplyLost);
+    assert!(matches!(turn(&world, &message).await, Turn::Retry(_)));
+    assert!(world.calls().is_empty(), "nothing is placed without knowing that the attempt is written");
+    assert_eq!(turn(&world, &message).await, Turn::Acknowledge, "it meets the lease");
+    // After the lease it counts as an attempt whose outcome is unknown, which this POS lets us repeat.
+    tokio::time::sleep(40 * SECOND).await;
+    let record = world.order("u");
+    world.pos_does(SECOND, done());
+    let again = OrderMessage { version: record.version, ..message };
+    assert_eq!(turn(&world, &again).await, Turn::Acknowledge);
+    assert_eq!(world.order("u").status(), OrderStatus::Placed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_outcome_is_asked_about_in_the_next_turn() {
+    let world = World::default();
+    let message = queued(&world, "u");
+    let find = Some(Abilities { idempotent_place: false, cancel: false, ..all() });
+    world.pos_does(SECOND, Placed::Unknown("cut".into()));
+    assert_eq!(turn_with(&world, find, &message, TIME).await, Turn::Acknowledge);
+    let (next, delay) = world.sent().pop().unwrap();
+    assert_eq!(delay, Duration::ZERO);
+    world.0.found.lock().unwrap().push_back(Found::Placed { pos_order_id: "P".into() });
+    assert_eq!(turn_with(&world, find, &next, TIME).await, Turn::Acknowledge);
+    assert_eq!((world.order("u").status(), world.calls()), (OrderStatus::Placed, vec!["place", "find"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_location_that_is_no_longer_mapped_ends_errored_and_is_put_aside() {
+    let world = World::default();
+    let message = queued(&world, "u");
+    assert_eq!(turn_with(&world, None, &message, TIME).await, Turn::Acknowledge);
+    assert_eq!(world.order("u").status(), OrderStatus::Errored);
+    assert!(world.0.aside.lock().unwrap()[0].contains("no longer mapped"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_about_no_order_is_put_aside_at_once() {
+    let world = World::default();
+    let message = OrderMessage { key: key("nobody"), version: 1, group: ParId::new("L").unwrap(), traceparent: None };
+    assert_eq!(turn(&world, &message).await, Turn::SetAside);
+    *world.0.queue_down.lock().unwrap() = true;
+    assert!(matches!(turn(&world, &message).await, Turn::Retry(_)));
+}
+
+/// The whole life in virtual time: every turn that is asked for is taken, until nothing more is.
+#[tokio::test(start_paused = true)]
+async fn a_pos_that_is_down_is_tried_until_the_deadline_and_then_the_order_ends_errored() {
+    let world = World::default();
+    let mut message = queued(&world, "u");
+    let accepted = world.now();
+    for turns in 1.. {
+        world.pos_does(SECOND, Placed::NotStarted { reason: "refused".into(), retry_after: None });
+        assert_eq!(turn(&world, &message).await, Turn::Acknowledge);
+        if world.order("u").status() == OrderStatus::Errored {
+            assert!(turns >= 4, "{turns} tries");
+            break;
+        }
+        let (next, delay) = world.sent().pop().unwrap();
+        tokio::time::sleep(delay).await;
+        message = next;
+    }
+    let took = world.now().since(accepted);
+    assert!(took > 45 * SECOND && took <= 60 * SECOND, "{took:?}");
+    assert!(world.order("u").history.len() > 4);
+}

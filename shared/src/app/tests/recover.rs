@@ -1,0 +1,74 @@
+use super::*;
+use crate::{
+    app::{read::Read, recover::Recover},
+    domain::{
+        machine::{Context, Start, claim},
+        policy::Policy,
+    },
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn queued(world: &World, uid: &str) {
+    let policy = Policy::default();
+    let ctx = Context {
+        now: world.now(),
+        policy: &policy,
+        abilities: all(),
+        lease: SECOND,
+        function_timeout: SECOND,
+        write_id: uid.into(),
+        random: 0,
+    };
+    let record = claim(new(uid, uid, 1), Start::Queued, &ctx);
+    world.0.rows.lock().unwrap().insert(record.key.clone(), Row::Order(Box::new(record)));
+}
+
+fn recover(world: &World) -> Recover<World, World, World> {
+    Recover { orders: world.clone(), queue: world.clone(), clock: world.clone(), policy: Policy::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_stopped_moving_is_handed_off_once_however_many_see_it() {
+    let world = World::default();
+    queued(&world, "old");
+    tokio::time::sleep(10 * SECOND).await;
+    queued(&world, "fresh");
+    let report = recover(&world).run(TIME).await.unwrap();
+    assert_eq!((report.open, report.due, report.handed_off, report.overdue), (2, 0, 0, 0));
+    tokio::time::sleep(6 * SECOND).await;
+    let (one, two) = (recover(&world), recover(&world));
+    let read = Read { orders: world.clone(), queue: world.clone(), clock: world.clone() };
+    let key = key("old");
+    let (one, two, read) = tokio::join!(one.run(TIME), two.run(TIME), read.read(&key));
+    read.unwrap().unwrap();
+    assert_eq!((one.unwrap().due, two.unwrap().open), (1, 2));
+    let sent = world.sent();
+    assert_eq!((sent.len(), sent[0].0.version, world.order("old").version), (1, 1, 1), "the version is left alone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_past_its_deadline_is_named_whether_or_not_it_is_due() {
+    let world = World::default();
+    queued(&world, "u");
+    tokio::time::sleep(61 * SECOND).await;
+    let report = recover(&world).run(TIME).await.unwrap();
+    assert_eq!((report.due, report.handed_off, report.overdue, report.oldest_open), (1, 1, 1, 61 * SECOND));
+    let report = recover(&world).run(TIME).await.unwrap();
+    assert_eq!((report.due, report.handed_off, report.overdue), (0, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_cannot_be_sent_is_tried_again_when_the_order_is_due_again() {
+    let world = World::default();
+    queued(&world, "u");
+    *world.0.queue_down.lock().unwrap() = true;
+    tokio::time::sleep(16 * SECOND).await;
+    let report = recover(&world).run(TIME).await.unwrap();
+    assert_eq!((report.due, report.handed_off, report.failed), (1, 0, 1));
+    *world.0.queue_down.lock().unwrap() = false;
+    tokio::time::sleep(16 * SECOND).await;
+    assert_eq!(recover(&world).run(TIME).await.unwrap().handed_off, 1);
+}
+
+const TIME: Duration = Duration::from_secs(27);
