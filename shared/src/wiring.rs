@@ -78,7 +78,7 @@ pub async fn start() -> Result<Parts, StartError> {
     crate::edge::log::start(settings.log);
     let roots = settings.ca_file.as_ref().map(std::fs::read).transpose().map_err(|error| format!("POSNEXT_CA_FILE: {error}"))?;
     let sdk = aws::defaults(roots.as_deref())?.load().await;
-    Ok(Parts::new(settings, &Aws { dynamodb: sdk.clone(), sqs: sdk.clone(), secrets: sdk }))
+    Ok(Parts::new(settings, &Aws { dynamodb: sdk.clone(), sqs: aws::for_messages(&sdk), secrets: sdk }))
 }
 
 /// What a function's time-out leaves.
@@ -96,7 +96,11 @@ impl Parts {
             SecretRules { allow_local: settings.allow_sandbox, client_secrets_are_base64: settings.client_secrets_are_base64 };
         Self {
             orders: OrderTable::new(dynamodb.clone(), settings.orders_table.clone()),
-            queues: Queues::new(aws::sqs(&aws.sqs), settings.queue_url.clone(), settings.dead_letter_queue_url.clone()),
+            queues: Queues::new(
+                aws_sdk_sqs::Client::new(&aws.sqs),
+                settings.queue_url.clone(),
+                settings.dead_letter_queue_url.clone(),
+            ),
             directory: Arc::new(DirectoryTable::new(dynamodb.clone(), settings.directory_table.clone(), settings.allow_sandbox)),
             secrets: Arc::new(SecretCache::new(aws_sdk_secretsmanager::Client::new(&aws.secrets), rules)),
             dynamodb,

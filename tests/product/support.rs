@@ -144,8 +144,13 @@ impl Caller {
         self.send(self.submission(body)).await.signed()
     }
 
+    /// A GET whose answer may be an error.
+    pub(crate) async fn get_any(&self, uid: &str) -> Answer {
+        self.send(self.http.get(format!("{}/posnext/orders/{uid}", self.url)).bearer_auth(token())).await
+    }
+
     pub(crate) async fn get(&self, uid: &str) -> Answer {
-        self.send(self.http.get(format!("{}/posnext/orders/{uid}", self.url)).bearer_auth(token())).await.signed()
+        self.get_any(uid).await.signed()
     }
 
     /// Polls as PAR does, until the order is final.

@@ -19,7 +19,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 /// API Gateway takes no larger body.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
 /// Requests handled at a time; the rest wait. On Lambda each has an instance of its own; two cores are not many.
-const CONCURRENCY: usize = 64;
+const CONCURRENCY: usize = 256;
 
 /// The functions' own handlers.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use posnext_shared::{
     settings::Settings,
     wiring::{Aws, Parts},
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 pub use fixed_points::{CLIENT_ID, CLIENT_SECRET, LISTEN, ORGANIZATION, SHARED_ID};
 
@@ -50,8 +50,7 @@ impl Drop for Product {
 /// # Errors
 /// A sentence that says what keeps it from starting, and what to do.
 pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<Product> {
-    let listener = TcpListener::bind(listen)
-        .await
+    let listener = services::listen(listen)
         .with_context(|| format!("cannot listen on {listen}; choose another address with --listen 127.0.0.1:PORT"))?;
     let (endpoints, mut tasks) = services::start(data).await?;
     let aws = endpoints.config().await?;

@@ -1,6 +1,13 @@
 //! The engines: dynoxide (DynamoDB on SQLite), rustack (SQS, Secrets Manager), each on a free loopback port.
 
-use std::{future::Future, net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, anyhow};
 use aws_config::{Region, SdkConfig, timeout::TimeoutConfig};
@@ -19,7 +26,10 @@ use rustack_sqs_http::{
     service::{SqsHttpConfig, SqsHttpService},
 };
 use rustack_sqs_model::{error::SqsError, operations::SqsOperation};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinHandle,
+};
 
 /// Where each service listens.
 #[derive(Debug, Clone, Copy)]
@@ -44,10 +54,14 @@ impl Endpoints {
     }
 }
 
+/// The functions' configuration but for one thing: here all of AWS shares a few cores with them, so under a flood a table
+/// may take longer than AWS's ever does, and gets the time.
 async fn base() -> anyhow::Result<SdkConfig> {
+    let patience = Duration::from_secs(10);
+    let timeouts = TimeoutConfig::builder().connect_timeout(patience).operation_timeout(patience).build();
     let credentials = aws_sdk_dynamodb::config::Credentials::new("local", "local", None, None, "posnext");
     let loader = aws::defaults(None).map_err(|error| anyhow!(error))?;
-    Ok(loader.region(Region::from_static("us-east-1")).credentials_provider(credentials).load().await)
+    Ok(loader.timeout_config(timeouts).region(Region::from_static("us-east-1")).credentials_provider(credentials).load().await)
 }
 
 /// Starts the engines. With `data`, DynamoDB keeps its file there.
@@ -60,9 +74,8 @@ pub(super) async fn start(data: Option<PathBuf>) -> anyhow::Result<(Endpoints, V
         }
     }
     .map_err(|error| anyhow!("cannot open the database: {error:?}"))?;
-    let dynamodb = listen().await?;
-    let sqs = listen().await?;
-    let secrets = listen().await?;
+    let free = || listen((Ipv4Addr::LOCALHOST, 0).into()).context("no free port on 127.0.0.1");
+    let (dynamodb, sqs, secrets) = (free()?, free()?, free()?);
     let endpoints = Endpoints { dynamodb: dynamodb.local_addr()?, sqs: sqs.local_addr()?, secrets: secrets.local_addr()? };
 
     let config = SqsConfig { host: "127.0.0.1".to_owned(), port: endpoints.sqs.port(), ..SqsConfig::default() };
@@ -79,8 +92,12 @@ pub(super) async fn start(data: Option<PathBuf>) -> anyhow::Result<(Endpoints, V
     Ok((endpoints, tasks))
 }
 
-async fn listen() -> anyhow::Result<TcpListener> {
-    TcpListener::bind("127.0.0.1:0").await.context("no free port on 127.0.0.1")
+/// Listens with room for a crowd that connects at the same moment; the usual 128 places would reset the rest.
+pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(4096)
 }
 
 async fn serve<S, B>(listener: TcpListener, service: S)

@@ -14,13 +14,12 @@ use crate::domain::policy::{SEND_LIMIT, STORAGE_LIMIT};
 /// cost a cold start 9 M instructions.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 
-/// SQS, with less patience than a table: a message that is not sent costs no order (the row is the outbox), and a submit
-/// waits for it.
+/// The same for SQS, with less patience than a table gets: a message that is not sent costs no order (the row is the
+/// outbox), and a submit waits for it.
 #[must_use]
-pub fn sqs(config: &SdkConfig) -> aws_sdk_sqs::Client {
-    let timeouts = config.timeout_config().cloned().map(|timeouts| timeouts.into_builder()).unwrap_or_default();
-    let timeouts = timeouts.operation_timeout(SEND_LIMIT).build();
-    aws_sdk_sqs::Client::new(&config.to_builder().timeout_config(timeouts).build())
+pub fn for_messages(config: &SdkConfig) -> SdkConfig {
+    let timeouts = config.timeout_config().map(TimeoutConfig::to_builder).unwrap_or_default();
+    config.to_builder().timeout_config(timeouts.operation_timeout(SEND_LIMIT).build()).build()
 }
 
 /// What every function's SDK configuration starts from: region and credentials come from the environment, which also

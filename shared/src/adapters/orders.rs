@@ -9,6 +9,8 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem},
 };
 
+use tokio::time::Instant;
+
 use super::{
     order_item::{Item, SHARDS, alias_item, from_item, to_item},
     unavailable,
@@ -26,8 +28,6 @@ use crate::{
 
 /// The sparse index of open orders.
 pub const DUE_INDEX: &str = "due";
-/// How often a write is tried against a transaction on the same row.
-const CONFLICT_TRIES: u32 = 6;
 
 /// What a conditional write came to.
 #[derive(Debug, PartialEq)]
@@ -61,25 +61,23 @@ impl OrderTable {
 
     /// Writes one item on a condition.
     async fn put_if(&self, item: Item, condition: &str, version: Option<u64>) -> Result<PutIf, PortError> {
-        // All tries share one write's time: budgets are sums (design section 6).
-        let tries = async {
-            for _ in 1..CONFLICT_TRIES {
-                match self.put_once(item.clone(), condition, version).await {
-                    Err(error) if error.code() == Some("TransactionConflictException") => pause().await,
-                    outcome => return outcome,
-                }
+        let began = Instant::now();
+        loop {
+            let error = match self.put_once(item.clone(), condition, version).await {
+                Ok(()) => return Ok(PutIf::Written),
+                Err(error) => error,
+            };
+            // The tries share one write's time: budgets are sums (design section 6).
+            if error.code() == Some("TransactionConflictException") && began.elapsed() < STORAGE_LIMIT / 2 {
+                pause().await;
+                continue;
             }
-            self.put_once(item.clone(), condition, version).await
-        };
-        match tokio::time::timeout(STORAGE_LIMIT, tries).await {
-            Ok(Ok(())) => Ok(PutIf::Written),
-            Ok(Err(error)) => match error.as_service_error() {
+            return match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                     Ok(PutIf::Stands(failed.item().cloned().unwrap_or_default()))
                 }
                 _ => Err(unavailable(&error)),
-            },
-            Err(_) => Err(PortError::Unavailable("other transactions kept getting in the way".to_owned())),
+            };
         }
     }
 

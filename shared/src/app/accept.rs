@@ -54,10 +54,12 @@ pub enum Accepted {
         /// The row was there before this request.
         replay: bool,
         /// The request is a second name of it.
-        alias: bool,
+        alias: Option<Alias>,
     },
-    /// The id is taken by other content; the status is that of the stored order.
+    /// The `request_uid` is taken by other content; the status is that of the stored order.
     Conflict(OrderStatus),
+    /// The online order is known with other content, under another `request_uid`. Nothing is stored under this one.
+    GuardConflict,
     /// Nothing can be promised.
     Unavailable(String),
 }
@@ -111,7 +113,7 @@ where
             Start::Queued => carrier.hand_off(&record, Duration::ZERO).await,
             Start::Placing => return self.place(record, &location, arrived, lease_taken).await,
         }
-        Accepted::Stored { record: Box::new(record), replay: false, alias: false }
+        Accepted::Stored { record: Box::new(record), replay: false, alias: None }
     }
 
     fn carrier(&self) -> Carrier<'_, O, Q, P, C> {
@@ -140,7 +142,7 @@ where
                     };
                     match (judge(stored.as_ref(), new.order.fingerprint()), stored) {
                         (Verdict::Alias, Some(stored)) => return Claim::Answer(self.alias(new, stored, arrived).await),
-                        (Verdict::Conflict, Some(stored)) => return Claim::Answer(Accepted::Conflict(stored.status())),
+                        (Verdict::Conflict, _) => return Claim::Answer(Accepted::GuardConflict),
                         _ => guard = guard.map(|guard| Guard { taken_over_from: Some(owner), ..guard }),
                     }
                     // Another claim than before, so another token: a token stands for identical parameters.
@@ -180,7 +182,7 @@ where
             expires_at: self.clock.now().plus(self.policy.retention + self.policy.guard),
         };
         match self.orders.claim_alias(&alias).await {
-            Ok(true) => self.attach(owner, true, arrived).await,
+            Ok(true) => self.attach(owner, Some(alias), arrived).await,
             Ok(false) => match self.orders.read(&new.key).await {
                 Ok(Some(row)) => self.replay(row, &new.order, arrived).await,
                 Ok(None) => Accepted::Unavailable("the order's row came and went".to_owned()),
@@ -195,10 +197,10 @@ where
         let (record, fingerprint, alias) = match row {
             Row::Order(record) => {
                 let fingerprint = record.order.fingerprint().clone();
-                (*record, fingerprint, false)
+                (*record, fingerprint, None)
             }
             Row::Alias(alias) => match self.order_at(&alias.owner).await {
-                Ok(Some(owner)) => (owner, alias.fingerprint, true),
+                Ok(Some(owner)) => (owner, alias.fingerprint.clone(), Some(alias)),
                 Ok(None) => return Accepted::Unavailable("the order behind this id is gone".to_owned()),
                 Err(answer) => return answer,
             },
@@ -210,7 +212,7 @@ where
     }
 
     /// Waits briefly for an attempt that is running, and hands off again what has stopped.
-    async fn attach(&self, mut record: OrderRecord, alias: bool, arrived: Instant) -> Accepted {
+    async fn attach(&self, mut record: OrderRecord, alias: Option<Alias>, arrived: Instant) -> Accepted {
         let until = (Instant::now() + ATTACH).min(arrived + self.policy.answer_deadline - self.policy.final_write());
         while record.has_live_lease(self.clock.now()) && Instant::now() + ATTACH_STEP <= until {
             tokio::time::sleep(ATTACH_STEP).await;
@@ -252,6 +254,6 @@ where
                 record
             }
         };
-        Accepted::Stored { record: Box::new(record), replay: false, alias: false }
+        Accepted::Stored { record: Box::new(record), replay: false, alias: None }
     }
 }

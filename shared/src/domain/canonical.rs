@@ -22,8 +22,8 @@ pub enum JsonError {
     #[error("the body must be a JSON object")]
     NotAnObject,
     /// An object names a key twice: two readers could disagree on which one counts.
-    #[error("the key `{0}` appears twice in one object")]
-    RepeatedKey(String),
+    #[error("an object names one of its keys twice")]
+    RepeatedKey,
     /// Nested deeper than [`MAX_DEPTH`].
     #[error("arrays and objects are nested more than {MAX_DEPTH} deep")]
     TooDeep,
@@ -67,7 +67,7 @@ impl<'a> Members<'a> {
         let members: Self = serde_json::from_str(text).map_err(|error| JsonError::Syntax(error.to_string()))?;
         let mut seen = HashSet::with_capacity(members.0.len());
         match members.0.iter().find(|(key, _)| !seen.insert(key.as_str())) {
-            Some((key, _)) => Err(JsonError::RepeatedKey(key.chars().take(64).collect())),
+            Some(_) => Err(JsonError::RepeatedKey),
             None => Ok(members),
         }
     }
@@ -200,15 +200,15 @@ mod tests {
 
     #[test]
     fn a_repeated_key_is_refused_at_any_depth_and_in_any_spelling() {
-        assert_eq!(canonical(r#"{"a":1,"\u0061":2}"#), Err(JsonError::RepeatedKey("a".into())));
-        assert_eq!(canonical(r#"{"a":[{"b":1,"b":1}]}"#), Err(JsonError::RepeatedKey("b".into())));
+        assert_eq!(canonical(r#"{"a":1,"\u0061":2}"#), Err(JsonError::RepeatedKey));
+        assert_eq!(canonical(r#"{"a":[{"b":1,"b":1}]}"#), Err(JsonError::RepeatedKey));
     }
 
     #[test]
     fn a_repeated_key_inside_a_skipped_member_is_refused_too() {
         let text = r#"{"status":{"b":1,"b":1}}"#;
         let result = Members::parse(text).unwrap().canonical(&["status"]);
-        assert_eq!(result, Err(JsonError::RepeatedKey("b".into())));
+        assert_eq!(result, Err(JsonError::RepeatedKey));
     }
 
     #[test]

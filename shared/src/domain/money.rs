@@ -19,6 +19,13 @@ pub enum AmountError {
     OutOfRange,
 }
 
+/// Whether a JSON number is below zero, by however little; `-0` is not.
+#[must_use]
+pub fn is_negative(number: &str) -> bool {
+    let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+    number.starts_with('-') && mantissa.contains(|c: char| matches!(c, '1'..='9'))
+}
+
 impl Cents {
     /// Reads the text of a JSON number: x 100, half a cent away from zero (contract C2).
     ///
@@ -76,6 +83,15 @@ mod tests {
         assert_eq!(cents("0.0049999"), Ok(0));
         assert_eq!(cents("-0.005"), Ok(-1));
         assert_eq!(cents("2.675"), Ok(268));
+    }
+
+    #[test]
+    fn less_than_nothing_is_negative_even_where_it_rounds_to_nothing() {
+        for (number, expected) in
+            [("-0.004", true), ("-1e-9", true), ("-23.45", true), ("-0", false), ("-0.00e5", false), ("0.004", false)]
+        {
+            assert_eq!(is_negative(number), expected, "{number}");
+        }
     }
 
     #[test]

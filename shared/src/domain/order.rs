@@ -9,7 +9,7 @@ use super::{
     canonical::{JsonError, Members, quote},
     details::Details,
     ids::{IdError, ParId, RequestUid},
-    money::Cents,
+    money::{Cents, is_negative},
     signature::{DigestMessage, SignedFields},
     status::{ErrorCode, OrderError, OrderStatus},
     time::unix_seconds,
@@ -356,8 +356,9 @@ fn parse_id<T>(text: &str, field: &str, new: impl Fn(String) -> Result<T, IdErro
 
 fn total(details: &Members<'_>, name: &str, errors: &mut Vec<OrderError>) -> Option<Cents> {
     let field = format!("order_details.{name}");
-    match Cents::from_json_number(details.get(name)?) {
-        Ok(cents) if cents.0 < 0 => errors.push(invalid(&field, "must not be negative")),
+    let text = details.get(name)?;
+    match Cents::from_json_number(text) {
+        Ok(_) if is_negative(text) => errors.push(invalid(&field, "must not be negative")),
         Ok(cents) => return Some(cents),
         Err(error) => errors.push(invalid(&field, error)),
     }
@@ -413,7 +414,7 @@ mod tests {
     fn every_wrong_field_is_named_at_once() {
         assert_eq!(fields("{}"), ["request_uid", "organization_id", "location_id", "request_datetime", "order_details"]);
         let wrong = r#"{"request_uid":"..","organization_id":7,"location_id":"a|b","request_datetime":"soon",
-            "order_details":{"online_order_id":"","grand_total":-0.01,"subtotal":"1.00"}}"#;
+            "order_details":{"online_order_id":"","grand_total":-0.001,"subtotal":"1.00"}}"#;
         assert_eq!(
             fields(wrong),
             [

@@ -188,6 +188,14 @@ pub struct Alias {
     pub expires_at: UnixMillis,
 }
 
+impl Alias {
+    /// The name it is answered under.
+    #[must_use]
+    pub fn identity(&self) -> Identity<'_> {
+        Identity { request_uid: &self.key.request_uid, request_datetime: &self.request_datetime }
+    }
+}
+
 /// What can stand under an order's key.
 #[derive(Debug, Clone)]
 pub enum Row {

@@ -55,8 +55,20 @@ pub enum Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// No bearer token, or one that is wrong, expired or not yet valid.
-    Unauthorized,
+    /// No bearer token.
+    TokenMissing,
+    /// The bearer token is no JWT.
+    TokenMalformed,
+    /// The token's algorithm is not HS256.
+    TokenAlgorithm,
+    /// No live Client Secret signed the token.
+    TokenSignature,
+    /// The token has expired.
+    TokenExpired,
+    /// The token is not valid yet.
+    TokenNotYetValid,
+    /// The token lacks `exp`, or has not the issuer or audience expected.
+    TokenClaims,
     /// The path has no such method.
     MethodNotAllowed,
     /// The body is larger than 256 KiB.

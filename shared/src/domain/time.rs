@@ -41,15 +41,35 @@ fn millis(span: Duration) -> i64 {
 
 /// Unix seconds of an RFC 3339 date-time with an offset, sub-seconds dropped (contract section 3: floor).
 ///
-/// `None` when the text is no such date-time.
+/// `None` when the text is no such date-time: a reader that is stricter than ours would sign 0 for it.
 #[must_use]
 pub fn unix_seconds(text: &str) -> Option<i64> {
-    // The parser also takes a bare or bracketed form that RFC 3339 does not have; those start or end differently.
-    if !text.starts_with(|c: char| c.is_ascii_digit()) || text.ends_with(']') {
+    if !is_rfc_3339(text.as_bytes()) {
         return None;
     }
     let instant: jiff::Timestamp = text.parse().ok()?;
     i64::try_from(instant.as_nanosecond().div_euclid(1_000_000_000)).ok()
+}
+
+/// `YYYY-MM-DDTHH:MM:SS[.f]` and `Z` or `+HH:MM`; jiff, which checks the values, also takes other shapes of ISO 8601.
+fn is_rfc_3339(text: &[u8]) -> bool {
+    let fits = |text: &[u8], shape: &[u8]| {
+        text.len() == shape.len() && text.iter().zip(shape).all(|(c, s)| if *s == b'0' { c.is_ascii_digit() } else { c == s })
+    };
+    let Some((date_time, rest)) = text.split_at_checked(19) else { return false };
+    let offset = match rest.split_first() {
+        Some((b'.', rest)) => {
+            let digits = rest.iter().take_while(|c| c.is_ascii_digit()).count();
+            if digits == 0 {
+                return false;
+            }
+            rest.get(digits..).unwrap_or_default()
+        }
+        _ => rest,
+    };
+    let seconds = date_time.get(17..).unwrap_or_default();
+    let offset_fits = offset == b"Z" || ((fits(offset, b"+00:00") || fits(offset, b"-00:00")) && offset.get(1..3) < Some(b"24"));
+    fits(date_time, b"0000-00-00T00:00:00") && seconds < b"60".as_slice() && offset_fits
 }
 
 #[cfg(test)]
@@ -70,7 +90,25 @@ mod tests {
 
     #[test]
     fn texts_without_date_time_or_offset_are_refused() {
-        for text in ["", "not-a-date", "2025-03-15", "2025-03-15T14:30:45", "1742049045", "2025-13-01T00:00:00Z"] {
+        for text in [
+            "",
+            "not-a-date",
+            "2025-03-15",
+            "2025-03-15T14:30:45",
+            "1742049045",
+            "2025-13-01T00:00:00Z",
+            "20250315T143045Z",
+            "2025-03-15T14Z",
+            "2025-03-15 14:30:45Z",
+            "2025-03-15T14:30:60Z",
+            "2025-03-15T24:00:00Z",
+            "2025-03-15T14:30:45.Z",
+            "2025-03-15T14:30:45+24:00",
+            "2025-03-15T14:30:45+05:30:15",
+            "2025-03-15T14:30:45Z[UTC]",
+            "2025-03-15T14:30:45.123Z ",
+            "+2025-03-15T14:30:45Z",
+        ] {
             assert_eq!(unix_seconds(text), None, "{text}");
         }
     }

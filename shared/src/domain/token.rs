@@ -83,16 +83,16 @@ pub struct Expectations {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Not three parts of base64url, or no JSON in them.
-    #[error("the token is malformed")]
+    #[error("the token is not a JWT of three base64url parts")]
     Malformed,
     /// `alg` is not HS256, `none` included, or the header holds `crit`.
     #[error("the token's algorithm is not HS256")]
     Algorithm,
     /// No live secret signed it.
-    #[error("the token's signature does not verify")]
+    #[error("the token is not signed with a live Client Secret")]
     Signature,
     /// `exp` is absent.
-    #[error("the token has no exp")]
+    #[error("the token has no exp claim")]
     NoExpiry,
     /// `exp` has passed.
     #[error("the token has expired")]

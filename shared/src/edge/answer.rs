@@ -22,7 +22,13 @@ pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 #[must_use]
 pub fn error_status(code: ErrorCode) -> StatusCode {
     match code {
-        ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorCode::TokenMissing
+        | ErrorCode::TokenMalformed
+        | ErrorCode::TokenAlgorithm
+        | ErrorCode::TokenSignature
+        | ErrorCode::TokenExpired
+        | ErrorCode::TokenNotYetValid
+        | ErrorCode::TokenClaims => StatusCode::UNAUTHORIZED,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedMediaType | ErrorCode::UnsupportedContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -19,8 +19,7 @@ use crate::{
     },
     domain::{
         ids::{OrderKey, RequestUid},
-        order::Identity,
-        record::OrderRecord,
+        record::{Alias, OrderRecord},
         signature::SharedId,
         status::ErrorCode,
     },
@@ -69,10 +68,7 @@ where
             return Err(unknown());
         }
         signer.set(self.shared_id(&record).await);
-        let identity = alias.as_ref().map_or(record.order.identity(), |alias| Identity {
-            request_uid: &alias.key.request_uid,
-            request_datetime: &alias.request_datetime,
-        });
+        let identity = alias.as_ref().map_or(record.order.identity(), Alias::identity);
         let etag = format!("\"v{}\"", record.version);
         let (status, body) = if matches(&request.headers, &etag) {
             (StatusCode::NOT_MODIFIED, String::new())

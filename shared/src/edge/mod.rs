@@ -21,6 +21,7 @@ use crate::{
     domain::{
         directory::Client,
         status::{ErrorCode, OrderError},
+        token::TokenError,
     },
 };
 use answer::{Reply, Signer, seal};
@@ -57,11 +58,27 @@ async fn let_in<D: Directory, S: Secrets, C: Clock>(
             Ok(client)
         }
         Err(Denied::Unavailable(error)) => Err(unavailable(&error)),
-        Err(denied) => {
-            tracing::warn!(reason = %denied, "a caller was not let in");
-            let message = "send a valid bearer token: a JWT signed with the Client Secret (HS256), with exp";
-            Err(Reply::error(ErrorCode::Unauthorized, message).header(header::WWW_AUTHENTICATE, "Bearer"))
+        Err(Denied::NoToken) => {
+            let message = "send Authorization: Bearer and a JWT signed with the Client Secret (HS256), with exp";
+            Err(Reply::error(ErrorCode::TokenMissing, message).header(header::WWW_AUTHENTICATE, "Bearer"))
         }
+        Err(Denied::Token(error)) => {
+            tracing::warn!(reason = %error, "a caller was not let in");
+            let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{error}\"");
+            Err(Reply::error(token_code(error), &error.to_string()).header(header::WWW_AUTHENTICATE, challenge))
+        }
+    }
+}
+
+/// Times and claims are looked at only once the signature has verified, so naming them tells a stranger nothing.
+fn token_code(error: TokenError) -> ErrorCode {
+    match error {
+        TokenError::Malformed => ErrorCode::TokenMalformed,
+        TokenError::Algorithm => ErrorCode::TokenAlgorithm,
+        TokenError::Signature => ErrorCode::TokenSignature,
+        TokenError::Expired => ErrorCode::TokenExpired,
+        TokenError::NotYetValid => ErrorCode::TokenNotYetValid,
+        TokenError::NoExpiry | TokenError::Issuer | TokenError::Audience => ErrorCode::TokenClaims,
     }
 }
 
@@ -71,5 +88,6 @@ fn unavailable(error: &dyn std::fmt::Display) -> Reply {
 }
 
 fn temporarily_unavailable() -> OrderError {
-    OrderError::new(ErrorCode::TemporarilyUnavailable, "nothing was accepted; send the same request again after Retry-After")
+    let message = "this cannot be answered now; send the same request again after Retry-After, it will not be done twice";
+    OrderError::new(ErrorCode::TemporarilyUnavailable, message)
 }

@@ -23,6 +23,7 @@ use crate::{
         ids::OrderKey,
         machine::New,
         order::{Body, Order},
+        record::Alias,
         status::{ErrorCode, OrderError, OrderStatus},
     },
 };
@@ -122,7 +123,7 @@ where
 fn reply(order: &Order, accepted: Accepted, prefer_async: bool) -> Result<(OrderStatus, Reply), Reply> {
     match accepted {
         Accepted::Stored { record, replay, alias } => {
-            let identity = if alias { order.identity() } else { record.order.identity() };
+            let identity = alias.as_ref().map_or(record.order.identity(), Alias::identity);
             let status = record.status();
             let mut reply = Reply::order(submit_status(status), record.answer(identity), record.order.message(identity));
             if replay {
@@ -138,8 +139,18 @@ fn reply(order: &Order, accepted: Accepted, prefer_async: bool) -> Result<(Order
             Ok((status, reply))
         }
         Accepted::Conflict(stored) => {
-            let message = "this id was submitted before with other content; the first order stands";
-            Err(Reply::verified_error(order, Some(stored), OrderError::new(ErrorCode::IdempotencyConflict, message)))
+            let message = "this request_uid was submitted before with other content; the first order stands";
+            Err(Reply::verified_error(
+                order,
+                Some(stored),
+                OrderError::field(ErrorCode::IdempotencyConflict, "request_uid", message),
+            ))
+        }
+        Accepted::GuardConflict => {
+            let message =
+                "this online order was submitted before under another request_uid with other content; the first order stands";
+            let error = OrderError::field(ErrorCode::IdempotencyConflict, "order_details.online_order_id", message);
+            Err(Reply::verified_error(order, None, error))
         }
         Accepted::Unavailable(why) => {
             tracing::error!(reason = why, order.request_uid = %order.request_uid(), "a submit was not accepted");
@@ -164,7 +175,7 @@ fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Body, Reply> {
     Body::parse(body).map_err(|error| {
         let code = match &error {
             JsonError::Syntax(_) | JsonError::NotAnObject => ErrorCode::InvalidJson,
-            JsonError::RepeatedKey(_) => ErrorCode::RepeatedKey,
+            JsonError::RepeatedKey => ErrorCode::RepeatedKey,
             JsonError::TooDeep => ErrorCode::TooDeep,
         };
         Reply::error(code, &error.to_string())

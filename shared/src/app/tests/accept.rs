@@ -161,7 +161,7 @@ async fn two_names_of_one_order_at_the_same_time_make_one_meal() {
     let (one, two) = tokio::join!(submit(&world, new("u", "X", 1)), submit(&world, new("v", "X", 1)));
     assert_eq!((stored(one).0.status(), stored(two).0.status()), (OrderStatus::Placed, OrderStatus::Placed));
     assert_eq!(world.calls(), ["place"]);
-    assert!(matches!(submit(&world, new("w", "X", 9)).await, Accepted::Conflict(OrderStatus::Placed)));
+    assert!(matches!(submit(&world, new("w", "X", 9)).await, Accepted::GuardConflict));
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,7 +172,7 @@ async fn a_guard_is_taken_over_from_an_owner_that_made_no_meal() {
     world.pos_does(SECOND, done());
     let (record, replay) = stored(submit(&world, new("v", "X", 2)).await);
     assert_eq!((record.status(), replay), (OrderStatus::Placed, false));
-    assert!(matches!(submit(&world, new("w", "X", 1)).await, Accepted::Conflict(OrderStatus::Placed)));
+    assert!(matches!(submit(&world, new("w", "X", 1)).await, Accepted::GuardConflict));
     assert_eq!(world.order("u").status(), OrderStatus::Rejected);
 }
 
