@@ -189,6 +189,8 @@ async fn a_request_of_the_wrong_form_says_what_the_right_one_is() {
         let answer = bench.caller.send(request).await;
         assert_eq!(answer.header("allow"), Some("POST"));
         bench.refused(answer, 405, "method_not_allowed", true).await;
+        let stranger = bench.caller.send(bench.caller.http.request(method.parse().unwrap(), &url)).await;
+        bench.refused(stranger, 405, "method_not_allowed", false).await;
     }
     let request = bench.caller.http.delete(format!("{}/posnext/orders/x", bench.caller.url)).bearer_auth(token());
     let answer = bench.caller.send(request).await;

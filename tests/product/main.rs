@@ -12,6 +12,7 @@ mod events;
 mod flood;
 mod guard;
 mod layers;
+mod logs;
 mod polling;
 mod readme;
 mod restart;

@@ -26,6 +26,7 @@ use sha2::Sha256;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::causes;
 use crate::{
     app::ports::{Refresh, Secrets},
     domain::{
@@ -201,7 +202,7 @@ impl<S: Secrets> HttpPos<S> {
                 }
                 return answer;
             }
-            Ok(Err(error)) => chain(error.as_ref()),
+            Ok(Err(error)) => causes(error.as_ref()),
             Err(_) => format!("no answer within {} ms", limit.as_millis()),
         };
         if reached { Reply::Cut(reason) } else { Reply::NotSent(format!("could not connect: {reason}")) }
@@ -303,11 +304,6 @@ fn parse(body: &[u8]) -> Answer {
 
 fn refusal(errors: Vec<OrderError>) -> Vec<OrderError> {
     if errors.is_empty() { vec![OrderError::new(ErrorCode::PosRefused, NO_REASON)] } else { errors }
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -11,15 +11,25 @@ pub mod queue;
 pub mod sandbox;
 pub mod secrets;
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use std::error::Error;
+
+use aws_sdk_dynamodb::error::SdkError;
 
 use crate::app::ports::PortError;
 
-/// The chain of causes of a failed SDK call, for the log.
-fn unavailable<E, R>(error: &SdkError<E, R>) -> PortError
-where
-    E: std::error::Error + 'static,
-    R: std::fmt::Debug,
-{
-    PortError::Unavailable(DisplayErrorContext(error).to_string())
+/// A failed SDK call. The SDK's own rendering is not used: it prints raw responses, and with them secrets and orders.
+fn unavailable<E: Error + 'static, R: std::fmt::Debug + 'static>(error: &SdkError<E, R>) -> PortError {
+    PortError::Unavailable(causes(error))
+}
+
+/// An error and its causes, each in its own words.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }

@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::{
 use tokio::time::Instant;
 
 use super::{
+    causes,
     order_item::{Item, SHARDS, alias_item, from_item, to_item},
     unavailable,
 };
@@ -146,7 +147,7 @@ impl ClaimOrder for OrderTable {
                     cancelled_claim(record, cancelled.cancellation_reasons.unwrap_or_default())
                 }
                 TransactWriteItemsError::TransactionInProgressException(_) => Ok(Claimed::InProgress),
-                error => Err(PortError::Unavailable(aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string())),
+                error => Err(PortError::Unavailable(causes(&error))),
             },
             Err(error) => Err(unavailable(&error)),
         }

@@ -96,9 +96,10 @@ where
                         return Carried::Unwritten(error);
                     }
                     let mut saved = self.orders.save(&write).await;
-                    if let (Err(error), State::Final(end)) = (&saved, &write.state) {
+                    if let Err(error) = &saved {
                         // The result may be all that is known of a meal, and the same write is safe to repeat.
-                        tracing::error!(order.key = %record.key, outcome = ?end.outcome, %error, "a result was not written; trying again");
+                        let status = write.status().as_str();
+                        tracing::error!(order.key = %record.key, order.status = status, %error, "a result was not written; trying again");
                         saved = self.orders.save(&write).await;
                     }
                     if placed && matches!(saved, Ok(false)) {

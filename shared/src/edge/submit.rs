@@ -60,11 +60,12 @@ where
     async fn submit<B: AsRef<[u8]>>(&self, request: &Request<B>, signer: &Signer) -> Result<Reply, Reply> {
         let arrived = Instant::now();
         let headers = request.headers();
-        let client = let_in(&self.gate, headers, signer).await?;
+        let client = let_in(&self.gate, headers, signer).await;
         if request.method() != Method::POST {
             let error = Reply::error(ErrorCode::MethodNotAllowed, "orders are submitted with POST");
             return Err(error.header(ALLOW, "POST"));
         }
+        let client = client?;
         let body = parse(headers, request.body().as_ref())?;
         let organization_id = body.organization_id().map_err(|error| Reply::errors(&[error]))?;
         let organization = self.gate.organization(&client, &organization_id).await.map_err(|error| unavailable(&error))?;
