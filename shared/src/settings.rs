@@ -1,6 +1,6 @@
 //! The settings, read once when a function starts. A wrong one stops the start with every name and what it must be.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::domain::{policy::Policy, token::Expectations};
 
@@ -70,9 +70,16 @@ pub struct Settings {
 }
 
 /// What is wrong with the settings, one line each.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct SettingsError(Vec<String>);
+
+/// The same: it is what a `main` that fails prints.
+impl fmt::Debug for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the settings are not right:\n{self}")
+    }
+}
 
 struct Level(tracing::Level);
 
@@ -109,7 +116,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         let text = self.text(name);
         parse(&text).unwrap_or_else(|| {
             let meaning = SETTINGS.iter().find(|setting| setting.name == name).map(|setting| setting.meaning);
-            self.errors.push(format!("{name} is {text:?}; it is: {}", meaning.unwrap_or_default()));
+            self.errors.push(format!("{name} cannot be {text:?}: {}", meaning.unwrap_or_default()));
             T::default()
         })
     }

@@ -211,7 +211,7 @@ fn decide(record: &OrderRecord, open: Open, ctx: &Context<'_>) -> Next {
         if may_place {
             // Nothing can tell whether it was placed, but at the end of placing it can be cancelled for certain.
             let wait = end_of_placing(record, ctx).since(ctx.now);
-            Next::HandOff(hand_off(record, open, Stage::Confirming, wait, "waiting to cancel", ctx), whole_seconds(wait))
+            later(record, open, Stage::Confirming, wait, "waiting to cancel", ctx)
         } else {
             act(record, open, Action::Cancel, ctx)
         }
@@ -244,7 +244,7 @@ fn after_place(record: &OrderRecord, mut open: Open, placed: Placed, ctx: &Conte
             let event = format!("outcome unknown: {reason}");
             if ctx.abilities.find.is_some() && !ctx.abilities.idempotent_place {
                 // Asking does no harm, and the answer is most likely there already.
-                return Next::HandOff(hand_off(record, open, Stage::Confirming, Duration::ZERO, event, ctx), Duration::ZERO);
+                return later(record, open, Stage::Confirming, Duration::ZERO, event, ctx);
             }
             ask_later(record, open, &event, ctx)
         }
@@ -280,7 +280,7 @@ fn after_find(record: &OrderRecord, mut open: Open, found: Found, began_at: Unix
                         open.person.get_or_insert_with(|| "past its deadline and not certain: not found yet".to_owned());
                     }
                     let wait = if overdue { at } else { at.min(limit) }.since(ctx.now);
-                    Next::HandOff(hand_off(record, open, Stage::Confirming, wait, "not found yet", ctx), whole_seconds(wait))
+                    later(record, open, Stage::Confirming, wait, "not found yet", ctx)
                 }
                 None => ask_later(record, open, "not found", ctx),
             }
@@ -332,6 +332,12 @@ fn begin(record: &OrderRecord, mut open: Open, action: Action, ctx: &Context<'_>
     next
 }
 
+/// Hands off with a delay, rounded to what the queue can express.
+fn later(record: &OrderRecord, open: Open, stage: Stage, delay: Duration, event: impl Into<String>, ctx: &Context<'_>) -> Next {
+    let delay = whole_seconds(delay);
+    Next::HandOff(hand_off(record, open, stage, delay, event, ctx), delay)
+}
+
 /// Releases the lease and says when the order counts as stopped if the message does not arrive.
 fn hand_off(
     record: &OrderRecord,
@@ -343,7 +349,7 @@ fn hand_off(
 ) -> OrderRecord {
     open.lease = None;
     open.stage = stage;
-    open.due_at = ctx.now.plus(whole_seconds(delay)).plus(HANDOFF_GRACE);
+    open.due_at = ctx.now.plus(delay).plus(HANDOFF_GRACE);
     open.hand_offs += 1;
     next_version(record, State::Open(open), event, ctx)
 }
@@ -357,13 +363,17 @@ fn give_up(record: &OrderRecord, ctx: &Context<'_>) -> Next {
 /// The attempt certainly did not start: try again while the deadline allows it.
 fn retry(record: &OrderRecord, open: Open, reason: &str, retry_after: Option<Duration>, ctx: &Context<'_>) -> Next {
     let wanted = backoff(&open, false, ctx).max(retry_after.unwrap_or_default());
-    // The last moment to begin, less a second for the message to arrive.
-    let last = record.deadline.minus(ctx.policy.pos_limit).minus(Duration::from_secs(1)).since(ctx.now);
-    let delay = whole_seconds(wanted).min(Duration::from_secs(last.as_secs()));
+    let delay = whole_seconds(wanted).min(last_chance(record, ctx));
     if delay.is_zero() {
         return give_up(record, ctx);
     }
-    Next::HandOff(hand_off(record, open, Stage::Retrying, delay, format!("not started: {reason}"), ctx), delay)
+    later(record, open, Stage::Retrying, delay, format!("not started: {reason}"), ctx)
+}
+
+/// Whole seconds until the last moment for a placement to begin, less one for the message to arrive.
+fn last_chance(record: &OrderRecord, ctx: &Context<'_>) -> Duration {
+    let last = record.deadline.minus(ctx.policy.pos_limit).minus(Duration::from_secs(1));
+    Duration::from_secs(last.since(ctx.now).as_secs())
 }
 
 /// The outcome is unknown: come back to find out, soon at first. After the deadline a person is told as well.
@@ -373,12 +383,15 @@ fn ask_later(record: &OrderRecord, mut open: Open, event: &str, ctx: &Context<'_
         return park_for_person(record, open, event, ctx);
     }
     let overdue = ctx.now >= record.deadline;
-    // A way that ends with the deadline (placing again) must not leave the order to nobody.
-    if overdue || (open.cancelling && open.person.is_none()) {
+    if overdue || open.cancelling {
         open.person.get_or_insert_with(|| format!("past its deadline and not certain: {event}"));
     }
-    let delay = whole_seconds(backoff(&open, overdue, ctx));
-    Next::HandOff(hand_off(record, open, Stage::Confirming, delay, event, ctx), delay)
+    let mut delay = backoff(&open, overdue, ctx);
+    if ctx.abilities.idempotent_place && !last_chance(record, ctx).is_zero() {
+        // Placing again is the best way to find out, as long as it is allowed.
+        delay = delay.min(last_chance(record, ctx));
+    }
+    later(record, open, Stage::Confirming, delay, event, ctx)
 }
 
 fn park_for_person(record: &OrderRecord, mut open: Open, reason: &str, ctx: &Context<'_>) -> Next {

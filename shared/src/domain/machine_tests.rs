@@ -173,6 +173,23 @@ fn an_attempt_that_did_not_start_is_retried_with_growing_delay_whatever_the_pos_
 }
 
 #[test]
+fn a_retry_never_sleeps_through_the_last_chance_to_place() {
+    let mut play = Play::start(IDEMPOTENT);
+    while let Next::HandOff(record, delay) = play.next(Input::Placed(unknown())) {
+        play.record = record;
+        play = play.after(delay.as_secs().max(1));
+        let (next, action) = play.deliver();
+        play = next;
+        if action != Some(Action::Place) {
+            break;
+        }
+    }
+    let last = play.record.deadline.minus(play.policy.pos_limit);
+    assert!(last.since(play.now) <= Duration::from_secs(2) || play.now > last, "gave up early: {:?}", last.since(play.now));
+    assert!(play.open().person.is_some(), "nothing is left but a person");
+}
+
+#[test]
 fn a_pos_that_says_when_to_come_back_is_obeyed() {
     let Next::HandOff(_, delay) = Play::start(ALL)
         .next(Input::Placed(Placed::NotStarted { reason: "429".into(), retry_after: Some(Duration::from_secs(17)) }))
