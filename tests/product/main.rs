@@ -19,4 +19,5 @@ mod readme;
 mod restart;
 mod rotation;
 mod support;
+mod template;
 mod walk;
