@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod bootstraps;
+mod callers;
 mod connector;
 mod dependencies;
 mod events;
@@ -18,6 +19,7 @@ mod polling;
 mod readme;
 mod restart;
 mod rotation;
+mod storage;
 mod support;
 mod template;
 mod walk;

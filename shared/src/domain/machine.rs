@@ -196,7 +196,7 @@ fn delivered(record: &OrderRecord, mut open: Open, version: u64, ctx: &Context<'
 
 /// What may be done with an order that nobody works on.
 fn decide(record: &OrderRecord, open: Open, ctx: &Context<'_>) -> Next {
-    let may_place = may_place(record, &open, ctx);
+    let may_place = may_place(record, ctx);
     if open.cancelling {
         return act(record, open, Action::Cancel, ctx);
     }
@@ -255,7 +255,7 @@ fn after_place(record: &OrderRecord, mut open: Open, placed: Placed, ctx: &Conte
 }
 
 fn after_find(record: &OrderRecord, mut open: Open, found: Found, began_at: UnixMillis, ctx: &Context<'_>) -> Next {
-    let may_place = may_place(record, &open, ctx);
+    let may_place = may_place(record, ctx);
     match found {
         Found::Placed { pos_order_id } => Next::End(end(record, Outcome::Placed { pos_order_id }, "found placed", ctx), None),
         Found::Refused(errors) => Next::End(end(record, Outcome::Rejected(errors), "found refused", ctx), None),
@@ -300,8 +300,8 @@ fn after_cancel(record: &OrderRecord, open: Open, cancelled: Cancelled, ctx: &Co
     }
 }
 
-fn may_place(record: &OrderRecord, open: &Open, ctx: &Context<'_>) -> bool {
-    !open.cancelling && ctx.now.plus(ctx.policy.pos_limit) <= record.deadline
+fn may_place(record: &OrderRecord, ctx: &Context<'_>) -> bool {
+    ctx.now.plus(ctx.policy.pos_limit) <= record.deadline
 }
 
 /// From then on no placement begins any more.

@@ -369,3 +369,50 @@ fn history_keeps_its_first_entry_and_is_capped() {
     assert_eq!(play.record.history.len(), 20);
     assert_eq!(play.record.history.first().unwrap().event, "accepted: attempt 1 begins");
 }
+
+#[test]
+fn two_tries_of_many_orders_do_not_come_at_the_same_moment() {
+    let mut play = Play::start(NOTHING);
+    if let State::Open(open) = &mut play.record.state {
+        open.hand_offs = 4;
+    }
+    let delay = |random| {
+        let ctx = Context { random, ..context(&play.policy, play.abilities, play.now, play.policy.worker_lease()) };
+        match advance(&play.record, Input::Placed(not_started()), &ctx) {
+            Next::HandOff(_, delay) => delay,
+            other => panic!("{other:?}"),
+        }
+    };
+    let delays: std::collections::BTreeSet<_> = (0..20_u64).map(|n| delay(n * 797)).collect();
+    assert!(delays.len() > 8, "{delays:?}");
+}
+
+#[test]
+fn an_attempt_is_unknown_until_the_last_one_that_may_still_run() {
+    let play = Play::start(IDEMPOTENT).placed(unknown());
+    let first = play.open().unknown_until.unwrap();
+    let play = play.after(5).deliver().0.placed(unknown());
+    assert!(play.open().unknown_until.unwrap() > first);
+    // A lease that is longer than the function can live is what counts.
+    let play = Play::start_as(FIND, Start::Queued);
+    let ctx =
+        Context { function_timeout: Duration::from_secs(1), ..context(&play.policy, FIND, play.now, Duration::from_secs(9)) };
+    let Next::Act(record, Action::Place) = advance(&play.record, Input::Delivered { version: 1 }, &ctx) else {
+        panic!("placing")
+    };
+    let lease = record.open().unwrap().lease.unwrap();
+    assert_eq!(lease.placing_until, Some(play.now.plus(Duration::from_secs(9))));
+}
+
+#[test]
+fn a_final_row_is_kept_for_the_retention_and_a_long_wait_fits_the_queue() {
+    let play = Play::start(ALL).placed(done());
+    let State::Final(end) = &play.record.state else { panic!("final") };
+    assert_eq!(end.expires_at, T0.plus(Duration::from_hours(30 * 24)));
+    let slow = Abilities { find: Some(Find { settle_s: 5_000 }), ..NOTHING };
+    let (play, _) = Play::start(slow).placed(unknown()).at_deadline().deliver();
+    let Next::HandOff(record, delay) = play.next(Input::Found { found: Found::Absent, began_at: play.now }) else {
+        panic!("waits")
+    };
+    assert_eq!((delay, record.open().unwrap().due_at), (MAX_DELAY, play.now.plus(MAX_DELAY).plus(HANDOFF_GRACE)));
+}

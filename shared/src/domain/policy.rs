@@ -94,6 +94,10 @@ mod tests {
         // The message is read once before the lease is taken.
         assert!(STORAGE_LIMIT + policy.worker_budget() < WORKER_FUNCTION_TIMEOUT);
         assert!(policy.pos_limit * 4 <= policy.order_deadline);
+        // The table of docs/decisions/0008.
+        assert_eq!(policy.worker_budget(), Duration::from_millis(1_000 + 3_000 + 1_000 + 10_000 + 1_000 + 500));
+        assert_eq!(policy.worker_lease() - policy.worker_budget(), Duration::from_secs(3));
+        assert_eq!(policy.submit_lease() - policy.answer_deadline, Duration::from_secs(3));
     }
 
     #[test]

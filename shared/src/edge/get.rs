@@ -112,3 +112,14 @@ fn matches(headers: &HeaderMap, etag: &str) -> bool {
     let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(|tag| tag.trim()).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_an_order_the_longer_the_pause_between_polls() {
+        let pauses = [0, 5, 20, 60, 300, 86_400].map(|age| poll_after(Duration::from_secs(age)).as_secs());
+        assert_eq!(pauses, [1, 2, 5, 15, 60, 60]);
+    }
+}

@@ -177,6 +177,83 @@ async fn a_guard_is_taken_over_from_an_owner_that_made_no_meal() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_guard_is_taken_over_from_an_owner_that_ended_errored() {
+    let world = World::default();
+    world.pos_does(SECOND, Placed::Permanent("bad mapping".into()));
+    assert_eq!(stored(submit(&world, new("u", "X", 1)).await).0.status(), OrderStatus::Errored);
+    world.pos_does(SECOND, done());
+    assert_eq!(stored(submit(&world, new("v", "X", 1)).await).0.status(), OrderStatus::Placed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_others_get_in_the_way_of_is_tried_again_and_at_last_promises_nothing() {
+    let world = World::default();
+    for fault in [Fault::Contended, Fault::InProgress, Fault::Contended] {
+        world.fail_next(fault);
+    }
+    world.pos_does(SECOND, done());
+    assert_eq!(stored(submit(&world, new("u", "X", 1)).await).0.status(), OrderStatus::Placed);
+    // Each definite refusal was followed by another token, the claim in progress by the same one.
+    assert_eq!(world.0.tokens.lock().unwrap().len(), 3);
+    for _ in 0..10 {
+        world.fail_next(Fault::Contended);
+    }
+    assert!(matches!(submit(&world, new("v", "Y", 1)).await, Accepted::Unavailable(_)));
+    assert_eq!(world.calls(), ["place"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_name_of_an_order_has_its_own_content() {
+    let world = World::default();
+    world.pos_does(SECOND, done());
+    submit(&world, new("u", "X", 1)).await;
+    submit(&world, new("v", "X", 1)).await;
+    assert!(matches!(submit(&world, new("v", "X", 2)).await, Accepted::Conflict(OrderStatus::Placed)));
+    assert!(matches!(submit(&world, new("v", "Z", 1)).await, Accepted::Conflict(OrderStatus::Placed)));
+}
+
+async fn submit_late(world: &World, policy: Policy, late: Duration) -> Duration {
+    let accept = Accept { orders: world.clone(), queue: world.clone(), pos: world.clone(), clock: world.clone(), policy };
+    let arrived = Instant::now();
+    tokio::time::sleep(late).await;
+    let location = Arc::new(location(all()));
+    accept.accept(Submission { new: new("u", "X", 1), location, prefer_async: false, arrived }).await;
+    arrived.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_went_before_is_taken_from_the_time_of_the_pos() {
+    let world = World::default();
+    world.fail_next(Fault::Slow(1_000));
+    world.pos_does(60 * SECOND, done());
+    let took = submit_late(&world, Policy::default(), SECOND).await;
+    assert!(took <= 4 * SECOND, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_place_of_a_submit_outlives_the_orders_own_deadline() {
+    let world = World::default();
+    world.pos_does(60 * SECOND, done());
+    let took = submit_late(&world, Policy::new(2 * SECOND, 5 * SECOND), Duration::ZERO).await;
+    assert!(took <= 2 * SECOND, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_placed_that_somebody_else_wrote_too_is_not_cancelled() {
+    let world = World::default();
+    world.pos_does(SECOND, done());
+    let (accepted, ()) = tokio::join!(submit(&world, new("u", "X", 1)), async {
+        tokio::time::sleep(SECOND / 2).await;
+        let mut record = world.order("u");
+        record.version += 5;
+        let outcome = crate::domain::record::Outcome::Placed { pos_order_id: "P".into() };
+        record.state = State::Final(crate::domain::record::Final { outcome, expires_at: world.now() });
+        world.0.rows.lock().unwrap().insert(key("u"), Row::Order(Box::new(record)));
+    });
+    assert_eq!((stored(accepted).0.status(), world.calls()), (OrderStatus::Placed, vec!["place"]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_location_that_closes_does_not_refuse_a_second_name_of_a_placed_order() {
     let world = World::default();
     world.pos_does(SECOND, done());

@@ -37,6 +37,10 @@ enum Fault {
     NotWritten,
     /// It succeeds.
     None,
+    /// Another transaction is at the same rows (a claim only).
+    Contended,
+    /// This claim is still being written (a claim only).
+    InProgress,
     /// It succeeds after so many milliseconds.
     Slow(u64),
 }
@@ -55,6 +59,8 @@ struct Inner {
     pos: Mutex<VecDeque<(Duration, Placed)>>,
     found: Mutex<VecDeque<Found>>,
     calls: Mutex<Vec<&'static str>>,
+    /// Claims by their token: one stands for identical parameters, as on AWS.
+    tokens: Mutex<HashMap<String, Option<OrderKey>>>,
     ids: AtomicU64,
     start: std::sync::OnceLock<Instant>,
 }
@@ -88,7 +94,7 @@ impl World {
         let fault = self.0.faults.lock().unwrap().pop_front().unwrap_or(Fault::None);
         let unavailable = || PortError::Unavailable("injected".to_owned());
         match fault {
-            Fault::None => Ok(apply()),
+            Fault::None | Fault::Contended | Fault::InProgress => Ok(apply()),
             Fault::Slow(millis) => {
                 tokio::time::sleep(Duration::from_millis(millis)).await;
                 Ok(apply())
@@ -150,6 +156,18 @@ impl ReadOrder for World {
 
 impl ClaimOrder for World {
     async fn claim(&self, record: &OrderRecord, guard: Option<&Guard>, now: UnixMillis) -> Result<Claimed, PortError> {
+        let from = guard.and_then(|guard| guard.taken_over_from.clone());
+        let first = self.0.tokens.lock().unwrap().entry(record.write_id.clone()).or_insert_with(|| from.clone()).clone();
+        assert_eq!(first, from, "IdempotentParameterMismatch");
+        let outcome = match self.0.faults.lock().unwrap().front() {
+            Some(Fault::Contended) => Some(Claimed::Contended),
+            Some(Fault::InProgress) => Some(Claimed::InProgress),
+            _ => None,
+        };
+        if let Some(outcome) = outcome {
+            self.0.faults.lock().unwrap().pop_front();
+            return Ok(outcome);
+        }
         self.write(|| {
             let mut rows = self.0.rows.lock().unwrap();
             let mut guards = self.0.guards.lock().unwrap();
@@ -238,6 +256,9 @@ impl ListOpen for World {
 
 impl SendOrder for World {
     async fn send(&self, message: &OrderMessage, delay: Duration) -> Result<(), PortError> {
+        // The row comes first: a message about a version that is not stored would be acknowledged as nobody's.
+        let stored = self.order(message.key.request_uid.as_str());
+        assert_eq!(stored.version, message.version, "sent before it was written, or although it was not");
         if *self.0.queue_down.lock().unwrap() {
             return Err(PortError::Unavailable("the queue is down".to_owned()));
         }

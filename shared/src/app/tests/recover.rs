@@ -59,6 +59,31 @@ async fn an_order_past_its_deadline_is_named_whether_or_not_it_is_due() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_age_reported_is_that_of_the_oldest_open_order() {
+    let world = World::default();
+    queued(&world, "old");
+    tokio::time::sleep(30 * SECOND).await;
+    queued(&world, "young");
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(recover(&world).run(TIME).await.unwrap().oldest_open, 31 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_ends_with_its_time_and_leaves_the_rest_to_the_next() {
+    let world = World::default();
+    for n in 0..40 {
+        queued(&world, &format!("u{n}"));
+    }
+    tokio::time::sleep(16 * SECOND).await;
+    for _ in 0..40 {
+        world.fail_next(Fault::Slow(1_000));
+    }
+    let began = Instant::now();
+    let report = recover(&world).run(SECOND + SECOND / 2).await.unwrap();
+    assert!(began.elapsed() < 2 * SECOND && report.due == 40 && report.handed_off < 40, "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_that_cannot_be_sent_is_tried_again_when_the_order_is_due_again() {
     let world = World::default();
     queued(&world, "u");

@@ -1,0 +1,171 @@
+//! The orders table's promises, over the wire: every change is conditional, and a repeat of our own write is no conflict.
+
+use std::{sync::Arc, time::Duration};
+
+use posnext_local::local::Product;
+use posnext_shared::{
+    adapters::orders::OrderTable,
+    app::ports::{ClaimOrder, Claimed, ListOpen, NudgeOrder, ReadOrder, SaveOrder},
+    domain::{
+        ability::Placed,
+        guard::Guard,
+        ids::{OrderKey, RequestUid, Tenant},
+        machine::{Context, Input, New, Next, Start, advance, claim},
+        order::Body,
+        policy::Policy,
+        record::{OrderRecord, Row},
+        time::UnixMillis,
+    },
+};
+
+use crate::support::{fresh_uid, in_process, order};
+
+const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+
+fn table(product: &Product) -> OrderTable {
+    OrderTable::new(aws_sdk_dynamodb::Client::new(&product.aws.dynamodb), product.parts.settings().orders_table.clone())
+}
+
+fn context<'a>(policy: &'a Policy, write_id: &str) -> Context<'a> {
+    let (lease, function_timeout) = (policy.submit_lease(), Duration::from_secs(15));
+    let abilities = posnext_shared::domain::directory::SandboxConnector::prompt().abilities;
+    Context { now: NOW, policy, abilities, lease, function_timeout, write_id: write_id.into(), random: 0 }
+}
+
+fn key(uid: &str) -> OrderKey {
+    OrderKey { tenant: Tenant::new("storage").unwrap(), request_uid: RequestUid::new(uid).unwrap() }
+}
+
+fn claimed(uid: &str, write_id: &str) -> OrderRecord {
+    let order = Arc::new(Body::parse(order(uid, "PAR-LOC-12345").as_bytes()).unwrap().into_order().unwrap());
+    let new = New { key: key(uid), order, shared_id: "s".into(), traceparent: Some("00-a-b-01".into()) };
+    claim(new, Start::Placing, &context(&Policy::default(), write_id))
+}
+
+fn placed(record: &OrderRecord, write_id: &str) -> OrderRecord {
+    let input = Input::Placed(Placed::Done { pos_order_id: format!("P-{write_id}") });
+    match advance(record, input, &context(&Policy::default(), write_id)) {
+        Next::End(record, _) => record,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn stored(table: &OrderTable, uid: &str) -> OrderRecord {
+    match table.read(&key(uid)).await.unwrap() {
+        Some(Row::Order(record)) => *record,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_row_comes_back_as_it_was_written() {
+    let (product, _) = in_process().await;
+    let (table, uid) = (table(&product), fresh_uid("row"));
+    let record = claimed(&uid, "w1");
+    assert!(matches!(table.claim(&record, None, NOW).await, Ok(Claimed::Ours)));
+    let open = stored(&table, &uid).await;
+    assert_eq!((open.order.text(), &open.state, &open.history), (record.order.text(), &record.state, &record.history));
+    assert_eq!((open.accepted_at, open.deadline, &open.traceparent), (record.accepted_at, record.deadline, &record.traceparent));
+    let end = placed(&record, "w2");
+    assert!(table.save(&end).await.unwrap());
+    let stored = stored(&table, &uid).await;
+    assert_eq!((&stored.state, stored.version, stored.attempts), (&end.state, 2, 1));
+}
+
+#[tokio::test]
+async fn a_stale_writer_never_wins_and_a_repeat_of_the_same_write_is_a_success() {
+    let (product, _) = in_process().await;
+    let (table, uid) = (table(&product), fresh_uid("stale"));
+    let record = claimed(&uid, "w1");
+    table.claim(&record, None, NOW).await.unwrap();
+    let (first, second) = (placed(&record, "first"), placed(&record, "second"));
+    assert!(table.save(&first).await.unwrap());
+    assert!(table.save(&first).await.unwrap(), "the SDK repeats a write whose reply was lost");
+    assert!(!table.save(&second).await.unwrap());
+    assert_eq!(stored(&table, &uid).await.write_id, "first");
+    let nobody = placed(&claimed(&fresh_uid("nobody"), "w"), "x");
+    assert!(!table.save(&nobody).await.unwrap(), "a save never creates a row");
+}
+
+#[tokio::test]
+async fn a_claim_is_ours_once() {
+    let (product, _) = in_process().await;
+    let (table, uid) = (table(&product), fresh_uid("claim"));
+    let guard = |owner: &str| Guard {
+        key: format!("guard-of-{uid}"),
+        owner: key(owner),
+        taken_over_from: None,
+        expires_at: NOW.plus(Duration::from_hours(24)),
+    };
+    let record = claimed(&uid, "w1");
+    assert!(matches!(table.claim(&record, Some(&guard(&uid)), NOW).await, Ok(Claimed::Ours)));
+    assert!(matches!(table.claim(&record, Some(&guard(&uid)), NOW).await, Ok(Claimed::Ours)), "repeated by the SDK");
+    let again = claimed(&uid, "w2");
+    for guard in [None, Some(guard(&uid))] {
+        let Ok(Claimed::Exists(row)) = table.claim(&again, guard.as_ref(), NOW).await else { panic!("exists") };
+        assert!(matches!(*row, Row::Order(stored) if stored.write_id == "w1"));
+    }
+    // Without a guard it is one conditional put, which the SDK may repeat as well.
+    let alone = claimed(&fresh_uid("alone"), "w3");
+    for _ in 0..2 {
+        assert!(matches!(table.claim(&alone, None, NOW).await, Ok(Claimed::Ours)));
+    }
+}
+
+#[tokio::test]
+async fn a_guard_holds_until_it_expires_or_is_taken_over_from_its_owner() {
+    let (product, _) = in_process().await;
+    let table = table(&product);
+    let uids: Vec<_> = (0..4).map(|_| fresh_uid("guard")).collect();
+    let guard = |owner: &str, from: Option<&str>| Guard {
+        key: format!("guard-of-{}", uids[0]),
+        owner: key(owner),
+        taken_over_from: from.map(key),
+        expires_at: NOW.plus(Duration::from_hours(24)),
+    };
+    table.claim(&claimed(&uids[0], "w0"), Some(&guard(&uids[0], None)), NOW).await.unwrap();
+    let claim = async |uid: &str, from: Option<&str>, now| {
+        let write_id = uuid::Uuid::now_v7().simple().to_string();
+        table.claim(&claimed(uid, &write_id), Some(&guard(uid, from)), now).await.unwrap()
+    };
+    let Claimed::Guarded(owner) = claim(&uids[1], None, NOW).await else { panic!("guarded") };
+    assert_eq!(owner, key(&uids[0]));
+    assert!(table.read(&key(&uids[1])).await.unwrap().is_none(), "nothing was written");
+    assert!(matches!(claim(&uids[1], Some("somebody-else"), NOW).await, Claimed::Guarded(_)));
+    assert!(matches!(claim(&uids[2], Some(&uids[0]), NOW).await, Claimed::Ours));
+    let Claimed::Guarded(owner) = claim(&uids[1], Some(&uids[0]), NOW).await else { panic!("guarded") };
+    assert_eq!(owner, key(&uids[2]), "it was taken over once");
+    assert!(matches!(claim(&uids[3], None, NOW.plus(Duration::from_hours(25))).await, Claimed::Ours), "it has expired");
+}
+
+#[tokio::test]
+async fn a_nudge_moves_the_due_time_of_the_very_row_it_was_meant_for() {
+    let (product, _) = in_process().await;
+    let (table, uid) = (table(&product), fresh_uid("nudge"));
+    let record = claimed(&uid, "w1");
+    table.claim(&record, None, NOW).await.unwrap();
+    let due = record.open().unwrap().due_at;
+    let later = due.plus(Duration::from_secs(15));
+    assert!(!table.nudge(&key(&uid), 2, due, later).await.unwrap(), "another version");
+    assert!(!table.nudge(&key(&uid), 1, later, later).await.unwrap(), "another due time");
+    assert!(!table.nudge(&key("nobody"), 1, due, later).await.unwrap(), "no row");
+    assert!(table.nudge(&key(&uid), 1, due, later).await.unwrap());
+    assert!(!table.nudge(&key(&uid), 1, due, later).await.unwrap(), "once");
+    let nudged = stored(&table, &uid).await;
+    assert_eq!((nudged.open().unwrap().due_at, nudged.version), (later, 1));
+    assert!(table.save(&placed(&record, "end")).await.unwrap(), "the holder is not fenced off");
+    assert!(!table.nudge(&key(&uid), 2, later, later).await.unwrap(), "a final row has no due time");
+}
+
+#[tokio::test]
+async fn the_index_holds_open_orders_only() {
+    let (product, _) = in_process().await;
+    let (table, one, two) = (table(&product), fresh_uid("open"), fresh_uid("open"));
+    let record = claimed(&one, "w1");
+    table.claim(&record, None, NOW).await.unwrap();
+    table.claim(&claimed(&two, "w2"), None, NOW).await.unwrap();
+    table.save(&placed(&record, "end")).await.unwrap();
+    let open = table.list_open(100).await.unwrap();
+    assert_eq!(open.len(), 1);
+    assert_eq!((&open[0].key, open[0].accepted_at), (&key(&two), NOW));
+}
