@@ -33,7 +33,9 @@ use crate::support::{fresh_uid, hmac_hex, in_process, order};
 
 const LIMIT: Duration = Duration::from_millis(700);
 
-struct OneSecret;
+/// One secret for every name; remembers why it was asked for.
+#[derive(Clone, Default)]
+struct OneSecret(Arc<Mutex<Vec<Refresh>>>);
 
 impl Secrets for OneSecret {
     async fn client_secrets(&self, _: &str, _: Refresh) -> Result<Arc<Vec<ClientSecret>>, PortError> {
@@ -42,7 +44,8 @@ impl Secrets for OneSecret {
     async fn shared_ids(&self, _: &str, _: Refresh) -> Result<Arc<Vec<SharedId>>, PortError> {
         Err(PortError::Unavailable("not asked for".into()))
     }
-    async fn pos_secret(&self, name: &str, _: Refresh) -> Result<String, PortError> {
+    async fn pos_secret(&self, name: &str, refresh: Refresh) -> Result<String, PortError> {
+        self.0.lock().unwrap().push(refresh);
         Ok(format!("secret of {name}"))
     }
     async fn refresh_stale(&self) {}
@@ -88,7 +91,7 @@ fn settings(location: &Location) -> &HttpConnector {
 
 async fn place(base: &str) -> Placed {
     let location = location(base, None);
-    HttpPos::new(OneSecret).place(settings(&location), &location, &record(), LIMIT).await
+    HttpPos::new(OneSecret::default()).place(settings(&location), &location, &record(), LIMIT).await
 }
 
 /// A POS that answers every request alike and keeps what it was sent.
@@ -129,7 +132,7 @@ async fn raw_pos(reply: &'static [u8], hang: bool) -> SocketAddr {
 async fn an_order_is_put_under_its_key_with_everything_the_contract_names() {
     let (base, seen) = pos(200, r#"{"status":"placed","pos_order_id":"T-9"}"#).await;
     let location = location(&base, Some(HttpAuth::Bearer { secret: "pos".into() }));
-    let placed = HttpPos::new(OneSecret).place(settings(&location), &location, &record(), LIMIT).await;
+    let placed = HttpPos::new(OneSecret::default()).place(settings(&location), &location, &record(), LIMIT).await;
     assert_eq!(placed, Placed::Done { pos_order_id: "T-9".into() });
     let (parts, body) = seen.lock().unwrap().pop().unwrap();
     let header = |name: &str| parts.headers[name].to_str().unwrap().to_owned();
@@ -143,7 +146,7 @@ async fn an_order_is_put_under_its_key_with_everything_the_contract_names() {
 async fn an_hmac_signature_covers_what_was_sent() {
     let (base, seen) = pos(404, "").await;
     let location = location(&base, Some(HttpAuth::Hmac { secret: "pos".into() }));
-    let found = HttpPos::new(OneSecret).find(settings(&location), &key(), LIMIT).await;
+    let found = HttpPos::new(OneSecret::default()).find(settings(&location), &key(), LIMIT).await;
     assert_eq!(found, Found::Absent);
     let (parts, _) = seen.lock().unwrap().pop().unwrap();
     let signature = parts.headers["x-posnext-signature"].to_str().unwrap();
@@ -152,10 +155,22 @@ async fn an_hmac_signature_covers_what_was_sent() {
 }
 
 #[tokio::test]
+async fn a_secret_that_the_pos_refuses_is_read_again_for_the_next_try() {
+    for (status, asked) in
+        [(401, vec![Refresh::No, Refresh::Mismatch]), (403, vec![Refresh::No, Refresh::Mismatch]), (404, vec![Refresh::No])]
+    {
+        let location = location(&pos(status, "").await.0, Some(HttpAuth::Bearer { secret: "pos".into() }));
+        let secrets = OneSecret::default();
+        HttpPos::new(secrets.clone()).place(settings(&location), &location, &record(), LIMIT).await;
+        assert_eq!(*secrets.0.lock().unwrap(), asked, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn finding_and_cancelling_read_the_answers_of_the_contract() {
     let ask = async |status, body| {
         let location = location(&pos(status, body).await.0, None);
-        let pos = HttpPos::new(OneSecret);
+        let pos = HttpPos::new(OneSecret::default());
         (pos.find(settings(&location), &key(), LIMIT).await, pos.cancel(settings(&location), &key(), LIMIT).await)
     };
     let (found, cancelled) = ask(200, r#"{"status":"placed","pos_order_id":"T"}"#).await;

@@ -19,6 +19,7 @@ mod polling;
 mod readme;
 mod restart;
 mod rotation;
+mod sandbox;
 mod storage;
 mod support;
 mod template;

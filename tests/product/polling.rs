@@ -68,6 +68,28 @@ async fn an_order_whose_message_was_lost_is_brought_back_by_a_poll_once_it_is_du
 }
 
 #[tokio::test]
+async fn a_message_that_is_done_with_is_deleted_from_the_queue() {
+    use aws_sdk_sqs::types::QueueAttributeName;
+    let (product, caller) = in_process().await;
+    let uid = fresh_uid("deleted");
+    caller.submit(&order(&uid, "PAR-LOC-ASYNC")).await;
+    caller.final_answer(&uid, Duration::from_secs(20)).await;
+    let sqs = aws_sdk_sqs::Client::new(&product.aws.sqs);
+    let queue = &product.parts.settings().queue_url;
+    let names = [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible];
+    let began = std::time::Instant::now();
+    loop {
+        let got = sqs.get_queue_attributes().queue_url(queue).set_attribute_names(Some(names.to_vec())).send().await.unwrap();
+        let counts = got.attributes.unwrap();
+        if names.iter().all(|name| counts[name] == "0") {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "left in the queue: {counts:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
 async fn another_tenants_order_is_unknown() {
     let (product, caller) = in_process().await;
     let uid = fresh_uid("tenant");

@@ -81,3 +81,26 @@ async fn secrets_that_were_never_read_are_503_with_retry_after() {
     let response = fresh.handle(submission(&order("x", "PAR-LOC-12345"), &token(), "00")).await;
     assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (503, "2"));
 }
+
+#[tokio::test]
+async fn an_old_secret_is_read_again_beside_a_request_that_does_not_need_it() {
+    let (product, caller) = in_process().await;
+    let uid = fresh_uid("stale");
+    caller.submit(&order(&uid, "PAR-LOC-12345")).await;
+    let (get, secrets) = (product.parts.get(), aws_sdk_secretsmanager::Client::new(&product.aws.secrets));
+    let live = format!(r#"{{"live":[{{"id":"new","value":"{NEW_SHARED_ID}"}}]}}"#);
+    secrets.put_secret_value().secret_id("posnext/shared-id/IA-YC-01").secret_string(live).send().await.unwrap();
+    let message = format!("{uid}|PAR-LOC-12345|ORD-{uid}|2345|2150|1742049045");
+    let (old, new) = (hmac_hex(&SHARED_ID[..10], &message), hmac_hex(&NEW_SHARED_ID[..10], &message));
+    let digest = async || {
+        let request = http::Request::get(format!("/posnext/orders/{uid}")).header("authorization", format!("Bearer {}", token()));
+        get.handle(request.body(()).unwrap()).await.headers()["x-pch-digest"].to_str().unwrap().to_owned()
+    };
+    assert_eq!((digest().await, digest().await), (old.clone(), old), "not old yet");
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_mins(6)).await;
+    tokio::time::resume();
+    // The request that finds it old may still be answered from it; the next is not.
+    digest().await;
+    assert_eq!(digest().await, new);
+}
