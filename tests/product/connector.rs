@@ -230,9 +230,12 @@ async fn the_product_places_at_a_pos_behind_http() {
     let (product, caller) = in_process().await;
     let (base, seen) = pos(200, r#"{"status":"placed","pos_order_id":"T-1"}"#).await;
     product.parts.directory().put_location(&location(&base, None)).await.unwrap();
-    let answer = caller.submit(&order(&fresh_uid("http"), "PAR-LOC-HTTP")).await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let submission = caller.submission(&order(&fresh_uid("http"), "PAR-LOC-HTTP")).header("traceparent", trace);
+    let answer = caller.send(submission).await.signed();
     assert_eq!((answer.code, answer.status(), &answer.json["order_details"]["pos_order_id"]), (200, "placed", &"T-1".into()));
-    assert_eq!(seen.lock().unwrap().len(), 1);
+    let seen = seen.lock().unwrap();
+    assert_eq!((seen.len(), seen[0].0.headers["traceparent"].to_str().unwrap()), (1, trace));
 }
 
 #[tokio::test]

@@ -88,6 +88,27 @@ async fn a_pos_that_is_too_slow_is_handed_off_within_the_answer_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_that_is_to_wait_is_sent_to_the_queue_at_once_and_not_placed() {
+    for (mode, prefer_async) in [(Mode::Async, false), (Mode::Sync, true)] {
+        let world = World::default();
+        let accept = Accept {
+            orders: world.clone(),
+            queue: world.clone(),
+            pos: world.clone(),
+            clock: world.clone(),
+            policy: Policy::default(),
+        };
+        let location = Arc::new(Location { mode, ..location(all()) });
+        let new = New { traceparent: Some("00-trace".into()), ..new("u", "X", 1) };
+        let (record, _) = stored(accept.accept(Submission { new, location, prefer_async, arrived: Instant::now() }).await);
+        assert_eq!((record.status(), record.version), (OrderStatus::Pending, 1));
+        let [(message, delay)] = world.sent().try_into().unwrap();
+        assert_eq!((message.version, delay, message.traceparent.as_deref()), (1, Duration::ZERO, Some("00-trace")));
+        assert!(world.calls().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_queue_that_is_down_leaves_the_order_due() {
     let world = World::default();
     *world.0.queue_down.lock().unwrap() = true;
