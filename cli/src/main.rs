@@ -1,6 +1,8 @@
 //! The `posnext` command.
 
+mod admin;
 mod order;
+mod smoke;
 
 use std::{
     io::{IsTerminal, Write},
@@ -9,6 +11,7 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use posnext_local::local;
 
@@ -30,6 +33,12 @@ enum Command {
     Local(Local),
     /// Play PAR: submit an order, read one, watch one
     Order(order::OrderArguments),
+    /// Check a deployment with one signed order to a test location; for after every deploy
+    ///
+    /// Exit code: 0 all is well; 1 a check failed; 2 it could not be tried.
+    Smoke(smoke::SmokeArguments),
+    /// Operate a deployed stack
+    Admin(admin::AdminArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -40,6 +49,15 @@ struct Local {
     /// Keep DynamoDB's data in this folder; without it, data is in memory
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Start DynamoDB, SQS and Secrets Manager only, for functions that run elsewhere (`cargo lambda watch`)
+    #[arg(long, conflicts_with = "listen")]
+    services_only: bool,
+    /// With --services-only: where to write the functions' environment
+    #[arg(long, value_name = "FILE", default_value = "target/local.env", requires = "services_only")]
+    env_file: PathBuf,
+    /// With --services-only: where the queue's messages and the schedule invoke process-order and recover-orders
+    #[arg(long, value_name = "URL", default_value = local::LAMBDA_ENDPOINT, requires = "services_only")]
+    lambda_endpoint: String,
 }
 
 #[tokio::main]
@@ -49,6 +67,8 @@ async fn main() -> ExitCode {
         None => run_local(arguments.local).await,
         Some(Command::Local(local)) => run_local(local).await,
         Some(Command::Order(order)) => order::run(order).await,
+        Some(Command::Smoke(smoke)) => smoke::run(smoke).await,
+        Some(Command::Admin(admin)) => admin::run(admin).await,
     };
     outcome.unwrap_or_else(|error| {
         say_error(&error);
@@ -70,6 +90,9 @@ async fn run_local(options: Local) -> anyhow::Result<ExitCode> {
         .with_target("posnext_shared", level)
         .with_target("posnext_local", level);
     start_logging(filter);
+    if options.services_only {
+        return run_services(options).await;
+    }
     let data = options.data.as_ref().map_or_else(
         || "in memory, gone when this stops".to_owned(),
         |folder| format!("in {}, still there at the next start", folder.display()),
@@ -94,6 +117,36 @@ What the sandbox POS holds: http://{address}/_local/placements
 Stop with Ctrl-C.
 
 "
+        )
+        .as_bytes(),
+    );
+    tokio::signal::ctrl_c().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_services(options: Local) -> anyhow::Result<ExitCode> {
+    let services = local::start_services(options.data, &options.lambda_endpoint).await?;
+    let lines: Vec<String> = services.environment().into_iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let file = options.env_file;
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    std::fs::write(&file, lines.concat()).with_context(|| format!("cannot write {}", file.display()))?;
+    let _ = std::io::stdout().write_all(
+        format!(
+            "DynamoDB, SQS and Secrets Manager are up; the functions' environment is in {file}
+
+In a second terminal:
+  cargo lambda watch --env-file {file}
+In a third, play PAR:
+  cargo run -q -- order submit --url {endpoint} --location PAR-LOC-ASYNC
+
+The queue's messages invoke process-order, and a schedule recover-orders, at {endpoint}
+Stop with Ctrl-C.
+
+",
+            file = file.display(),
+            endpoint = options.lambda_endpoint,
         )
         .as_bytes(),
     );

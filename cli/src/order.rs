@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use posnext_local::{
     local,
-    par::{Answer, Par, sample_order},
+    par::{Answer, Manner, Par, sample_order},
 };
 use posnext_shared::domain::{details::Item, order::Body};
 use tokio::time::Instant;
@@ -78,6 +78,13 @@ struct Caller {
     /// Base URL of the deployment
     #[arg(long, env = "POSNEXT_URL", default_value = "http://127.0.0.1:3000")]
     url: String,
+    #[command(flatten)]
+    credentials: Credentials,
+}
+
+/// PAR's credentials. The defaults are those of the local product.
+#[derive(Debug, Args)]
+pub(crate) struct Credentials {
     /// PAR's Client ID
     #[arg(long, env = "POSNEXT_CLIENT_ID", default_value = local::CLIENT_ID)]
     client_id: String,
@@ -91,7 +98,13 @@ struct Caller {
 
 impl Caller {
     fn par(&self) -> anyhow::Result<Par> {
-        Par::new(&self.url, &self.client_id, &self.client_secret, &self.shared_id)
+        self.credentials.par(&self.url)
+    }
+}
+
+impl Credentials {
+    pub(crate) fn par(&self, url: &str) -> anyhow::Result<Par> {
+        Par::new(url, &self.client_id, &self.client_secret, &self.shared_id)
     }
 }
 
@@ -105,7 +118,7 @@ pub(crate) async fn run(arguments: OrderArguments) -> anyhow::Result<ExitCode> {
             let par = caller.par()?;
             println!("          {}", summary(&order)?);
             let began = Instant::now();
-            let answer = par.submit(&order, prefer_async).await?;
+            let answer = par.submit(&order, if prefer_async { Manner::PreferAsync } else { Manner::Right }).await?;
             show(began, "submit", &answer);
             match answer.location.as_deref().and_then(|location| location.rsplit('/').next()) {
                 Some(uid) if !no_wait && answer.code.as_u16() == 202 && answer.signed == Some(true) => {

@@ -1,6 +1,6 @@
 //! Plays PAR: mints the token, signs the order, sends it, checks the signature of every answer.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -17,6 +17,14 @@ use sha2::Sha256;
 const TOKEN_S: i64 = 300;
 /// How long one answer is waited for: the gateway's own limit.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+const DIGEST: &str = "x-pch-digest";
+
+/// What every HTTP client here starts from.
+pub(crate) fn http_client() -> reqwest::ClientBuilder {
+    // A second client in one process finds the provider installed; either is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none())
+}
 
 /// A client of one deployment, with PAR's credentials.
 #[derive(Debug)]
@@ -26,6 +34,19 @@ pub struct Par {
     client_secret: String,
     shared_id: SharedId,
     http: reqwest::Client,
+}
+
+/// How an order is submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// As PAR does.
+    Right,
+    /// Asking for 202 at once (`Prefer: respond-async`).
+    PreferAsync,
+    /// With a digest that cannot be right.
+    WrongDigest,
+    /// Without a token.
+    NoToken,
 }
 
 /// An answer.
@@ -51,15 +72,18 @@ impl Par {
     /// # Errors
     /// A sentence for credentials or a URL that cannot be used.
     pub fn new(url: &str, client_id: &str, client_secret: &str, shared_id: &str) -> anyhow::Result<Self> {
-        // A second client in one process finds the provider installed; either is the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(ANSWER_LIMIT).build()?;
+        let parsed = reqwest::Url::parse(url).with_context(|| format!("{url:?} is no URL"))?;
+        let mut http = http_client();
+        // RFC 6761 section 6.3: names under localhost are this machine. Not every resolver knows it.
+        if let Some(host) = parsed.host_str().filter(|host| host.ends_with(".localhost")) {
+            http = http.resolve(host, (Ipv4Addr::LOCALHOST, 0).into());
+        }
         Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
             client_id: client_id.to_owned(),
             client_secret: client_secret.to_owned(),
             shared_id: SharedId::new("par", shared_id)?,
-            http,
+            http: http.timeout(ANSWER_LIMIT).build()?,
         })
     }
 
@@ -67,17 +91,20 @@ impl Par {
     ///
     /// # Errors
     /// A sentence when the order is no order, or no answer came.
-    pub async fn submit(&self, order: &str, prefer_async: bool) -> anyhow::Result<Answer> {
+    pub async fn submit(&self, order: &str, manner: Manner) -> anyhow::Result<Answer> {
         let parsed = Body::parse(order.as_bytes())?.into_order();
         let parsed = parsed.map_err(|errors| {
             let reasons: Vec<_> = errors.into_iter().map(|error| error.message).collect();
             anyhow::anyhow!("this is no order: {}", reasons.join("; "))
         })?;
         let digest = self.shared_id.sign(&parsed.message(parsed.identity()));
-        let mut request = self.request(Method::POST, "/posnext/order/submit")?.header("x-pch-digest", digest);
-        if prefer_async {
-            request = request.header("prefer", "respond-async");
-        }
+        let path = "/posnext/order/submit";
+        let request = match manner {
+            Manner::Right => self.request(Method::POST, path)?.header(DIGEST, digest),
+            Manner::PreferAsync => self.request(Method::POST, path)?.header(DIGEST, digest).header("prefer", "respond-async"),
+            Manner::WrongDigest => self.request(Method::POST, path)?.header(DIGEST, "0".repeat(64)),
+            Manner::NoToken => self.http.post(format!("{}{path}", self.url)).header(DIGEST, digest),
+        };
         self.send(request.header(header::CONTENT_TYPE, "application/json").body(order.to_owned())).await
     }
 
@@ -113,7 +140,7 @@ impl Par {
             Err(error) => return Err(error).context("no answer"),
         };
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (location, retry_after, digest) = (text("location"), text("retry-after"), text("x-pch-digest"));
+        let (location, retry_after, digest) = (text("location"), text("retry-after"), text(DIGEST));
         let code = response.status();
         let body = response.text().await?;
         let status = Members::parse(&body).ok().and_then(|members| string(&members, "status")).unwrap_or_default();

@@ -27,6 +27,7 @@ use crate::{
         read::Read,
         recover::Recover,
     },
+    domain::policy::WORKER_FUNCTION_TIMEOUT,
     edge::{get::GetOrder, queue::Consumer, submit::Submit},
     settings::Settings,
 };
@@ -81,10 +82,13 @@ pub async fn start() -> Result<Parts, StartError> {
     Ok(Parts::new(settings, &Aws { dynamodb: sdk.clone(), sqs: aws::for_messages(&sdk), secrets: sdk }))
 }
 
-/// What a function's time-out leaves.
+/// What a background function's time-out leaves of an invocation that begins now.
+///
+/// A deadline that is over before the invocation begins is none (`cargo lambda watch` sends one of 1970): then it is the
+/// whole time-out of the template.
 #[must_use]
 pub fn remaining(deadline: SystemTime) -> Duration {
-    deadline.duration_since(SystemTime::now()).unwrap_or_default()
+    deadline.duration_since(SystemTime::now()).unwrap_or(WORKER_FUNCTION_TIMEOUT)
 }
 
 impl Parts {
@@ -191,5 +195,17 @@ impl Parts {
     #[must_use]
     pub fn recover(&self) -> RecoverFunction {
         Recover { orders: self.orders.clone(), queue: self.queues.clone(), clock: SystemClock, policy: self.settings.policy }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_of_long_ago_is_no_deadline() {
+        assert_eq!(remaining(SystemTime::UNIX_EPOCH + Duration::from_mins(10)), WORKER_FUNCTION_TIMEOUT);
+        let left = remaining(SystemTime::now() + Duration::from_secs(5));
+        assert!(left > Duration::from_secs(4) && left <= Duration::from_secs(5));
     }
 }

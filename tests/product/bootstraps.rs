@@ -75,7 +75,7 @@ impl Runtime {
 
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_posnext")).with_file_name(function);
         assert!(binary.exists(), "{} is missing; run `cargo build --workspace` first", binary.display());
-        let (settings, aws) = (product.parts.settings(), &product.aws);
+        let (settings, aws) = (product.services.parts.settings(), &product.services.aws);
         let child = Command::new(binary)
             .env_clear()
             .envs([

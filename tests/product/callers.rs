@@ -27,7 +27,7 @@ fn id(text: &str) -> ParId {
 }
 
 async fn secret(product: &Product, name: &str, value: &str) {
-    let secrets = aws_sdk_secretsmanager::Client::new(&product.aws.secrets);
+    let secrets = aws_sdk_secretsmanager::Client::new(&product.services.aws.secrets);
     let text = format!(r#"{{"live":[{{"id":"{name}","value":"{value}"}}]}}"#);
     secrets.create_secret().name(name).secret_string(text).send().await.unwrap();
 }
@@ -36,7 +36,7 @@ async fn secret(product: &Product, name: &str, value: &str) {
 async fn second_client(product: &Product, organizations: &[&str]) {
     secret(product, "other-client", OTHER_SECRET).await;
     secret(product, "other-shared-id", OTHER_SHARED_ID).await;
-    let directory = product.parts.directory();
+    let directory = product.services.parts.directory();
     let organizations = organizations.iter().map(|text| id(text)).collect();
     let tenant = Tenant::new("par-local").unwrap();
     directory
@@ -57,7 +57,7 @@ async fn location(product: &Product, organization: &str, name: &str, shared_ids:
         shared_ids: shared_ids.map(str::to_owned),
         connector: Connector::Sandbox(SandboxConnector::prompt()),
     };
-    product.parts.directory().put_location(&location).await.unwrap();
+    product.services.parts.directory().put_location(&location).await.unwrap();
 }
 
 fn bearer(secret: &str) -> String {
@@ -79,7 +79,7 @@ fn header(response: &http::Response<String>, name: &str) -> String {
 }
 
 fn fresh(product: &Product) -> posnext_shared::wiring::Parts {
-    posnext_shared::wiring::Parts::new(product.parts.settings().clone(), &product.aws)
+    posnext_shared::wiring::Parts::new(product.services.parts.settings().clone(), &product.services.aws)
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_location_with_shared_ids_of_its_own_is_verified_and_answered_with_the
     let (product, _) = in_process().await;
     secret(&product, "own-shared-id", OTHER_SHARED_ID).await;
     location(&product, "IA-YC-01", "PAR-LOC-OWN", Some("own-shared-id")).await;
-    let (submit, get, uid) = (product.parts.submit(), product.parts.get(), fresh_uid("own"));
+    let (submit, get, uid) = (product.services.parts.submit(), product.services.parts.get(), fresh_uid("own"));
     let body = order(&uid, "PAR-LOC-OWN");
     let organizations = digest_of(&serde_json::from_str(&body).unwrap());
     assert_eq!(submit.handle(submission(&body, &token(), &organizations)).await.status().as_u16(), 412);
@@ -119,7 +119,7 @@ async fn a_poll_is_signed_with_the_shared_id_that_verified_the_submit() {
     let uid = fresh_uid("rotated");
     caller.submit(&order(&uid, "PAR-LOC-12345")).await;
     let live = format!(r#"{{"live":[{{"id":"new","value":"{OTHER_SHARED_ID}"}},{{"id":"local","value":"{SHARED_ID}"}}]}}"#);
-    let secrets = aws_sdk_secretsmanager::Client::new(&product.aws.secrets);
+    let secrets = aws_sdk_secretsmanager::Client::new(&product.services.aws.secrets);
     secrets.put_secret_value().secret_id("posnext/shared-id/IA-YC-01").secret_string(live).send().await.unwrap();
     let request = http::Request::get(format!("/posnext/orders/{uid}")).header("authorization", format!("Bearer {}", token()));
     let response = fresh(&product).get().handle(request.body(()).unwrap()).await;
@@ -148,12 +148,12 @@ async fn a_client_sees_only_the_orders_of_its_own_organizations() {
 #[tokio::test]
 async fn a_flood_of_bad_tokens_fetches_once_a_minute() {
     let (product, _) = in_process().await;
-    let submit = product.parts.submit();
+    let submit = product.services.parts.submit();
     let body = order(&fresh_uid("flood"), "PAR-LOC-12345");
     let digest = digest_of(&serde_json::from_str(&body).unwrap());
     assert_eq!(submit.handle(submission(&body, &bearer("wrong"), &digest)).await.status().as_u16(), 401);
     let live = r#"{"live":[{"id":"new","value":"the-new-client-secret"}]}"#;
-    let secrets = aws_sdk_secretsmanager::Client::new(&product.aws.secrets);
+    let secrets = aws_sdk_secretsmanager::Client::new(&product.services.aws.secrets);
     secrets.put_secret_value().secret_id("posnext/client/par-local").secret_string(live).send().await.unwrap();
     // The one fetch is spent: what was read before serves on.
     assert_eq!(submit.handle(submission(&body, &bearer("the-new-client-secret"), &digest)).await.status().as_u16(), 401);
@@ -192,9 +192,9 @@ impl Pos for Panics {
 async fn a_panic_is_answered_signed_and_the_order_is_carried_to_its_end() {
     let (product, caller) = in_process().await;
     location(&product, "IA-YC-01", "PAR-LOC-PANIC", None).await;
-    let Submit { gate, accept } = product.parts.submit();
+    let Submit { gate, accept } = product.services.parts.submit();
     let Accept { orders, queue, clock, policy, .. } = accept;
-    let broken = Submit { gate, accept: Accept { orders, queue, clock, policy, pos: Panics(product.parts.sandbox()) } };
+    let broken = Submit { gate, accept: Accept { orders, queue, clock, policy, pos: Panics(product.services.parts.sandbox()) } };
     let uid = fresh_uid("panic");
     let body = order(&uid, "PAR-LOC-PANIC");
     let digest = digest_of(&serde_json::from_str(&body).unwrap());
@@ -210,9 +210,9 @@ async fn a_panic_is_answered_signed_and_the_order_is_carried_to_its_end() {
 async fn a_message_that_panics_comes_back_alone() {
     let (product, caller) = in_process().await;
     location(&product, "IA-YC-01", "PAR-LOC-PANIC", None).await;
-    let Consumer { process, parse, secrets } = product.parts.process();
+    let Consumer { process, parse, secrets } = product.services.parts.process();
     let Process { orders, queue, directory, clock, policy, .. } = process;
-    let pos = Panics(product.parts.sandbox());
+    let pos = Panics(product.services.parts.sandbox());
     let broken = Consumer { process: Process { orders, queue, directory, clock, policy, pos }, parse, secrets };
     let (bad, good) = (fresh_uid("bad"), fresh_uid("good"));
     // Two orders that wait in the queue, as far as this consumer knows: their own messages are dropped by a higher version.
@@ -252,16 +252,18 @@ async fn put_waiting(product: &Product, uid: &str, location: &str) {
     let key = OrderKey { tenant: Tenant::new("par-local").unwrap(), request_uid: order.request_uid().clone() };
     let new = machine::New { key, order, shared_id: "local".into(), traceparent: None };
     let record = machine::claim(new, machine::Start::Queued, &ctx);
-    let table =
-        OrderTable::new(aws_sdk_dynamodb::Client::new(&product.aws.dynamodb), product.parts.settings().orders_table.clone());
+    let table = OrderTable::new(
+        aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb),
+        product.services.parts.settings().orders_table.clone(),
+    );
     table.claim(&record, None, ctx.now).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_row_of_a_newer_format_is_put_aside_and_left_alone() {
     let (product, _) = in_process().await;
-    let dynamodb = aws_sdk_dynamodb::Client::new(&product.aws.dynamodb);
-    let put = dynamodb.put_item().table_name(&product.parts.settings().orders_table);
+    let dynamodb = aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb);
+    let put = dynamodb.put_item().table_name(&product.services.parts.settings().orders_table);
     let put = put.item("pk", aws_sdk_dynamodb::types::AttributeValue::S("par-local#newer".to_owned()));
     put.item("v", aws_sdk_dynamodb::types::AttributeValue::N("99".to_owned())).send().await.unwrap();
     let mut record = aws_lambda_events::sqs::SqsMessage::default();
@@ -269,10 +271,10 @@ async fn a_row_of_a_newer_format_is_put_aside_and_left_alone() {
     record.body = Some(r#"{"v":1,"key":{"tenant":"par-local","request_uid":"newer"},"version":1,"group":"L"}"#.to_owned());
     let mut event = SqsEvent::default();
     event.records.push(record);
-    let response = product.parts.process().handle(event, WORKER_FUNCTION_TIMEOUT).await;
+    let response = product.services.parts.process().handle(event, WORKER_FUNCTION_TIMEOUT).await;
     assert!(response.batch_item_failures.is_empty());
-    let sqs = aws_sdk_sqs::Client::new(&product.aws.sqs);
-    let dead = &product.parts.settings().dead_letter_queue_url;
+    let sqs = aws_sdk_sqs::Client::new(&product.services.aws.sqs);
+    let dead = &product.services.parts.settings().dead_letter_queue_url;
     let received = sqs.receive_message().queue_url(dead).message_attribute_names("All").send().await.unwrap();
     let reason = received.messages()[0].message_attributes().unwrap()["reason"].string_value().unwrap().to_owned();
     assert!(reason.contains("row format"), "{reason}");

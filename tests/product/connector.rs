@@ -229,7 +229,7 @@ async fn redirects_are_not_followed_and_plain_http_stays_on_this_machine() {
 async fn the_product_places_at_a_pos_behind_http() {
     let (product, caller) = in_process().await;
     let (base, seen) = pos(200, r#"{"status":"placed","pos_order_id":"T-1"}"#).await;
-    product.parts.directory().put_location(&location(&base, None)).await.unwrap();
+    product.services.parts.directory().put_location(&location(&base, None)).await.unwrap();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let submission = caller.submission(&order(&fresh_uid("http"), "PAR-LOC-HTTP")).header("traceparent", trace);
     let answer = caller.send(submission).await.signed();
@@ -242,11 +242,11 @@ async fn the_product_places_at_a_pos_behind_http() {
 async fn a_request_a_pos_can_never_take_ends_errored_and_is_put_aside_with_its_reason() {
     let (product, caller) = in_process().await;
     let (base, _) = pos(404, "").await;
-    product.parts.directory().put_location(&location(&base, None)).await.unwrap();
+    product.services.parts.directory().put_location(&location(&base, None)).await.unwrap();
     let uid = fresh_uid("http");
     let answer = caller.submit(&order(&uid, "PAR-LOC-HTTP")).await;
     assert_eq!((answer.code, answer.status(), answer.error()), (200, "errored", "pos_misconfigured"));
-    let sqs = aws_sdk_sqs::Client::new(&product.aws.sqs);
+    let sqs = aws_sdk_sqs::Client::new(&product.services.aws.sqs);
     let queue = sqs.get_queue_url().queue_name("posnext-orders-dlq").send().await.unwrap().queue_url.unwrap();
     let received = sqs.receive_message().queue_url(queue).message_attribute_names("All").send().await.unwrap();
     let message = &received.messages()[0];

@@ -23,17 +23,17 @@ fn files(function: &str) -> Vec<(String, String)> {
 #[tokio::test]
 async fn every_event_file_is_answered_by_its_function() {
     let (product, caller) = in_process().await;
-    let submit = product.parts.submit();
+    let submit = product.services.parts.submit();
     for (name, event) in files("submit-order") {
         let response = submit.handle(lambda_http::request::from_str(&event).unwrap()).await;
         assert_eq!(response.status().as_str(), &name[..3], "submit-order/{name}: {}", response.body());
     }
-    let get = product.parts.get();
+    let get = product.services.parts.get();
     for (name, event) in files("get-order") {
         let response = get.handle(lambda_http::request::from_str(&event).unwrap()).await;
         assert_eq!(response.status().as_str(), &name[..3], "get-order/{name}: {}", response.body());
     }
-    let process = product.parts.process();
+    let process = product.services.parts.process();
     for (name, event) in files("process-order") {
         let event: SqsEvent = serde_json::from_str(&event).unwrap();
         let response = process.handle(event, WORKER_FUNCTION_TIMEOUT).await;
@@ -44,10 +44,10 @@ async fn every_event_file_is_answered_by_its_function() {
         let placements = caller.placements(uid).await;
         assert_eq!(placements.len(), 1, "{uid}");
     }
-    assert_eq!(dead_letters(&product.aws).await, ["no such order", "not an order message"]);
+    assert_eq!(dead_letters(&product.services.aws).await, ["no such order", "not an order message"]);
     for (_, event) in files("recover-orders") {
         let _: aws_lambda_events::eventbridge::EventBridgeEvent = serde_json::from_str(&event).unwrap();
-        let report = schedule::run(&product.parts.recover(), WORKER_FUNCTION_TIMEOUT).await.unwrap();
+        let report = schedule::run(&product.services.parts.recover(), WORKER_FUNCTION_TIMEOUT).await.unwrap();
         assert_eq!((report.open, report.failed), (0, 0));
     }
 }
@@ -83,14 +83,14 @@ async fn a_message_that_fails_comes_back_alone() {
     let mut event = SqsEvent::default();
     event.records = vec![message(&uid, "good"), message(&uid, "good-too")];
     // Too little time for a turn: left to come back, and not begun.
-    let process = product.parts.process();
+    let process = product.services.parts.process();
     let response = process.handle(event.clone(), Duration::from_secs(3)).await;
     let failed: Vec<_> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.clone()).collect();
     assert_eq!(failed, ["good", "good-too"]);
     // A poison message that cannot be put aside either fails alone.
     let settings =
-        Settings { dead_letter_queue_url: "http://127.0.0.1:9/nowhere".to_owned(), ..product.parts.settings().clone() };
-    let process = Parts::new(settings, &product.aws).process();
+        Settings { dead_letter_queue_url: "http://127.0.0.1:9/nowhere".to_owned(), ..product.services.parts.settings().clone() };
+    let process = Parts::new(settings, &product.services.aws).process();
     let mut poison = message(&uid, "bad");
     poison.body = Some("poison".to_owned());
     event.records.push(poison);

@@ -42,7 +42,7 @@ async fn an_order_whose_message_was_lost_is_brought_back_by_a_poll_once_it_is_du
     let (product, caller) = in_process().await;
     let uid = fresh_uid("lost");
     // A worker that stopped after its write: the row is there, no message is, and its due time has passed.
-    let dynamodb = aws_sdk_dynamodb::Client::new(&product.aws.dynamodb);
+    let dynamodb = aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb);
     let row = async || {
         let key = aws_sdk_dynamodb::types::AttributeValue::S(format!("par-local#{uid}"));
         let got = dynamodb.get_item().table_name("posnext-orders").key("pk", key).consistent_read(true).send().await.unwrap();
@@ -74,8 +74,8 @@ async fn a_message_that_is_done_with_is_deleted_from_the_queue() {
     let uid = fresh_uid("deleted");
     caller.submit(&order(&uid, "PAR-LOC-ASYNC")).await;
     caller.final_answer(&uid, Duration::from_secs(20)).await;
-    let sqs = aws_sdk_sqs::Client::new(&product.aws.sqs);
-    let queue = &product.parts.settings().queue_url;
+    let sqs = aws_sdk_sqs::Client::new(&product.services.aws.sqs);
+    let queue = &product.services.parts.settings().queue_url;
     let names = [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible];
     let began = std::time::Instant::now();
     loop {
@@ -95,7 +95,7 @@ async fn another_tenants_order_is_unknown() {
     let uid = fresh_uid("tenant");
     caller.submit(&order(&uid, "PAR-LOC-12345")).await;
     // A second client with a secret and a tenant of its own.
-    let secrets = aws_sdk_secretsmanager::Client::new(&product.aws.secrets);
+    let secrets = aws_sdk_secretsmanager::Client::new(&product.services.aws.secrets);
     let text = r#"{"live":[{"id":"a","value":"the-other-clients-secret"}]}"#;
     secrets.create_secret().name("other").secret_string(text).send().await.unwrap();
     let client = posnext_shared::domain::directory::Client {
@@ -104,8 +104,9 @@ async fn another_tenants_order_is_unknown() {
         secret: "other".to_owned(),
         organizations: vec!["IA-YC-01".to_owned().try_into().unwrap()],
     };
-    product.parts.directory().put_client(&client).await.unwrap();
-    let fresh = Arc::new(posnext_shared::wiring::Parts::new(product.parts.settings().clone(), &product.aws).get());
+    product.services.parts.directory().put_client(&client).await.unwrap();
+    let fresh =
+        Arc::new(posnext_shared::wiring::Parts::new(product.services.parts.settings().clone(), &product.services.aws).get());
     let get = async |secret: &str| {
         let token =
             crate::support::token_with(r#"{"alg":"HS256"}"#, &format!(r#"{{"exp":{}}}"#, crate::support::now() + 60), secret);

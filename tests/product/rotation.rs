@@ -15,8 +15,8 @@ fn submission(body: &str, token: &str, digest: &str) -> http::Request<String> {
 #[tokio::test]
 async fn a_new_shared_id_works_beside_the_old_one_at_once_and_answers_are_signed_with_the_one_that_was_used() {
     let (product, _) = in_process().await;
-    let submit = product.parts.submit();
-    let secrets = aws_sdk_secretsmanager::Client::new(&product.aws.secrets);
+    let submit = product.services.parts.submit();
+    let secrets = aws_sdk_secretsmanager::Client::new(&product.services.aws.secrets);
     let body = order(&fresh_uid("rotate"), "PAR-LOC-12345");
     let old = digest_of(&serde_json::from_str(&body).unwrap());
     let message = format!(
@@ -29,7 +29,7 @@ async fn a_new_shared_id_works_beside_the_old_one_at_once_and_answers_are_signed
     let live = format!(r#"{{"live":[{{"id":"old","value":"{SHARED_ID}"}},{{"id":"new","value":"{NEW_SHARED_ID}"}}]}}"#);
     secrets.put_secret_value().secret_id("posnext/shared-id/IA-YC-01").secret_string(live).send().await.unwrap();
     // A function that has not spent its one fetch a minute on a mismatch sees it at the first request that needs it.
-    let fresh = Parts::new(product.parts.settings().clone(), &product.aws);
+    let fresh = Parts::new(product.services.parts.settings().clone(), &product.services.aws);
     fresh.warm_up().await;
     for digest in [&old, &new] {
         let response = fresh.submit().handle(submission(&body, &token(), digest)).await;
@@ -47,10 +47,10 @@ async fn a_new_shared_id_works_beside_the_old_one_at_once_and_answers_are_signed
 #[tokio::test]
 async fn a_new_client_secret_is_fetched_when_a_token_does_not_verify() {
     let (product, _) = in_process().await;
-    let submit = product.parts.submit();
+    let submit = product.services.parts.submit();
     let body = order(&fresh_uid("rotate"), "PAR-LOC-12345");
     let digest = digest_of(&serde_json::from_str(&body).unwrap());
-    let secrets = aws_sdk_secretsmanager::Client::new(&product.aws.secrets);
+    let secrets = aws_sdk_secretsmanager::Client::new(&product.services.aws.secrets);
     let live = format!(r#"{{"live":[{{"id":"new","value":"the-new-client-secret"}},{{"id":"old","value":"{CLIENT_SECRET}"}}]}}"#);
     secrets.put_secret_value().secret_id("posnext/client/par-local").secret_string(live).send().await.unwrap();
     let new = token_with(r#"{"alg":"HS256"}"#, &format!(r#"{{"exp":{}}}"#, now() + 60), "the-new-client-secret");
@@ -62,8 +62,8 @@ async fn a_new_client_secret_is_fetched_when_a_token_does_not_verify() {
 #[tokio::test]
 async fn secrets_that_cannot_be_read_any_more_serve_on() {
     let (product, _) = in_process().await;
-    let submit = product.parts.submit();
-    let secrets = aws_sdk_secretsmanager::Client::new(&product.aws.secrets);
+    let submit = product.services.parts.submit();
+    let secrets = aws_sdk_secretsmanager::Client::new(&product.services.aws.secrets);
     secrets.put_secret_value().secret_id("posnext/client/par-local").secret_string("broken").send().await.unwrap();
     let body = order(&fresh_uid("rotate"), "PAR-LOC-12345");
     let digest = digest_of(&serde_json::from_str(&body).unwrap());
@@ -75,9 +75,9 @@ async fn secrets_that_cannot_be_read_any_more_serve_on() {
 #[tokio::test]
 async fn secrets_that_were_never_read_are_503_with_retry_after() {
     let (product, _) = in_process().await;
-    let secrets = aws_sdk_secretsmanager::Client::new(&product.aws.secrets);
+    let secrets = aws_sdk_secretsmanager::Client::new(&product.services.aws.secrets);
     secrets.put_secret_value().secret_id("posnext/client/par-local").secret_string("broken").send().await.unwrap();
-    let fresh = Parts::new(product.parts.settings().clone(), &product.aws).submit();
+    let fresh = Parts::new(product.services.parts.settings().clone(), &product.services.aws).submit();
     let response = fresh.handle(submission(&order("x", "PAR-LOC-12345"), &token(), "00")).await;
     assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (503, "2"));
 }
@@ -87,7 +87,7 @@ async fn an_old_secret_is_read_again_beside_a_request_that_does_not_need_it() {
     let (product, caller) = in_process().await;
     let uid = fresh_uid("stale");
     caller.submit(&order(&uid, "PAR-LOC-12345")).await;
-    let (get, secrets) = (product.parts.get(), aws_sdk_secretsmanager::Client::new(&product.aws.secrets));
+    let (get, secrets) = (product.services.parts.get(), aws_sdk_secretsmanager::Client::new(&product.services.aws.secrets));
     let live = format!(r#"{{"live":[{{"id":"new","value":"{NEW_SHARED_ID}"}}]}}"#);
     secrets.put_secret_value().secret_id("posnext/shared-id/IA-YC-01").secret_string(live).send().await.unwrap();
     let message = format!("{uid}|PAR-LOC-12345|ORD-{uid}|2345|2150|1742049045");

@@ -31,7 +31,7 @@ fn key() -> OrderKey {
 #[tokio::test]
 async fn placing_again_gives_the_first_result_where_that_is_promised_and_a_second_meal_where_it_is_not() {
     let (product, _) = in_process().await;
-    let pos = product.parts.sandbox();
+    let pos = product.services.parts.sandbox();
     for (idempotent, meals) in [(true, 1), (false, 2)] {
         let abilities = Abilities { idempotent_place: idempotent, ..Abilities::default() };
         let sandbox = SandboxConnector { abilities, ..SandboxConnector::default() };
@@ -47,7 +47,7 @@ async fn placing_again_gives_the_first_result_where_that_is_promised_and_a_secon
 #[tokio::test]
 async fn a_tombstone_prevents_what_has_not_been_made_and_every_later_place() {
     let (product, _) = in_process().await;
-    let pos = product.parts.sandbox();
+    let pos = product.services.parts.sandbox();
     let slow = SandboxConnector { delay_ms: 600, ..SandboxConnector::prompt() };
     let (location, one, two) = (location(&slow), key(), key());
     // Cancelled before it was ever placed.
@@ -67,7 +67,7 @@ async fn a_tombstone_prevents_what_has_not_been_made_and_every_later_place() {
 #[tokio::test]
 async fn a_meal_counts_from_when_it_is_done_and_a_later_cancel_is_shown() {
     let (product, _) = in_process().await;
-    let pos = product.parts.sandbox();
+    let pos = product.services.parts.sandbox();
     let abilities = Abilities { find: Some(Find { settle_s: 3 }), ..SandboxConnector::prompt().abilities };
     let slow = SandboxConnector { delay_ms: 400, abilities, ..SandboxConnector::default() };
     let (location, key) = (location(&slow), key());

@@ -23,7 +23,10 @@ use crate::support::{fresh_uid, in_process, order};
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
 fn table(product: &Product) -> OrderTable {
-    OrderTable::new(aws_sdk_dynamodb::Client::new(&product.aws.dynamodb), product.parts.settings().orders_table.clone())
+    OrderTable::new(
+        aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb),
+        product.services.parts.settings().orders_table.clone(),
+    )
 }
 
 fn context<'a>(policy: &'a Policy, write_id: &str) -> Context<'a> {

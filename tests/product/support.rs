@@ -119,7 +119,12 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn new(url: String) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { url, http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap() }
+        let mut http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        // RFC 6761 section 6.3: names under localhost are this machine.
+        if let Some(host) = reqwest::Url::parse(&url).unwrap().host_str().filter(|host| host.ends_with(".localhost")) {
+            http = http.resolve(host, ([127, 0, 0, 1], 0).into());
+        }
+        Self { url, http: http.build().unwrap() }
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
@@ -212,7 +217,7 @@ pub(crate) async fn in_process() -> (Product, Caller) {
 
 /// Rows of a table.
 pub(crate) async fn rows(product: &Product, table: &str) -> i32 {
-    let dynamodb = aws_sdk_dynamodb::Client::new(&product.aws.dynamodb);
+    let dynamodb = aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb);
     dynamodb.scan().table_name(table).consistent_read(true).send().await.unwrap().count()
 }
 

@@ -1,13 +1,15 @@
 //! What every local product knows from the start, so that any client can be pointed at it.
 
 use anyhow::Context;
+use aws_sdk_secretsmanager::{error::SdkError, operation::create_secret::CreateSecretError};
 use posnext_shared::{
+    adapters::directory::DirectoryTable,
     domain::{
         ability::{Abilities, Find},
         directory::{Client, Connector, Location, Mode, Organization, SandboxConnector},
         ids::{ParId, Tenant},
     },
-    wiring::{Aws, Parts},
+    wiring::Aws,
 };
 
 /// Where it listens unless told otherwise.
@@ -21,8 +23,8 @@ pub const CLIENT_ID: &str = "par-local";
 /// PAR's Client Secret.
 pub const CLIENT_SECRET: &str = "local-client-secret-0123456789abcdef";
 
-const CLIENT_SECRET_NAME: &str = "posnext/client/par-local";
-const SHARED_ID_NAME: &str = "posnext/shared-id/IA-YC-01";
+/// Names of the local secrets start with this; in a deployed stack, with the stack's name.
+const LOCAL_PREFIX: &str = "posnext/";
 
 /// The locations: PAR's id, internal id, on or off, mode, and how the sandbox POS behaves.
 fn locations() -> Vec<(&'static str, &'static str, bool, Mode, SandboxConnector)> {
@@ -48,40 +50,81 @@ fn locations() -> Vec<(&'static str, &'static str, bool, Mode, SandboxConnector)
     ]
 }
 
-/// Writes them.
-pub(super) async fn put(parts: &Parts, aws: &Aws) -> anyhow::Result<()> {
-    let secrets = aws_sdk_secretsmanager::Client::new(&aws.secrets);
-    for (name, value) in [(CLIENT_SECRET_NAME, CLIENT_SECRET), (SHARED_ID_NAME, SHARED_ID)] {
-        let text = serde_json::json!({ "live": [{ "id": "local", "value": value }] }).to_string();
-        let created = secrets.create_secret().name(name).secret_string(text).send().await;
-        created.with_context(|| format!("cannot create the secret {name}"))?;
+/// Writes them into the directory, and their secrets beside it.
+#[derive(Debug)]
+pub struct Put {
+    /// Where the secrets go.
+    pub secrets: aws_sdk_secretsmanager::Client,
+    /// What the secrets' names start with, `posnext-dev/` for a stack of that name.
+    pub prefix: String,
+    /// PAR's Client Secret.
+    pub client_secret: String,
+    /// PAR's SharedId.
+    pub shared_id: String,
+}
+
+impl Put {
+    /// Those of the local product.
+    pub(super) fn local(aws: &Aws) -> Self {
+        Self {
+            secrets: aws_sdk_secretsmanager::Client::new(&aws.secrets),
+            prefix: LOCAL_PREFIX.to_owned(),
+            client_secret: CLIENT_SECRET.to_owned(),
+            shared_id: SHARED_ID.to_owned(),
+        }
     }
-    let organization_id = ParId::new(ORGANIZATION)?;
-    let directory = parts.directory();
-    let client = Client {
-        client_id: CLIENT_ID.to_owned(),
-        tenant: Tenant::new(CLIENT_ID)?,
-        secret: CLIENT_SECRET_NAME.to_owned(),
-        organizations: vec![organization_id.clone()],
-    };
-    directory.put_client(&client).await?;
-    let organization = Organization {
-        organization_id: organization_id.clone(),
-        internal_id: "YC01".to_owned(),
-        shared_ids: SHARED_ID_NAME.to_owned(),
-    };
-    directory.put_organization(&organization).await?;
-    for (location_id, internal_id, enabled, mode, sandbox) in locations() {
-        let location = Location {
-            organization_id: organization_id.clone(),
-            location_id: ParId::new(location_id)?,
-            internal_id: internal_id.to_owned(),
-            enabled,
-            mode,
-            shared_ids: None,
-            connector: Connector::Sandbox(sandbox),
+
+    /// Writes them. What is there already is replaced, secrets included.
+    ///
+    /// # Errors
+    /// A sentence that names what could not be written.
+    pub async fn put(&self, directory: &DirectoryTable) -> anyhow::Result<()> {
+        let organization_id = ParId::new(ORGANIZATION)?;
+        let client = Client {
+            client_id: CLIENT_ID.to_owned(),
+            tenant: Tenant::new(CLIENT_ID)?,
+            secret: format!("{}client/{CLIENT_ID}", self.prefix),
+            organizations: vec![organization_id.clone()],
         };
-        directory.put_location(&location).await?;
+        let organization = Organization {
+            organization_id: organization_id.clone(),
+            internal_id: "YC01".to_owned(),
+            shared_ids: format!("{}shared-id/{ORGANIZATION}", self.prefix),
+        };
+        self.put_secret(&client.secret, &self.client_secret).await?;
+        self.put_secret(&organization.shared_ids, &self.shared_id).await?;
+        directory.put_client(&client).await?;
+        directory.put_organization(&organization).await?;
+        for (location_id, internal_id, enabled, mode, sandbox) in locations() {
+            let location = Location {
+                organization_id: organization_id.clone(),
+                location_id: ParId::new(location_id)?,
+                internal_id: internal_id.to_owned(),
+                enabled,
+                mode,
+                shared_ids: None,
+                connector: Connector::Sandbox(sandbox),
+            };
+            directory.put_location(&location).await?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    async fn put_secret(&self, name: &str, value: &str) -> anyhow::Result<()> {
+        let text = serde_json::json!({ "live": [{ "id": "local", "value": value }] }).to_string();
+        let created = self.secrets.create_secret().name(name).secret_string(&text).send().await;
+        let exists = |error: &SdkError<CreateSecretError>| {
+            error.as_service_error().is_some_and(CreateSecretError::is_resource_exists_exception)
+        };
+        match created {
+            Err(error) if exists(&error) => {
+                let put = self.secrets.put_secret_value().secret_id(name).secret_string(text).send().await;
+                put.with_context(|| format!("cannot write the secret {name}"))?;
+            }
+            other => {
+                other.with_context(|| format!("cannot create the secret {name}"))?;
+            }
+        }
+        Ok(())
+    }
 }

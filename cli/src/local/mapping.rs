@@ -8,8 +8,9 @@ use aws_sdk_sqs::{
     Client,
     types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName},
 };
-use posnext_shared::wiring::ProcessFunction;
 use tokio::sync::Semaphore;
+
+use super::functions::Functions;
 
 /// Messages of one invocation (the template's BatchSize).
 const BATCH: i32 = 10;
@@ -19,7 +20,7 @@ const CONCURRENCY: usize = 16;
 const LONG_POLL: i32 = 20;
 
 /// Runs until it is dropped.
-pub(super) async fn run(sqs: Client, queue: String, function: Arc<ProcessFunction>) {
+pub(super) async fn run<F: Functions>(sqs: Client, queue: String, functions: Arc<F>) {
     let invocations = Arc::new(Semaphore::new(CONCURRENCY));
     loop {
         let Ok(permit) = Arc::clone(&invocations).acquire_owned().await else { return };
@@ -42,18 +43,25 @@ pub(super) async fn run(sqs: Client, queue: String, function: Arc<ProcessFunctio
         if messages.is_empty() {
             continue;
         }
-        let (sqs, queue, function) = (sqs.clone(), queue.clone(), Arc::clone(&function));
+        let (sqs, queue, functions) = (sqs.clone(), queue.clone(), Arc::clone(&functions));
         tokio::spawn(async move {
-            invoke(&sqs, &queue, &function, messages).await;
+            invoke(&sqs, &queue, &*functions, messages).await;
             drop(permit);
         });
     }
 }
 
-async fn invoke(sqs: &Client, queue: &str, function: &ProcessFunction, messages: Vec<Message>) {
+async fn invoke<F: Functions>(sqs: &Client, queue: &str, functions: &F, messages: Vec<Message>) {
     let mut event = SqsEvent::default();
     event.records = messages.iter().map(record).collect();
-    let response = function.handle(event, super::FUNCTION_TIMEOUT).await;
+    let response = match functions.process(event).await {
+        Ok(response) => response,
+        Err(error) => {
+            // As on AWS: none of them is deleted, and each comes back when its visibility time-out ends.
+            tracing::error!(error = format!("{error:#}"), "a batch of messages was not processed");
+            return;
+        }
+    };
     let failed: Vec<&str> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
     let done = messages.iter().filter(|message| !failed.contains(&message.message_id().unwrap_or_default()));
     let entries: Vec<_> = done
@@ -77,5 +85,6 @@ fn record(message: &Message) -> SqsMessage {
     record.receipt_handle = message.receipt_handle.clone();
     record.body = message.body.clone();
     record.event_source = Some("aws:sqs".to_owned());
+    record.aws_region = Some(super::services::REGION.to_owned());
     record
 }

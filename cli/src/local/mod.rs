@@ -3,6 +3,7 @@
 //! protocols, as they do on AWS; only the engines behind those are others.
 
 mod fixed_points;
+mod functions;
 mod gateway;
 mod mapping;
 mod resources;
@@ -11,38 +12,58 @@ mod services;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use aws_config::timeout::TimeoutConfig;
 use posnext_shared::{
-    edge::schedule,
     settings::Settings,
     wiring::{Aws, Parts},
 };
 use tokio::task::JoinHandle;
 
-pub use fixed_points::{CLIENT_ID, CLIENT_SECRET, LISTEN, ORGANIZATION, SHARED_ID};
+pub use fixed_points::{CLIENT_ID, CLIENT_SECRET, LISTEN, ORGANIZATION, Put, SHARED_ID};
 
 /// Between two recovery runs. On AWS it is a minute, the shortest of a schedule; here nobody wants to wait that long.
 const RECOVERY: Duration = Duration::from_secs(15);
-/// Time-out of a background function, as in the template.
-const FUNCTION_TIMEOUT: Duration = posnext_shared::domain::policy::WORKER_FUNCTION_TIMEOUT;
+/// Where `cargo lambda watch` listens unless told otherwise.
+pub const LAMBDA_ENDPOINT: &str = "http://127.0.0.1:9000";
+
+/// The running services: what AWS is to the functions, with the fixed points in it. Dropping it stops them.
+#[derive(Debug)]
+pub struct Services {
+    /// The functions' parts, to look behind the API.
+    pub parts: Parts,
+    /// How the services are reached.
+    pub aws: Aws,
+    endpoints: services::Endpoints,
+    queues: resources::QueueUrls,
+    tasks: Vec<JoinHandle<()>>,
+}
 
 /// The running product. Dropping it stops it.
 #[derive(Debug)]
 pub struct Product {
     /// Where the HTTP API listens.
     pub address: SocketAddr,
-    /// The functions' parts, to look behind the API.
-    pub parts: Parts,
-    /// How the local services are reached.
-    pub aws: Aws,
-    tasks: Vec<JoinHandle<()>>,
+    /// The services behind it.
+    pub services: Services,
 }
 
-impl Drop for Product {
+impl Drop for Services {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();
         }
     }
+}
+
+/// AWS as the environment or the profile says, for commands that act on a deployed stack.
+///
+/// # Errors
+/// A sentence when the certificates cannot be used.
+pub async fn aws() -> anyhow::Result<aws_config::SdkConfig> {
+    let loader = posnext_shared::adapters::aws::defaults(None).map_err(|error| anyhow::anyhow!(error))?;
+    // Further away than a function is.
+    let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_timeout(Duration::from_secs(30));
+    Ok(loader.timeout_config(timeouts.build()).load().await)
 }
 
 /// Starts everything. With `data`, DynamoDB lives in that folder; the queue always starts empty.
@@ -52,45 +73,86 @@ impl Drop for Product {
 pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<Product> {
     let listener = services::listen(listen)
         .with_context(|| format!("cannot listen on {listen}; choose another address with --listen 127.0.0.1:PORT"))?;
-    let (endpoints, mut tasks) = services::start(data).await?;
-    let aws = endpoints.config().await?;
-    let queues = resources::create(&aws).await?;
-    let settings = settings(&queues)?;
-    let parts = Parts::new(settings, &aws);
-    fixed_points::put(&parts, &aws).await?;
+    let mut services = Services::start(data).await?;
+    let parts = &services.parts;
     parts.warm_up().await;
 
     let handlers = gateway::Handlers { submit: parts.submit(), get: parts.get(), sandbox: parts.sandbox() };
+    let functions = functions::Here { process: parts.process(), recover: parts.recover() };
     let address = listener.local_addr()?;
-    tasks.push(tokio::spawn(gateway::serve(listener, handlers)));
-    let consumer = Arc::new(parts.process());
-    tasks.push(tokio::spawn(mapping::run(aws_sdk_sqs::Client::new(&endpoints.patient_sqs().await?), queues.work, consumer)));
-    let recover = parts.recover();
-    tasks.push(tokio::spawn(async move {
-        // The first run is at once: the queue of an earlier run is gone, its open orders are not.
-        let mut ticks = tokio::time::interval(RECOVERY);
-        loop {
-            ticks.tick().await;
-            if let Err(error) = schedule::run(&recover, FUNCTION_TIMEOUT).await {
-                tracing::error!(%error, "a recovery run failed");
+    services.tasks.push(tokio::spawn(gateway::serve(listener, handlers)));
+    services.trigger(functions).await?;
+    Ok(Product { address, services })
+}
+
+/// Starts the services alone. What would trigger the background functions on AWS invokes them at `lambda`, the base URL
+/// of a Lambda endpoint such as `cargo lambda watch`.
+///
+/// # Errors
+/// A sentence that says what keeps it from starting, and what to do.
+pub async fn start_services(data: Option<PathBuf>, lambda: &str) -> anyhow::Result<Services> {
+    let mut services = Services::start(data).await?;
+    services.trigger(functions::Endpoint::new(lambda)?).await?;
+    Ok(services)
+}
+
+impl Services {
+    async fn start(data: Option<PathBuf>) -> anyhow::Result<Self> {
+        let (endpoints, tasks) = services::start(data).await?;
+        let aws = endpoints.config().await?;
+        let queues = resources::create(&aws).await?;
+        let parts = Parts::new(settings(&queues)?, &aws);
+        fixed_points::Put::local(&aws).put(parts.directory()).await?;
+        Ok(Self { parts, aws, endpoints, queues, tasks })
+    }
+
+    /// The environment of a function that uses these services.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut environment = vec![
+            ("AWS_REGION", services::REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", services::CREDENTIAL.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", services::CREDENTIAL.to_owned()),
+        ];
+        environment.extend(self.endpoints.environment());
+        environment.extend(resources(&self.queues).map(|(name, value)| (name, value.to_owned())));
+        environment
+    }
+
+    /// Invokes the background functions: for the queue's messages, and on schedule.
+    async fn trigger<F: functions::Functions>(&mut self, functions: F) -> anyhow::Result<()> {
+        let functions = Arc::new(functions);
+        let sqs = aws_sdk_sqs::Client::new(&self.endpoints.patient_sqs().await?);
+        self.tasks.push(tokio::spawn(mapping::run(sqs, self.queues.work.clone(), Arc::clone(&functions))));
+        self.tasks.push(tokio::spawn(async move {
+            // The first run is at once: the queue of an earlier run is gone, its open orders are not.
+            let mut ticks = tokio::time::interval(RECOVERY);
+            loop {
+                ticks.tick().await;
+                if let Err(error) = functions.recover().await {
+                    tracing::error!(error = format!("{error:#}"), "a recovery run failed");
+                }
             }
-        }
-    }));
-    Ok(Product { address, parts, aws, tasks })
+        }));
+        Ok(())
+    }
+}
+
+/// The settings that name the local resources.
+fn resources(queues: &resources::QueueUrls) -> [(&'static str, &str); 6] {
+    [
+        ("POSNEXT_ORDERS_TABLE", resources::ORDERS),
+        ("POSNEXT_DIRECTORY_TABLE", resources::DIRECTORY),
+        ("POSNEXT_SANDBOX_TABLE", resources::SANDBOX),
+        ("POSNEXT_QUEUE_URL", &queues.work),
+        ("POSNEXT_DLQ_URL", &queues.dead),
+        ("POSNEXT_ALLOW_SANDBOX", "true"),
+    ]
 }
 
 /// The functions' settings: names of the local resources, the rest from the environment as on AWS.
 fn settings(queues: &resources::QueueUrls) -> anyhow::Result<Settings> {
-    let local = |name: &str| {
-        Some(match name {
-            "POSNEXT_ORDERS_TABLE" => resources::ORDERS.to_owned(),
-            "POSNEXT_DIRECTORY_TABLE" => resources::DIRECTORY.to_owned(),
-            "POSNEXT_SANDBOX_TABLE" => resources::SANDBOX.to_owned(),
-            "POSNEXT_QUEUE_URL" => queues.work.clone(),
-            "POSNEXT_DLQ_URL" => queues.dead.clone(),
-            "POSNEXT_ALLOW_SANDBOX" => "true".to_owned(),
-            _ => return None,
-        })
-    };
+    let local = resources(queues);
+    let local = |name: &str| local.iter().find(|(local, _)| *local == name).map(|(_, value)| (*value).to_owned());
     Ok(Settings::read(|name| local(name).or_else(|| std::env::var(name).ok()))?)
 }

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
-use posnext_shared::{adapters::orders::DUE_INDEX, wiring::Aws};
+use posnext_shared::{adapters::orders::DUE_INDEX, domain::policy::WORKER_FUNCTION_TIMEOUT, wiring::Aws};
 
 pub(super) const ORDERS: &str = "posnext-orders";
 pub(super) const DIRECTORY: &str = "posnext-directory";
@@ -63,7 +63,7 @@ async fn queues(sqs: &aws_sdk_sqs::Client) -> anyhow::Result<QueueUrls> {
     let redrive = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:posnext-orders-dlq","maxReceiveCount":10}"#;
     // Six times the function's time-out and the batching window (AWS: "Configuring a queue to use with Lambda").
     let attributes = HashMap::from([
-        (QueueAttributeName::VisibilityTimeout, (super::FUNCTION_TIMEOUT.as_secs() * 6).to_string()),
+        (QueueAttributeName::VisibilityTimeout, (WORKER_FUNCTION_TIMEOUT.as_secs() * 6).to_string()),
         (QueueAttributeName::RedrivePolicy, redrive.to_owned()),
     ]);
     Ok(QueueUrls { work: create("posnext-orders", attributes).await?, dead })

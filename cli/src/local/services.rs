@@ -31,6 +31,10 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub(super) const REGION: &str = "us-east-1";
+/// Key id and secret; the engines check neither.
+pub(super) const CREDENTIAL: &str = "local";
+
 /// Where each service listens.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Endpoints {
@@ -47,6 +51,16 @@ impl Endpoints {
         Ok(Aws { dynamodb: at(self.dynamodb), sqs: at(self.sqs), secrets: at(self.secrets) })
     }
 
+    /// The same for another process, as the SDK's own variables.
+    pub(super) fn environment(&self) -> [(&'static str, String); 3] {
+        [
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb),
+            ("AWS_ENDPOINT_URL_SQS", self.sqs),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.secrets),
+        ]
+        .map(|(name, address)| (name, format!("http://{address}")))
+    }
+
     /// SQS without the functions' short time-outs, for long polls.
     pub(super) async fn patient_sqs(&self) -> anyhow::Result<SdkConfig> {
         let builder = base().await?.to_builder().endpoint_url(format!("http://{}", self.sqs));
@@ -59,9 +73,9 @@ impl Endpoints {
 async fn base() -> anyhow::Result<SdkConfig> {
     let patience = Duration::from_secs(10);
     let timeouts = TimeoutConfig::builder().connect_timeout(patience).operation_timeout(patience).build();
-    let credentials = aws_sdk_dynamodb::config::Credentials::new("local", "local", None, None, "posnext");
+    let credentials = aws_sdk_dynamodb::config::Credentials::new(CREDENTIAL, CREDENTIAL, None, None, "posnext");
     let loader = aws::defaults(None).map_err(|error| anyhow!(error))?;
-    Ok(loader.timeout_config(timeouts).region(Region::from_static("us-east-1")).credentials_provider(credentials).load().await)
+    Ok(loader.timeout_config(timeouts).region(Region::from_static(REGION)).credentials_provider(credentials).load().await)
 }
 
 /// Starts the engines. With `data`, DynamoDB keeps its file there.
