@@ -42,6 +42,8 @@ pub(crate) async fn run(arguments: SmokeArguments) -> anyhow::Result<ExitCode> {
     let order = sample_order(&arguments.organization, &arguments.location, &uid);
     let par = arguments.credentials.par(&arguments.url)?;
     say(&format!("order {uid} to {} at {}\n", arguments.location, arguments.url));
+    // Nobody there: that is no finding about a deployment.
+    par.get(&uid).await?;
     let mut smoke = Smoke { par, order, uid, timeout: Duration::from_secs(arguments.timeout), failed: 0 };
     smoke.check("an order without a token is refused with 401", smoke.refused(Manner::NoToken, 401).await);
     smoke.check("an order with a wrong digest is refused with 412", smoke.refused(Manner::WrongDigest, 412).await);

@@ -108,3 +108,29 @@ fn every_function_may_read_secrets_under_the_stacks_own_prefix_only() {
     assert_eq!(resources.len(), 3);
     assert!(resources.iter().all(|line| line.ends_with(":secret:${AWS::StackName}/*")), "{resources:?}");
 }
+
+#[test]
+fn each_environment_names_its_stack_and_region_and_production_takes_no_sandbox() {
+    let text = std::fs::read_to_string(format!("{ROOT}/samconfig.toml")).unwrap();
+    let config: toml::Table = text.parse().unwrap();
+    let mut stacks = BTreeSet::new();
+    for environment in ["dev", "staging", "production"] {
+        let parameters = &config[environment]["deploy"]["parameters"];
+        // Nothing is inherited from another environment, so each must say it.
+        assert!(parameters["region"].as_str().is_some() && parameters["capabilities"].as_str() == Some("CAPABILITY_IAM"));
+        assert!(stacks.insert(parameters["stack_name"].as_str().unwrap().to_owned()));
+        let overrides = parameters["parameter_overrides"].as_str().unwrap();
+        assert_eq!(overrides.contains("AllowSandbox=true"), environment != "production");
+        assert_eq!(overrides.contains("DeletionProtection=false"), environment == "dev");
+        for (name, _) in overrides.split_whitespace().map(|pair| pair.split_once('=').unwrap()) {
+            assert!(!template()["Parameters"][name].is_null(), "{environment} sets {name}, which is no parameter");
+        }
+    }
+}
+
+#[test]
+fn a_panic_unwinds_in_a_release_build() {
+    // cargo lambda, and with it sam, builds with panic=abort where the profile says nothing.
+    let manifest: toml::Table = std::fs::read_to_string(format!("{ROOT}/Cargo.toml")).unwrap().parse().unwrap();
+    assert_eq!(manifest["profile"]["release"]["panic"].as_str(), Some("unwind"));
+}

@@ -172,3 +172,26 @@ async fn the_command_line_plays_par_and_its_exit_code_tells_success() {
     let (code, text) = run(&["submit", "--file", "/nowhere/order.json"]).await;
     assert!(code == Some(2) && text.contains("cannot read /nowhere/order.json"), "{text}");
 }
+
+#[tokio::test]
+async fn smoke_passes_on_a_sound_deployment_and_says_what_is_wrong_with_another() {
+    let binary = Binary::start(&[], None);
+    let url = binary.caller.url.clone();
+    let run = async |arguments: &[&str]| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
+        let output = command.arg("smoke").args(arguments).output().await.unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = run(&[&url]).await;
+    assert!(code == Some(0) && text.matches("ok    ").count() == 5 && !text.contains("FAIL"), "{text}");
+    let (code, text) = run(&[&url, "--location", "PAR-LOC-ASYNC"]).await;
+    assert!(code == Some(0) && text.contains("placed, every answer signed (202, "), "{text}");
+    let (code, text) = run(&[&url, "--location", "PAR-LOC-REJECT"]).await;
+    assert!(code == Some(1) && text.contains("FAIL  the order is placed, every answer signed: it ended rejected"), "{text}");
+    let (code, text) = run(&[&url, "--shared-id", "0123456789"]).await;
+    assert!(code == Some(1) && text.contains("answered 412 Precondition Failed"), "{text}");
+    let (code, text) = run(&[&url, "--location", "PAR-LOC-DOWN", "--timeout", "1"]).await;
+    assert!(code == Some(1) && text.contains("still pending after 1 s"), "{text}");
+    let (code, text) = run(&["http://127.0.0.1:9"]).await;
+    assert!(code == Some(2) && text.contains("nothing answers at http://127.0.0.1:9"), "{text}");
+}

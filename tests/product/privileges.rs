@@ -1,0 +1,260 @@
+//! Least privilege, both ways: the calls that each function's binary makes to AWS are recorded, and its policy in the
+//! template must allow each of them and nothing else.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use axum::{Router, body::to_bytes, extract::Request, response::IntoResponse, routing::any};
+use posnext_local::local::{Services, start_services};
+use posnext_shared::domain::{
+    ability::Abilities,
+    directory::{Connector, HttpAuth, HttpConnector, Location, Mode, SandboxConnector},
+    ids::ParId,
+};
+use serde_json::{Value, json};
+use serde_yaml_ng::Value as Yaml;
+use tokio::net::TcpListener;
+
+use crate::{
+    runtime::Runtime,
+    support::{ROOT, digest_of, order, token},
+};
+
+/// An action on a resource of the template.
+type Grant = (String, String);
+
+/// The calls of one function, with the attributes that its updates name.
+#[derive(Debug, Clone, Default)]
+struct Calls(Arc<Mutex<BTreeMap<Grant, BTreeSet<String>>>>);
+
+impl Calls {
+    /// The function's environment, with the services behind a recorder.
+    async fn record(&self, services: &Services) -> Vec<(&'static str, String)> {
+        let mut environment = services.environment();
+        for (name, endpoint) in environment.iter_mut().filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL_")) {
+            let (calls, upstream, http) = (self.clone(), endpoint.clone(), reqwest::Client::new());
+            let handler = any(async move |request: Request| {
+                let (parts, body) = request.into_parts();
+                let body = to_bytes(body, 1 << 20).await.unwrap();
+                calls.note(parts.headers["x-amz-target"].to_str().unwrap(), &serde_json::from_slice(&body).unwrap());
+                let url = format!("{upstream}{}", parts.uri);
+                let answer = http.request(parts.method, url).headers(parts.headers).body(body).send().await.unwrap();
+                let (status, headers) = (answer.status(), answer.headers().clone());
+                (status, headers, answer.bytes().await.unwrap()).into_response()
+            });
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            *endpoint = format!("http://{}", listener.local_addr().unwrap());
+            assert!(name.ends_with("DYNAMODB") || name.ends_with("SQS") || name.ends_with("SECRETS_MANAGER"));
+            tokio::spawn(async move { axum::serve(listener, Router::new().fallback(handler)).await.unwrap() });
+        }
+        environment
+    }
+
+    fn note(&self, target: &str, request: &Value) {
+        let operation = target.rsplit('.').next().unwrap();
+        if operation == "TransactWriteItems" {
+            for item in request["TransactItems"].as_array().unwrap() {
+                let (kind, item) = item.as_object().unwrap().iter().next().unwrap();
+                // IAM asks for the action of each item, not for one of the transaction.
+                let action = if kind == "ConditionCheck" { kind.clone() } else { format!("{kind}Item") };
+                self.add("dynamodb", &action, item);
+            }
+            return;
+        }
+        let service = match target.split(['_', '.']).next().unwrap() {
+            "DynamoDB" => "dynamodb",
+            "AmazonSQS" => "sqs",
+            "secretsmanager" => "secretsmanager",
+            other => panic!("a call to {other}"),
+        };
+        self.add(service, operation, request);
+    }
+
+    fn add(&self, service: &str, operation: &str, request: &Value) {
+        let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
+        let resource = match service {
+            "dynamodb" => {
+                let table = match text("TableName").as_str() {
+                    "posnext-orders" => "OrdersTable",
+                    "posnext-directory" => "DirectoryTable",
+                    "posnext-sandbox" => "SandboxTable",
+                    other => panic!("a call about the table {other:?}"),
+                };
+                match text("IndexName") {
+                    index if index.is_empty() => table.to_owned(),
+                    index => format!("{table}/index/{index}"),
+                }
+            }
+            "sqs" if text("QueueUrl").ends_with("-dlq") => "OrdersDeadLetterQueue".to_owned(),
+            "sqs" => "OrdersQueue".to_owned(),
+            _ => {
+                assert!(text("SecretId").starts_with("posnext/"), "a secret outside the prefix: {request}");
+                "secrets".to_owned()
+            }
+        };
+        let mut calls = self.0.lock().unwrap();
+        let attributes = calls.entry((format!("{service}:{operation}"), resource)).or_default();
+        if operation == "UpdateItem" {
+            attributes.extend(attributes_of(request));
+        }
+    }
+}
+
+/// The attributes that an update names: in its key and in its expressions.
+fn attributes_of(request: &Value) -> BTreeSet<String> {
+    let expressions = format!("{} {}", request["UpdateExpression"], request["ConditionExpression"]);
+    let words = expressions.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':' || c == '#'));
+    let names = words.filter(|word| word.chars().next().is_some_and(char::is_lowercase));
+    let names =
+        names.filter(|word| !matches!(*word, "if_not_exists" | "list_append" | "attribute_exists" | "attribute_not_exists"));
+    assert!(request["ExpressionAttributeNames"].is_null(), "this test does not know substituted names: {request}");
+    names.map(str::to_owned).chain(request["Key"].as_object().unwrap().keys().cloned()).collect()
+}
+
+/// What a function's policy allows, with the attributes that a condition limits it to.
+fn policy(function: &str) -> BTreeMap<Grant, Option<BTreeSet<String>>> {
+    let text = std::fs::read_to_string(format!("{ROOT}/template.yaml")).unwrap();
+    let template: Yaml = serde_yaml_ng::from_str(&text).unwrap();
+    let statements = template["Resources"][function]["Properties"]["Policies"][0]["Statement"].as_sequence().unwrap();
+    let many = |value: &Yaml| value.as_sequence().cloned().unwrap_or_else(|| vec![value.clone()]);
+    let mut grants = BTreeMap::new();
+    for statement in statements {
+        let condition = &statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"];
+        let attributes: Option<BTreeSet<String>> =
+            condition.as_sequence().map(|names| names.iter().map(|name| name.as_str().unwrap().to_owned()).collect());
+        for action in many(&statement["Action"]) {
+            for resource in many(&statement["Resource"]) {
+                let grant = (action.as_str().unwrap().to_owned(), resource_name(&resource));
+                assert!(grants.insert(grant.clone(), attributes.clone()).is_none(), "{function}: {grant:?} is granted twice");
+            }
+        }
+    }
+    grants
+}
+
+/// `!GetAtt X.Arn` and `!Sub ${X.Arn}/...` as `X` and `X/...`; the secrets of the stack as `secrets`.
+fn resource_name(value: &Yaml) -> String {
+    let Yaml::Tagged(tagged) = value else { panic!("a resource that is not of this stack: {value:?}") };
+    let text = tagged.value.as_str().unwrap();
+    if text.ends_with(":secret:${AWS::StackName}/*") {
+        return "secrets".to_owned();
+    }
+    text.replace("${", "").replace('}', "").replacen(".Arn", "", 1)
+}
+
+/// What Lambda's event source mapping calls with the function's role (AWS: "Using Lambda with Amazon SQS", permissions).
+const EVENT_SOURCE_MAPPING: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+
+#[track_caller]
+fn check(function: &str, calls: &Calls) {
+    let mut granted = policy(function);
+    for (grant, attributes) in calls.0.lock().unwrap().iter() {
+        let limit = granted.remove(grant).unwrap_or_else(|| panic!("{function}: {grant:?} is called and not granted"));
+        if let Some(limit) = limit {
+            assert_eq!(*attributes, limit, "{function}: the attributes of {grant:?}, called and granted");
+        }
+    }
+    granted.retain(|(action, _), _| !(function == "ProcessOrder" && EVENT_SOURCE_MAPPING.contains(&action.as_str())));
+    assert!(granted.is_empty(), "{function}: granted and never called: {:?}", granted.keys());
+}
+
+/// A submit as API Gateway hands it over.
+fn submit_event(body: &str) -> String {
+    let mut event: Value =
+        serde_json::from_str(&std::fs::read_to_string(format!("{ROOT}/events/submit-order/200-placed.json")).unwrap()).unwrap();
+    event["headers"]["x-pch-digest"] = digest_of(&serde_json::from_str(body).unwrap()).into();
+    event["headers"]["authorization"] = format!("Bearer {}", token()).into();
+    event["body"] = body.into();
+    event.to_string()
+}
+
+/// A message as the queue hands it over, newer than the order.
+fn message_event(uid: &str) -> String {
+    let body = json!({ "v": 1, "key": { "tenant": "par-local", "request_uid": uid }, "version": 999, "group": "L" });
+    json!({ "Records": [{ "messageId": "1", "body": body.to_string(), "eventSource": "aws:sqs" }] }).to_string()
+}
+
+async fn make_due(services: &Services, uid: &str) {
+    let update = aws_sdk_dynamodb::Client::new(&services.aws.dynamodb).update_item().table_name("posnext-orders");
+    let update = update.key("pk", AttributeValue::S(format!("par-local#{uid}"))).update_expression("SET due_at = :past");
+    update.expression_attribute_values(":past", AttributeValue::N("1".to_owned())).send().await.unwrap();
+}
+
+async fn put_location(services: &Services, id: &str, mode: Mode, connector: Connector) {
+    let location = Location {
+        organization_id: ParId::new("IA-YC-01").unwrap(),
+        location_id: ParId::new(id).unwrap(),
+        internal_id: "YC-LC-100".to_owned(),
+        enabled: true,
+        mode,
+        shared_ids: None,
+        connector,
+    };
+    services.parts.directory().put_location(&location).await.unwrap();
+}
+
+/// A POS that knows no path, behind a secret.
+async fn misconfigured_pos(services: &Services) -> Connector {
+    let secret = "posnext/pos".to_owned();
+    let secrets = aws_sdk_secretsmanager::Client::new(&services.aws.secrets);
+    let value = json!({ "live": [{ "id": "1", "value": "0123456789abcdef0123456789abcdef" }] }).to_string();
+    secrets.create_secret().name(&secret).secret_string(value).send().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new()).await.unwrap() });
+    Connector::Http(HttpConnector { base, auth: Some(HttpAuth::Bearer { secret }), abilities: Abilities::default() })
+}
+
+#[tokio::test]
+async fn each_function_is_allowed_the_calls_it_makes_and_no_other() {
+    // Nobody listens on port 9: what the queue holds is left to this test.
+    let services = start_services(None, "http://127.0.0.1:9").await.unwrap();
+    let misconfigured = misconfigured_pos(&services).await;
+    put_location(&services, "PAR-LOC-WRONG", Mode::Sync, misconfigured.clone()).await;
+    put_location(&services, "PAR-LOC-WRONG-ASYNC", Mode::Async, misconfigured).await;
+    let takes_a_while = SandboxConnector { delay_ms: 20, ..SandboxConnector::prompt() };
+    put_location(&services, "PAR-LOC-WHILE", Mode::Sync, Connector::Sandbox(takes_a_while)).await;
+
+    let submitted = Calls::default();
+    let mut submit = Runtime::start("submit-order", submitted.record(&services).await).await;
+    for file in ["200-placed", "200-rejected", "202-async", "202-respond-async", "404-unknown-location", "409-conflict"] {
+        submit.invoke_file(&format!("submit-order/{file}")).await;
+    }
+    // The POS refuses the request itself: a copy goes to the dead-letter queue.
+    let misconfigured = submit.invoke(submit_event(&order("wrong", "PAR-LOC-WRONG"))).await;
+    assert!(misconfigured["body"].as_str().unwrap().contains("pos_misconfigured"), "{misconfigured}");
+    assert_eq!(submit.invoke(submit_event(&order("while", "PAR-LOC-WHILE"))).await["statusCode"], 200);
+    // A lost reply, a retry that finds its order due, and a second name of the same order.
+    assert_eq!(submit.invoke(submit_event(&order("find", "PAR-LOC-FIND"))).await["statusCode"], 202);
+    make_due(&services, "event-async").await;
+    submit.invoke_file("submit-order/202-async").await;
+    submit.invoke(submit_event(&order("find", "PAR-LOC-FIND").replacen("\"find\"", "\"again\"", 1))).await;
+    check("SubmitOrder", &submitted);
+
+    let read = Calls::default();
+    let mut get = Runtime::start("get-order", read.record(&services).await).await;
+    let event = std::fs::read_to_string(format!("{ROOT}/events/get-order/200-placed.json")).unwrap();
+    assert_eq!(get.invoke(event.clone()).await["statusCode"], 200);
+    make_due(&services, "event-async").await;
+    assert_eq!(get.invoke(event.replace("event-placed", "event-async")).await["statusCode"], 200);
+    check("GetOrder", &read);
+
+    let recovered = Calls::default();
+    make_due(&services, "event-async").await;
+    Runtime::start("recover-orders", recovered.record(&services).await).await.invoke_file("recover-orders/schedule").await;
+    check("RecoverOrders", &recovered);
+
+    let processed = Calls::default();
+    let mut process = Runtime::start("process-order", processed.record(&services).await).await;
+    process.invoke_file("process-order/poison-among-good").await;
+    submit.invoke(submit_event(&order("flaky", "PAR-LOC-FLAKY"))).await;
+    submit.invoke(submit_event(&order("wrong-async", "PAR-LOC-WRONG-ASYNC"))).await;
+    for uid in ["event-async", "find", "flaky", "wrong-async"] {
+        let answer = process.invoke(message_event(uid)).await;
+        assert_eq!(answer, json!({ "batchItemFailures": [] }), "{uid}");
+    }
+    check("ProcessOrder", &processed);
+}
