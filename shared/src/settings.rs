@@ -20,7 +20,7 @@ const fn setting(name: &'static str, default: Option<&'static str>, meaning: &'s
 }
 
 /// Every setting of the functions.
-pub const SETTINGS: [Setting; 15] = [
+pub const SETTINGS: [Setting; 16] = [
     setting("POSNEXT_ORDERS_TABLE", None, "name of the orders table"),
     setting("POSNEXT_DIRECTORY_TABLE", None, "name of the directory table"),
     setting("POSNEXT_SANDBOX_TABLE", Some(""), "name of the sandbox POS's table; needed if sandboxes are allowed"),
@@ -30,6 +30,7 @@ pub const SETTINGS: [Setting; 15] = [
     setting("POSNEXT_ORDER_DEADLINE_S", Some("60"), "an accepted order is decided within this; 1 to 3600 s"),
     setting("POSNEXT_RETENTION_DAYS", Some("30"), "a decided order is kept this long; 1 to 3650 days"),
     setting("POSNEXT_GUARD_HOURS", Some("24"), "one online order id is guarded this long; 1 to 8760 h"),
+    setting("POSNEXT_LOCATION_RATE", Some("1000"), "orders a second one location may send to one instance; 1 to 100000"),
     setting("POSNEXT_JWT_ISSUER", Some(""), "`iss` a token must have; not checked if empty"),
     setting("POSNEXT_JWT_AUDIENCE", Some(""), "`aud` a token must have; not checked if empty"),
     setting("POSNEXT_CLIENT_SECRET_BASE64", Some("false"), "Client Secrets are base64 of the key's bytes; true or false"),
@@ -57,6 +58,8 @@ pub struct Settings {
     pub dead_letter_queue_url: String,
     /// The times an order moves by.
     pub policy: Policy,
+    /// Orders a second one location may send to one instance of submit-order.
+    pub location_rate: u32,
     /// What a token must hold.
     pub expectations: Expectations,
     /// Client Secrets are base64 of the key's bytes.
@@ -162,6 +165,7 @@ impl Settings {
             queue_url: reader.text("POSNEXT_QUEUE_URL"),
             dead_letter_queue_url: reader.text("POSNEXT_DLQ_URL"),
             policy,
+            location_rate: u32::try_from(reader.number("POSNEXT_LOCATION_RATE", 1, 100_000)).unwrap_or(1),
             expectations,
             client_secrets_are_base64: reader.flag("POSNEXT_CLIENT_SECRET_BASE64"),
             allow_sandbox: reader.flag("POSNEXT_ALLOW_SANDBOX"),
@@ -217,6 +221,7 @@ mod tests {
             ("POSNEXT_ALLOW_SANDBOX", "yes"),
             ("POSNEXT_LOG", "loud"),
             ("POSNEXT_RETENTION_DAYS", ""),
+            ("POSNEXT_LOCATION_RATE", "0"),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(name), "{error}");

@@ -22,6 +22,7 @@ use crate::{
     app::{
         accept::Accept,
         caller::Gate,
+        limits::Limits,
         ports::{Clock, Directory, Refresh, Secrets},
         process::Process,
         read::Read,
@@ -166,6 +167,8 @@ impl Parts {
             pos: self.pos(),
             clock: SystemClock,
             policy: self.settings.policy,
+            limits: Limits::default(),
+            location_rate: self.settings.location_rate,
         };
         Submit { gate: self.gate(), accept }
     }

@@ -193,8 +193,11 @@ async fn a_panic_is_answered_signed_and_the_order_is_carried_to_its_end() {
     let (product, caller) = in_process().await;
     location(&product, "IA-YC-01", "PAR-LOC-PANIC", None).await;
     let Submit { gate, accept } = product.services.parts.submit();
-    let Accept { orders, queue, clock, policy, .. } = accept;
-    let broken = Submit { gate, accept: Accept { orders, queue, clock, policy, pos: Panics(product.services.parts.sandbox()) } };
+    let Accept { orders, queue, clock, policy, limits, location_rate, .. } = accept;
+    let broken = Submit {
+        gate,
+        accept: Accept { orders, queue, clock, policy, limits, location_rate, pos: Panics(product.services.parts.sandbox()) },
+    };
     let uid = fresh_uid("panic");
     let body = order(&uid, "PAR-LOC-PANIC");
     let digest = digest_of(&serde_json::from_str(&body).unwrap());

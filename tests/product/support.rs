@@ -200,6 +200,12 @@ impl Binary {
     }
 }
 
+impl Binary {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
 impl Drop for Binary {
     /// SIGKILL: nothing gets a chance to tidy up.
     fn drop(&mut self) {

@@ -70,6 +70,7 @@ fn every_setting_is_set_and_every_one_set_is_read() {
         ("POSNEXT_ORDER_DEADLINE_S", "OrderDeadlineS"),
         ("POSNEXT_RETENTION_DAYS", "RetentionDays"),
         ("POSNEXT_GUARD_HOURS", "GuardHours"),
+        ("POSNEXT_LOCATION_RATE", "LocationRate"),
     ] {
         let code = SETTINGS.iter().find(|setting| setting.name == name).unwrap().default.unwrap();
         assert_eq!(default(&template, parameter).to_string(), code, "{name}");

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{
     carry::{Carried, Carrier, Tenure},
     heal::heal,
+    limits::{Limits, Permit},
     ports::{ClaimOrder, Claimed, Clock, NudgeOrder, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
 };
 use crate::domain::{
@@ -60,6 +61,8 @@ pub enum Accepted {
     Conflict(OrderStatus),
     /// The online order is known with other content, under another `request_uid`. Nothing is stored under this one.
     GuardConflict,
+    /// The location has used up its rate; there is room again after this.
+    TooMany(Duration),
     /// Nothing can be promised.
     Unavailable(String),
 }
@@ -77,6 +80,10 @@ pub struct Accept<O, Q, P, C> {
     pub clock: C,
     /// The times an order moves by.
     pub policy: Policy,
+    /// What this instance remembers of each location.
+    pub limits: Limits,
+    /// Orders a second that one location may send to this instance.
+    pub location_rate: u32,
 }
 
 enum Claim {
@@ -95,10 +102,15 @@ where
     pub async fn accept(&self, submission: Submission) -> Accepted {
         let Submission { new, location, prefer_async, arrived } = submission;
         let carrier = self.carrier();
+        if let Err(wait) = self.limits.count(&location, self.clock.now(), self.location_rate) {
+            return Accepted::TooMany(wait);
+        }
+        let waits = prefer_async || location.mode == Mode::Async;
+        let permit = if waits { None } else { self.limits.admit(&location, self.clock.now()) };
         let start = if !location.enabled {
             let message = "this location does not take orders at the moment";
             Start::Rejected(vec![OrderError::field(ErrorCode::LocationClosed, "location_id", message)])
-        } else if prefer_async || location.mode == Mode::Async {
+        } else if permit.is_none() {
             Start::Queued
         } else {
             Start::Placing
@@ -108,10 +120,10 @@ where
             Claim::Ours(record) => *record,
             Claim::Answer(answer) => return answer,
         };
-        match start {
-            Start::Rejected(_) => {}
-            Start::Queued => carrier.hand_off(&record, Duration::ZERO).await,
-            Start::Placing => return self.place(record, &location, arrived, lease_taken).await,
+        match (start, permit) {
+            (Start::Placing, Some(permit)) => return self.place(record, &location, arrived, lease_taken, permit).await,
+            (Start::Queued, _) => carrier.hand_off(&record, Duration::ZERO).await,
+            _ => {}
         }
         Accepted::Stored { record: Box::new(record), replay: false, alias: None }
     }
@@ -235,14 +247,29 @@ where
         }
     }
 
-    async fn place(&self, record: OrderRecord, location: &Location, arrived: Instant, lease_taken: Instant) -> Accepted {
+    async fn place(
+        &self,
+        record: OrderRecord,
+        location: &Location,
+        arrived: Instant,
+        lease_taken: Instant,
+        permit: Permit<'_>,
+    ) -> Accepted {
         // The POS gets what the claim has left of the answer deadline, less the final write.
         let answer = self.policy.answer_deadline.saturating_sub(arrived.elapsed() + self.policy.final_write());
         let limit = answer.min(record.deadline.since(self.clock.now()));
         let placed = if limit < SHORTEST_PLACE || lease_taken.elapsed() + limit > self.policy.submit_lease() {
             Placed::NotStarted { reason: "no time was left to place it".to_owned(), retry_after: None }
         } else {
-            self.pos.place(location, &record, limit).await
+            let placed = self.pos.place(location, &record, limit).await;
+            // Of less than half the usual time, no POS can be blamed.
+            let fair = limit * 2 >= self.policy.answer_deadline.saturating_sub(self.policy.final_write());
+            match placed {
+                Placed::NotStarted { .. } | Placed::Unknown(_) if fair => permit.failed(self.clock.now()),
+                Placed::NotStarted { .. } | Placed::Unknown(_) => drop(permit),
+                _ => permit.answered(),
+            }
+            placed
         };
         let record = match self.carrier().carry(record.clone(), Input::Placed(placed), Some(location)).await {
             Carried::Stored(stored) => *stored,

@@ -28,12 +28,16 @@ pub struct Report {
     pub failed: usize,
     /// Orders that are past their deadline or wait for a person.
     pub overdue: usize,
+    /// Orders that wait for a person.
+    pub need_person: usize,
     /// Age of the oldest open order seen.
     pub oldest_open: Duration,
 }
 
+#[derive(Debug)]
 struct Looked {
     overdue: bool,
+    needs_person: bool,
     healed: Result<bool, PortError>,
 }
 
@@ -70,6 +74,7 @@ impl<O: ListOpen + ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Recover<O, Q,
         let mut turns = futures_util::stream::iter(keys).map(|key| self.look_at(key, now)).buffer_unordered(AT_ONCE);
         while let Ok(Some(looked)) = tokio::time::timeout(time.saturating_sub(began.elapsed()), turns.next()).await {
             report.overdue += usize::from(looked.overdue);
+            report.need_person += usize::from(looked.needs_person);
             match looked.healed {
                 Ok(sent) => report.handed_off += usize::from(sent),
                 Err(_) => report.failed += 1,
@@ -82,13 +87,14 @@ impl<O: ListOpen + ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Recover<O, Q,
         // Only the key of the index counts; what is true stands in the row.
         let record = match self.orders.read(&key).await {
             Ok(Some(Row::Order(record))) => record,
-            Ok(_) => return Looked { overdue: false, healed: Ok(false) },
+            Ok(_) => return Looked { overdue: false, needs_person: false, healed: Ok(false) },
             Err(error) => {
                 tracing::error!(alarm = "unreadable_order", order.key = %key, %error, "an open order cannot be read");
-                return Looked { overdue: false, healed: Err(error) };
+                return Looked { overdue: false, needs_person: false, healed: Err(error) };
             }
         };
-        let overdue = record.open().is_some_and(|open| record.deadline < now || open.person.is_some());
+        let needs_person = record.open().is_some_and(|open| open.person.is_some());
+        let overdue = needs_person || record.open().is_some_and(|_| record.deadline < now);
         if overdue {
             let reason = record.open().and_then(|open| open.person.as_deref());
             tracing::error!(alarm = "open_past_deadline", order.key = %record.key, reason, "an order is open past its deadline");
@@ -97,6 +103,6 @@ impl<O: ListOpen + ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Recover<O, Q,
         if let Err(error) = &healed {
             tracing::error!(order.key = %key, %error, "a due order could not be handed off; the next run tries again");
         }
-        Looked { overdue, healed }
+        Looked { overdue, needs_person, healed }
     }
 }

@@ -2,6 +2,7 @@
 //! randomness come in as arguments.
 
 pub mod ability;
+pub mod breaker;
 pub mod canonical;
 pub mod details;
 pub mod directory;
@@ -11,6 +12,7 @@ pub mod machine;
 pub mod money;
 pub mod order;
 pub mod policy;
+pub mod rate;
 pub mod record;
 pub mod signature;
 pub mod status;

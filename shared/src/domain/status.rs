@@ -99,6 +99,8 @@ pub enum ErrorCode {
     UnknownOrder,
     /// The same `request_uid`, or the same online order, was submitted with other content.
     IdempotencyConflict,
+    /// The location sends more orders a second than it may.
+    TooManyRequests,
     /// Nothing was accepted; the same request may be sent again.
     TemporarilyUnavailable,
     /// A defect of ours.

@@ -40,6 +40,7 @@ pub fn error_status(code: ErrorCode) -> StatusCode {
         ErrorCode::DigestMissing | ErrorCode::DigestMismatch => StatusCode::PRECONDITION_FAILED,
         ErrorCode::UnknownOrganization | ErrorCode::UnknownLocation | ErrorCode::UnknownOrder => StatusCode::NOT_FOUND,
         ErrorCode::IdempotencyConflict => StatusCode::CONFLICT,
+        ErrorCode::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
         // These end an order and stand in its answer, whose status is that of the order.

@@ -1,6 +1,21 @@
-//! One JSON line an event, to standard output, where Lambda takes it from.
+//! One JSON line an event, to standard output, where Lambda takes it from; metrics beside them.
 
-/// Starts logging at a level.
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use super::metrics::Metrics;
+use crate::app::METRICS;
+
+/// Starts logging at a level. Metrics are told at every level.
 pub fn start(level: tracing::Level) {
-    tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_max_level(level).init();
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
+    let metrics = Metrics::of_this_function().with_filter(filter_fn(|metadata| metadata.target() == METRICS));
+    tracing_subscriber::registry()
+        .with(lines.with_filter(LevelFilter::from_level(level)).with_filter(filter_fn(|metadata| metadata.target() != METRICS)))
+        .with(metrics)
+        .init();
 }

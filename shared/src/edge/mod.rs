@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod get;
 pub mod log;
+pub mod metrics;
 pub mod queue;
 pub mod schedule;
 pub mod submit;

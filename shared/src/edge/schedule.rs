@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::app::{
+    METRICS,
     ports::{Clock, ListOpen, NudgeOrder, PortError, ReadOrder, SendOrder},
     recover::{Recover, Report},
 };
@@ -29,6 +30,15 @@ where
         orders.overdue = report.overdue,
         oldest_open.seconds = report.oldest_open.as_secs(),
         "recovery run"
+    );
+    tracing::info!(
+        target: METRICS,
+        OpenOrders = report.open,
+        StoppedOrders = report.due,
+        OverdueOrders = report.overdue,
+        OrdersForAPerson = report.need_person,
+        UnreadableOrders = report.failed,
+        OldestOpenSeconds = report.oldest_open.as_secs(),
     );
     Ok(report)
 }

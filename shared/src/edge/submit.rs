@@ -153,6 +153,12 @@ fn reply(order: &Order, accepted: Accepted, prefer_async: bool) -> Result<(Order
             let error = OrderError::field(ErrorCode::IdempotencyConflict, "order_details.online_order_id", message);
             Err(Reply::verified_error(order, None, error))
         }
+        Accepted::TooMany(wait) => {
+            let message = "this location sends too many orders at once; send this one again after Retry-After";
+            let seconds = wait.as_millis().div_ceil(1000).max(1);
+            let error = OrderError::new(ErrorCode::TooManyRequests, message);
+            Err(Reply::verified_error(order, None, error).header(RETRY_AFTER, seconds.to_string()))
+        }
         Accepted::Unavailable(why) => {
             tracing::error!(reason = why, order.request_uid = %order.request_uid(), "a submit was not accepted");
             Err(Reply::verified_error(order, None, temporarily_unavailable()))

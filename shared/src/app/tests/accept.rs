@@ -1,19 +1,28 @@
 use super::*;
 use crate::{
-    app::accept::{Accept, Accepted, Submission},
+    app::{
+        accept::{Accept, Accepted, Submission},
+        limits::Limits,
+    },
     domain::{ability::Abilities, policy::Policy, record::State, status::OrderStatus},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 
-async fn submit_to(world: &World, new: New, location: Location) -> Accepted {
-    let accept = Accept {
+fn accept_in(world: &World) -> Accept<World, World, World, World> {
+    Accept {
         orders: world.clone(),
         queue: world.clone(),
         pos: world.clone(),
         clock: world.clone(),
         policy: Policy::default(),
-    };
+        limits: Limits::default(),
+        location_rate: 1_000,
+    }
+}
+
+async fn submit_to(world: &World, new: New, location: Location) -> Accepted {
+    let accept = accept_in(world);
     let submission = Submission { new, location: Arc::new(location), prefer_async: false, arrived: Instant::now() };
     accept.accept(submission).await
 }
@@ -91,13 +100,7 @@ async fn a_pos_that_is_too_slow_is_handed_off_within_the_answer_deadline() {
 async fn an_order_that_is_to_wait_is_sent_to_the_queue_at_once_and_not_placed() {
     for (mode, prefer_async) in [(Mode::Async, false), (Mode::Sync, true)] {
         let world = World::default();
-        let accept = Accept {
-            orders: world.clone(),
-            queue: world.clone(),
-            pos: world.clone(),
-            clock: world.clone(),
-            policy: Policy::default(),
-        };
+        let accept = accept_in(&world);
         let location = Arc::new(Location { mode, ..location(all()) });
         let new = New { traceparent: Some("00-trace".into()), ..new("u", "X", 1) };
         let (record, _) = stored(accept.accept(Submission { new, location, prefer_async, arrived: Instant::now() }).await);
@@ -234,7 +237,7 @@ async fn a_second_name_of_an_order_has_its_own_content() {
 }
 
 async fn submit_late(world: &World, policy: Policy, late: Duration) -> Duration {
-    let accept = Accept { orders: world.clone(), queue: world.clone(), pos: world.clone(), clock: world.clone(), policy };
+    let accept = Accept { policy, ..accept_in(&world) };
     let arrived = Instant::now();
     tokio::time::sleep(late).await;
     let location = Arc::new(location(all()));
@@ -313,4 +316,75 @@ async fn a_claim_that_took_too_long_leaves_the_placing_to_a_worker() {
     let (record, _) = stored(submit_to(&world, new("u", "X", 1), location(Abilities::default())).await);
     assert_eq!((record.status(), world.calls().len(), world.sent().len()), (OrderStatus::Pending, 0, 1));
     assert_eq!(record.open().unwrap().unknown_until, None, "it certainly did not start");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pos_that_keeps_failing_is_not_waited_for_until_a_trial_succeeds() {
+    let world = World::default();
+    let accept = accept_in(&world);
+    let submit = async |uid: &str| {
+        let began = Instant::now();
+        let submission = Submission {
+            new: new(uid, uid, 1),
+            location: Arc::new(location(all())),
+            prefer_async: false,
+            arrived: Instant::now(),
+        };
+        let (record, _) = stored(accept.accept(submission).await);
+        (record.status(), began.elapsed())
+    };
+    for uid in ["1", "2", "3"] {
+        world.pos_does(60 * SECOND, done());
+        let (status, took) = submit(uid).await;
+        assert!(status == OrderStatus::Pending && took > 3 * SECOND, "{took:?}");
+    }
+    // Open: answered at once, the POS is not asked, the order is on the queue.
+    let (status, took) = submit("4").await;
+    assert!(status == OrderStatus::Pending && took < SECOND / 10, "{took:?}");
+    assert_eq!((world.calls().len(), world.sent().len()), (3, 4));
+    // Half open: one trial, and nobody else waits with it.
+    tokio::time::sleep(11 * SECOND).await;
+    world.pos_does(2 * SECOND, done());
+    let (trial, other) = tokio::join!(submit("5"), async {
+        tokio::time::sleep(SECOND).await;
+        submit("6").await
+    });
+    assert_eq!((trial.0, other.0, world.calls().len()), (OrderStatus::Placed, OrderStatus::Pending, 4));
+    // Closed again.
+    world.pos_does(SECOND, done());
+    assert_eq!(submit("7").await.0, OrderStatus::Placed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_uses_up_no_trial_and_other_locations_are_not_kept_waiting() {
+    let world = World::default();
+    let accept = accept_in(&world);
+    let submit = async |uid: &str, location_id: &str| {
+        let location = Arc::new(Location { location_id: ParId::new(location_id).unwrap(), ..location(all()) });
+        let submission = Submission { new: new(uid, uid, 1), location, prefer_async: false, arrived: Instant::now() };
+        stored(accept.accept(submission).await).0.status()
+    };
+    for uid in ["1", "2", "3"] {
+        world.pos_does(60 * SECOND, done());
+        submit(uid, "L").await;
+    }
+    world.pos_does(SECOND, done());
+    assert_eq!(submit("other", "M").await, OrderStatus::Placed);
+    tokio::time::sleep(11 * SECOND).await;
+    assert_eq!(submit("1", "L").await, OrderStatus::Pending);
+    world.pos_does(SECOND, done());
+    assert_eq!(submit("4", "L").await, OrderStatus::Placed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_location_over_its_rate_is_told_when_to_come_back_and_nothing_is_written() {
+    let world = World::default();
+    let accept = Accept { location_rate: 2, ..accept_in(&world) };
+    let mut accepted = Vec::new();
+    for uid in ["1", "2", "3"] {
+        let (new, location) = (new(uid, uid, 1), Arc::new(location(all())));
+        accepted.push(accept.accept(Submission { new, location, prefer_async: true, arrived: Instant::now() }).await);
+    }
+    assert!(matches!(&accepted[2], Accepted::TooMany(wait) if *wait <= SECOND), "{accepted:?}");
+    assert_eq!(world.0.rows.lock().unwrap().len(), 2);
 }

@@ -1,0 +1,88 @@
+//! What one instance remembers of each location: whether its POS keeps failing, and how many orders it has sent lately.
+//! Only locations that are mapped get an entry, so there are never more entries than the vendor has stores.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::METRICS;
+use crate::domain::{breaker::Breaker, directory::Location, ids::ParId, rate::Rate, time::UnixMillis};
+
+type Key = (ParId, ParId);
+
+/// Breakers and rates, by location.
+#[derive(Debug, Default)]
+pub struct Limits {
+    breakers: Mutex<HashMap<Key, Breaker>>,
+    rates: Mutex<HashMap<Key, Rate>>,
+}
+
+/// Leave to ask a POS. Dropped without a report, it is given back.
+#[derive(Debug)]
+pub struct Permit<'a> {
+    limits: &'a Limits,
+    key: Key,
+    now: UnixMillis,
+    reported: bool,
+}
+
+impl Limits {
+    /// Leave to ask the location's POS, unless it keeps failing.
+    pub fn admit(&self, location: &Location, now: UnixMillis) -> Option<Permit<'_>> {
+        let key = key(location);
+        // Most locations never fail, and have no entry.
+        let admitted = lock(&self.breakers).get_mut(&key).is_none_or(|breaker| breaker.admits(now));
+        admitted.then_some(Permit { limits: self, key, now, reported: false })
+    }
+
+    /// Counts one order of the location against its cap.
+    ///
+    /// # Errors
+    /// The time after which there is room again.
+    pub fn count(&self, location: &Location, now: UnixMillis, per_second: u32) -> Result<(), Duration> {
+        lock(&self.rates).entry(key(location)).or_default().admit(now, per_second)
+    }
+}
+
+impl Permit<'_> {
+    /// The POS answered.
+    pub fn answered(mut self) {
+        self.reported = true;
+        if lock(&self.limits.breakers).remove(&self.key).is_some_and(|breaker| breaker.is_open()) {
+            let (organization, location) = &self.key;
+            tracing::info!(target: METRICS, BreakerClosed = 1, organization.id = %organization, location.id = %location);
+        }
+    }
+
+    /// The POS could not be reached or did not answer in time.
+    pub fn failed(mut self, now: UnixMillis) {
+        self.reported = true;
+        let mut breakers = lock(&self.limits.breakers);
+        let breaker = breakers.entry(self.key.clone()).or_default();
+        breaker.failed(now);
+        if breaker.is_open() {
+            let (organization, location) = &self.key;
+            tracing::info!(target: METRICS, BreakerOpened = 1, organization.id = %organization, location.id = %location);
+        }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if !self.reported
+            && let Some(breaker) = lock(&self.limits.breakers).get_mut(&self.key)
+        {
+            breaker.abandon(self.now);
+        }
+    }
+}
+
+fn key(location: &Location) -> Key {
+    (location.organization_id.clone(), location.location_id.clone())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
