@@ -7,13 +7,13 @@ mod smoke;
 use std::{
     io::{IsTerminal, Write},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use posnext_local::local;
+use posnext_local::local::{self, Services};
 
 /// The POS side of PAR Ordering's POS Next interface, on this machine.
 ///
@@ -37,7 +37,7 @@ enum Command {
     ///
     /// Exit code: 0 all is well; 1 a check failed; 2 it could not be tried.
     Smoke(smoke::SmokeArguments),
-    /// Operate a deployed stack
+    /// Operate a stack: its orders, its dead-letter queue, its sandbox
     Admin(admin::AdminArguments),
 }
 
@@ -52,9 +52,9 @@ struct Local {
     /// Start DynamoDB, SQS and Secrets Manager only, for functions that run elsewhere (`cargo lambda watch`)
     #[arg(long, conflicts_with = "listen")]
     services_only: bool,
-    /// With --services-only: where to write the functions' environment
-    #[arg(long, value_name = "FILE", default_value = "target/local.env", requires = "services_only")]
-    env_file: PathBuf,
+    /// Write how to reach the services, and the functions' settings, into this file; with --services-only always
+    #[arg(long, value_name = "FILE", default_value_if("services_only", "true", "target/local.env"))]
+    env_file: Option<PathBuf>,
     /// With --services-only: where the queue's messages and the schedule invoke process-order and recover-orders
     #[arg(long, value_name = "URL", default_value = local::LAMBDA_ENDPOINT, requires = "services_only")]
     lambda_endpoint: String,
@@ -98,6 +98,7 @@ async fn run_local(options: Local) -> anyhow::Result<ExitCode> {
         |folder| format!("in {}, still there at the next start", folder.display()),
     );
     let product = local::start(options.listen, options.data).await?;
+    write_environment(&product.services, options.env_file.as_deref())?;
     let url =
         if product.address.to_string() == local::LISTEN { String::new() } else { format!(" --url http://{}", product.address) };
     let address = product.address;
@@ -124,14 +125,19 @@ Stop with Ctrl-C.
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run_services(options: Local) -> anyhow::Result<ExitCode> {
-    let services = local::start_services(options.data, &options.lambda_endpoint).await?;
+fn write_environment(services: &Services, file: Option<&Path>) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
     let lines: Vec<String> = services.environment().into_iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-    let file = options.env_file;
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    std::fs::write(&file, lines.concat()).with_context(|| format!("cannot write {}", file.display()))?;
+    std::fs::write(file, lines.concat()).with_context(|| format!("cannot write {}", file.display()))
+}
+
+async fn run_services(options: Local) -> anyhow::Result<ExitCode> {
+    let services = local::start_services(options.data, &options.lambda_endpoint).await?;
+    let file = options.env_file.unwrap_or_default();
+    write_environment(&services, Some(&file))?;
     let _ = std::io::stdout().write_all(
         format!(
             "DynamoDB, SQS and Secrets Manager are up; the functions' environment is in {file}

@@ -139,6 +139,18 @@ impl Parts {
         &self.directory
     }
 
+    /// The table of orders.
+    #[must_use]
+    pub fn orders(&self) -> &OrderTable {
+        &self.orders
+    }
+
+    /// The queues.
+    #[must_use]
+    pub fn queues(&self) -> &Queues {
+        &self.queues
+    }
+
     /// The played POS.
     #[must_use]
     pub fn sandbox(&self) -> SandboxPos {

@@ -24,7 +24,7 @@ struct Stack {
     outputs: HashMap<String, String>,
     caller: Caller,
     _process: Running,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Stack {
@@ -48,12 +48,13 @@ impl Stack {
         let parameters = "Architecture=x86_64 AllowSandbox=true DeletionProtection=false";
         sam(&["deploy", "--config-env", "dev", "--no-confirm-changeset", "--parameter-overrides", parameters]);
         let outputs = sam(&["list", "stack-outputs", "--stack-name", STACK, "--region", "us-east-1", "--output", "json"]);
+        std::fs::write(folder.path().join("outputs.json"), &outputs).unwrap();
         let outputs: Vec<Value> = serde_json::from_str(&outputs).unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let outputs: HashMap<_, _> =
             outputs.iter().map(|output| (text(&output["OutputKey"]), text(&output["OutputValue"]))).collect();
         let caller = Caller::new(outputs["Url"].clone());
-        let stack = Self { aws, outputs, caller, _process: process, _folder: folder };
+        let stack = Self { aws, outputs, caller, _process: process, folder };
         stack.mend_event_source_mapping().await;
         stack
     }
@@ -91,8 +92,7 @@ impl Stack {
     }
 
     fn put_sandbox(&self) {
-        let (table, prefix) = (&self.outputs["DirectoryTable"], &self.outputs["SecretsPrefix"]);
-        self.posnext(&["admin", "sandbox", "--directory-table", table, "--secrets-prefix", prefix]);
+        self.posnext(&["admin", "sandbox", "--outputs", self.folder.path().join("outputs.json").to_str().unwrap()]);
     }
 
     async fn meals(&self, uid: &str) -> usize {

@@ -17,6 +17,7 @@ mod guard;
 mod layers;
 mod limits;
 mod logs;
+mod operate;
 mod polling;
 mod privileges;
 mod readme;

@@ -5,6 +5,7 @@ pub mod caller;
 pub mod carry;
 pub mod heal;
 pub mod limits;
+pub mod operate;
 pub mod ports;
 pub mod process;
 pub mod read;

@@ -1,7 +1,7 @@
 //! Identifiers. Those that are signed are joined by `|` without escaping (contract section 3), so a `|` in one would let
 //! two different orders share a digest: they are refused before anything is verified.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +117,16 @@ impl OrderKey {
 impl fmt::Display for OrderKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.tenant, self.request_uid)
+    }
+}
+
+impl FromStr for OrderKey {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        // A tenant holds no `#`.
+        let (tenant, request_uid) = text.split_once('#').unwrap_or((text, ""));
+        Ok(Self { tenant: Tenant::new(tenant)?, request_uid: RequestUid::new(request_uid)? })
     }
 }
 

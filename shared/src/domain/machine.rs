@@ -407,12 +407,12 @@ fn park_for_person(record: &OrderRecord, mut open: Open, reason: &str, ctx: &Con
     })
 }
 
-fn end(record: &OrderRecord, outcome: Outcome, event: impl Into<String>, ctx: &Context<'_>) -> OrderRecord {
+pub(super) fn end(record: &OrderRecord, outcome: Outcome, event: impl Into<String>, ctx: &Context<'_>) -> OrderRecord {
     let expires_at = ctx.now.plus(ctx.policy.retention);
     next_version(record, State::Final(Final { outcome, expires_at }), event, ctx)
 }
 
-fn next_version(record: &OrderRecord, state: State, event: impl Into<String>, ctx: &Context<'_>) -> OrderRecord {
+pub(super) fn next_version(record: &OrderRecord, state: State, event: impl Into<String>, ctx: &Context<'_>) -> OrderRecord {
     let mut next = bump(record, state, ctx);
     next.note(ctx.now, event);
     next

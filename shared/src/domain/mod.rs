@@ -3,6 +3,7 @@
 
 pub mod ability;
 pub mod breaker;
+pub mod by_hand;
 pub mod canonical;
 pub mod details;
 pub mod directory;

@@ -115,6 +115,8 @@ pub enum ErrorCode {
     PosMisconfigured,
     /// The order was ended at its deadline and is cancelled at the POS.
     DeadlineExceeded,
+    /// A person ended the order.
+    EndedByOperator,
 }
 
 /// One reason, for programs (`code`), people (`message`) and forms (`field`).

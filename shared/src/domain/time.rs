@@ -33,6 +33,12 @@ impl UnixMillis {
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
+
+    /// The time as RFC 3339 writes it, for people.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        jiff::Timestamp::from_millisecond(self.0).map_or_else(|_| format!("{} ms", self.0), |time| time.to_string())
+    }
 }
 
 fn millis(span: Duration) -> i64 {

@@ -48,7 +48,8 @@ pub fn error_status(code: ErrorCode) -> StatusCode {
         | ErrorCode::PosRefused
         | ErrorCode::PosUnreachable
         | ErrorCode::PosMisconfigured
-        | ErrorCode::DeadlineExceeded => StatusCode::OK,
+        | ErrorCode::DeadlineExceeded
+        | ErrorCode::EndedByOperator => StatusCode::OK,
     }
 }
 

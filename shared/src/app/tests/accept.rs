@@ -237,7 +237,7 @@ async fn a_second_name_of_an_order_has_its_own_content() {
 }
 
 async fn submit_late(world: &World, policy: Policy, late: Duration) -> Duration {
-    let accept = Accept { policy, ..accept_in(&world) };
+    let accept = Accept { policy, ..accept_in(world) };
     let arrived = Instant::now();
     tokio::time::sleep(late).await;
     let location = Arc::new(location(all()));

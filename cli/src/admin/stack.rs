@@ -1,0 +1,71 @@
+//! Which stack an operator means.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use posnext_local::local;
+use posnext_shared::{
+    adapters::{clock::SystemClock, directory::DirectoryTable, orders::OrderTable},
+    app::operate::Operate,
+    domain::policy::Policy,
+};
+use serde::Deserialize;
+
+/// The stack is named by the outputs of its deployment, in a file or in variables; region and credentials come from the
+/// environment or the profile, as the AWS CLI takes them.
+#[derive(Debug, Args)]
+pub(super) struct Stack {
+    /// The stack's outputs: what `sam list stack-outputs --stack-name NAME --output json` prints
+    #[arg(long, env = "POSNEXT_OUTPUTS", value_name = "FILE", global = true)]
+    outputs: Option<PathBuf>,
+}
+
+/// The variable that stands in for an output, the functions' own.
+const VARIABLES: [(&str, &str); 6] = [
+    ("OrdersTable", "POSNEXT_ORDERS_TABLE"),
+    ("DirectoryTable", "POSNEXT_DIRECTORY_TABLE"),
+    ("SandboxTable", "POSNEXT_SANDBOX_TABLE"),
+    ("OrdersQueue", "POSNEXT_QUEUE_URL"),
+    ("OrdersDeadLetterQueue", "POSNEXT_DLQ_URL"),
+    ("SecretsPrefix", "POSNEXT_SECRETS_PREFIX"),
+];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Output {
+    output_key: String,
+    output_value: String,
+}
+
+impl Stack {
+    /// An output of the stack.
+    pub(super) fn value(&self, name: &str) -> anyhow::Result<String> {
+        if let Some(file) = &self.outputs {
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let outputs: Vec<Output> = serde_json::from_str(&text).with_context(|| {
+                format!("{} is not what `sam list stack-outputs --stack-name NAME --output json` prints", file.display())
+            })?;
+            let output = outputs.into_iter().find(|output| output.output_key == name);
+            return Ok(output.with_context(|| format!("{} has no output {name}", file.display()))?.output_value);
+        }
+        let variable = VARIABLES.iter().find(|(output, _)| *output == name).map_or(name, |(_, variable)| variable);
+        match std::env::var(variable) {
+            Ok(value) if !value.is_empty() => Ok(value),
+            _ => bail!(
+                "which stack? Give --outputs FILE, made by `sam list stack-outputs --stack-name NAME --output json > FILE`, \
+                 or set {variable}"
+            ),
+        }
+    }
+
+    pub(super) async fn orders(&self) -> anyhow::Result<OrderTable> {
+        Ok(OrderTable::new(aws_sdk_dynamodb::Client::new(&local::aws().await?), self.value("OrdersTable")?))
+    }
+
+    pub(super) async fn operate(&self) -> anyhow::Result<Operate<OrderTable, DirectoryTable, SystemClock>> {
+        let dynamodb = aws_sdk_dynamodb::Client::new(&local::aws().await?);
+        let directory = DirectoryTable::new(dynamodb, self.value("DirectoryTable")?, true);
+        Ok(Operate { orders: self.orders().await?, directory, clock: SystemClock, policy: Policy::default() })
+    }
+}

@@ -1,0 +1,195 @@
+//! What a person may do to an order, and what an order would do next by itself. A person follows the rules of every other
+//! writer: takes the lease, which nobody may hold, then writes under it (design section 3, "The deadline").
+
+use super::{
+    machine::{self, Action, Context, Input, Next, end, next_version},
+    record::{Final, Lease, OrderRecord, Outcome, State},
+    status::{ErrorCode, OrderError},
+    time::UnixMillis,
+};
+
+/// How a person decides an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It is in the POS under this id.
+    Placed {
+        /// The POS's own id of it.
+        pos_order_id: String,
+    },
+    /// The POS refuses it; PAR refunds.
+    Rejected,
+    /// It is not in the POS and will not be.
+    Errored,
+}
+
+/// Why a person may not, now or ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A final status never changes.
+    #[error("the order is final; a final status never changes")]
+    Final,
+    /// Somebody works on it.
+    #[error("a worker holds the order until {}; try again then", .0.rfc3339())]
+    Held(UnixMillis),
+    /// An attempt may still be running at the POS.
+    #[error("an attempt may still reach the POS until {}; ask the POS after that, then try again", .0.rfc3339())]
+    AttemptMayRun(UnixMillis),
+    /// The order is being cancelled at the POS.
+    #[error("the order is being cancelled at the POS, so it can only end errored, or placed if the POS will not cancel")]
+    Cancelling,
+}
+
+/// The row with the lease in a person's hand.
+///
+/// # Errors
+/// [`Refusal`], with what to do.
+pub fn take_over(record: &OrderRecord, decision: &Decision, reason: &str, ctx: &Context<'_>) -> Result<OrderRecord, Refusal> {
+    let mut open = record.open().cloned().ok_or(Refusal::Final)?;
+    let lease = open.lease.take();
+    if let Some(lease) = lease.filter(|lease| lease.until > ctx.now) {
+        return Err(Refusal::Held(lease.until));
+    }
+    open.unknown_until = open.unknown_until.max(lease.and_then(|lease| lease.placing_until));
+    if let (Decision::Rejected | Decision::Errored, Some(until)) = (decision, open.unknown_until.filter(|until| *until > ctx.now))
+    {
+        return Err(Refusal::AttemptMayRun(until));
+    }
+    if open.cancelling && *decision == Decision::Rejected {
+        return Err(Refusal::Cancelling);
+    }
+    open.lease = Some(Lease { until: ctx.now.plus(ctx.lease), placing_until: None });
+    open.due_at = ctx.now.plus(ctx.lease);
+    Ok(next_version(record, State::Open(open), format!("taken over by a person: {reason}"), ctx))
+}
+
+/// The final row of an order that a person has taken over.
+#[must_use]
+pub fn decide(taken: &OrderRecord, decision: Decision, reason: &str, ctx: &Context<'_>) -> OrderRecord {
+    let error = || vec![OrderError::new(ErrorCode::EndedByOperator, "the order was ended by the restaurant's operator")];
+    let (outcome, word) = match decision {
+        Decision::Placed { pos_order_id } => (Outcome::Placed { pos_order_id }, "placed"),
+        Decision::Rejected => (Outcome::Rejected(error()), "rejected"),
+        Decision::Errored => (Outcome::Errored(error()), "errored"),
+    };
+    end(taken, outcome, format!("{word} by a person: {reason}"), ctx)
+}
+
+/// What would happen next to an order if nobody did anything, in words for an operator.
+#[must_use]
+pub fn outlook(record: &OrderRecord, ctx: &Context<'_>) -> String {
+    let open = match &record.state {
+        State::Open(open) => open,
+        State::Final(Final { expires_at, .. }) => return format!("nothing; the row expires at {}", expires_at.rfc3339()),
+    };
+    if let Some(lease) = open.lease.filter(|lease| lease.until > ctx.now) {
+        return format!("somebody works on it; without a result by {} it is handed off again", lease.until.rfc3339());
+    }
+    let at = ctx.now.max(open.due_at);
+    let then = Context { now: at, write_id: ctx.write_id.clone(), ..*ctx };
+    let next = match machine::advance(record, Input::Delivered { version: record.version }, &then) {
+        Next::Act(_, Action::Place) => "it is placed".to_owned(),
+        Next::Act(_, Action::Find) => "the POS is asked for it".to_owned(),
+        Next::Act(_, Action::Cancel) => "it is cancelled at the POS".to_owned(),
+        Next::End(end, _) => format!("it ends {}", end.status().as_str()),
+        Next::HandOff(_, delay) => format!("it waits {} s more", delay.as_secs()),
+        Next::Park(_) => "it goes on waiting for a person".to_owned(),
+        Next::Ignore(_) => "nothing".to_owned(),
+    };
+    format!("when its message arrives, or it is handed off again at {}: {next}", open.due_at.rfc3339())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::domain::{
+        ability::{Abilities, Placed},
+        ids::{OrderKey, RequestUid, Tenant},
+        machine::{New, Start, advance, claim},
+        order::Body,
+        policy::Policy,
+        status::OrderStatus,
+    };
+
+    const START: UnixMillis = UnixMillis(1_700_000_000_000);
+
+    fn ctx(policy: &Policy, after_s: u64) -> Context<'_> {
+        Context {
+            now: START.plus(Duration::from_secs(after_s)),
+            policy,
+            abilities: Abilities::default(),
+            lease: Duration::from_secs(8),
+            function_timeout: Duration::from_secs(15),
+            write_id: format!("w{after_s}"),
+            random: 0,
+        }
+    }
+
+    /// An order whose first attempt has come to nothing known, at a POS that can neither be asked nor cancelled.
+    fn waiting(policy: &Policy) -> OrderRecord {
+        let body = r#"{"request_uid":"u","organization_id":"o","location_id":"l","request_datetime":"2025-03-15T14:30:45.123Z","order_details":{}}"#;
+        let order = Arc::new(Body::parse(body.as_bytes()).unwrap().into_order().unwrap());
+        let key = OrderKey { tenant: Tenant::new("t").unwrap(), request_uid: RequestUid::new("u").unwrap() };
+        let new = New { key, order, shared_id: "s".into(), traceparent: None };
+        let claimed = claim(new, Start::Placing, &ctx(policy, 0));
+        match advance(&claimed, Input::Placed(Placed::Unknown("no answer".into())), &ctx(policy, 4)) {
+            Next::Park(record) => record,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_person_ends_an_order_under_a_lease_and_the_reason_is_recorded() {
+        let policy = Policy::default();
+        let waiting = waiting(&policy);
+        let placed = Decision::Placed { pos_order_id: "POS-7".into() };
+        let taken = take_over(&waiting, &placed, "seen on the kitchen screen", &ctx(&policy, 60)).unwrap();
+        assert!(taken.has_live_lease(START.plus(Duration::from_secs(61))) && taken.version == waiting.version + 1);
+        let ended = decide(&taken, placed, "seen on the kitchen screen", &ctx(&policy, 61));
+        assert_eq!((ended.status(), ended.version), (OrderStatus::Placed, waiting.version + 2));
+        assert_eq!(ended.history.last().unwrap().event, "placed by a person: seen on the kitchen screen");
+        assert_eq!(take_over(&ended, &Decision::Errored, "r", &ctx(&policy, 62)).unwrap_err(), Refusal::Final);
+    }
+
+    #[test]
+    fn a_person_may_not_say_that_it_is_not_there_while_an_attempt_may_run() {
+        let policy = Policy::default();
+        let waiting = waiting(&policy);
+        let until = waiting.open().unwrap().unknown_until.unwrap();
+        for decision in [Decision::Errored, Decision::Rejected] {
+            let early = take_over(&waiting, &decision, "r", &ctx(&policy, 5));
+            assert_eq!(early.unwrap_err(), Refusal::AttemptMayRun(until));
+            assert!(take_over(&waiting, &decision, "r", &ctx(&policy, 60)).is_ok());
+        }
+        assert!(take_over(&waiting, &Decision::Placed { pos_order_id: "P".into() }, "r", &ctx(&policy, 5)).is_ok());
+    }
+
+    #[test]
+    fn a_person_keeps_off_what_is_held_and_rejects_nothing_that_is_being_cancelled() {
+        let policy = Policy::default();
+        let mut record = waiting(&policy);
+        let held = take_over(&record, &Decision::Errored, "r", &ctx(&policy, 60)).unwrap();
+        let refused = take_over(&held, &Decision::Errored, "r", &ctx(&policy, 61)).unwrap_err();
+        assert!(matches!(refused, Refusal::Held(_)), "{refused}");
+        if let State::Open(open) = &mut record.state {
+            open.cancelling = true;
+        }
+        assert_eq!(take_over(&record, &Decision::Rejected, "r", &ctx(&policy, 60)).unwrap_err(), Refusal::Cancelling);
+        assert!(take_over(&record, &Decision::Errored, "r", &ctx(&policy, 60)).is_ok());
+    }
+
+    #[test]
+    fn the_outlook_says_what_the_state_machine_would_do() {
+        let policy = Policy::default();
+        let waiting = waiting(&policy);
+        assert!(outlook(&waiting, &ctx(&policy, 5)).ends_with("it goes on waiting for a person"));
+        let able = Context { abilities: Abilities { idempotent_place: true, ..Abilities::default() }, ..ctx(&policy, 5) };
+        // Its due time is long after the end of placing.
+        assert!(outlook(&waiting, &able).contains("wait"), "{}", outlook(&waiting, &able));
+        let held = take_over(&waiting, &Decision::Errored, "r", &ctx(&policy, 60)).unwrap();
+        assert!(outlook(&held, &ctx(&policy, 61)).starts_with("somebody works on it"));
+        let ended = decide(&held, Decision::Errored, "r", &ctx(&policy, 62));
+        assert!(outlook(&ended, &ctx(&policy, 63)).starts_with("nothing; the row expires at 20"));
+    }
+}

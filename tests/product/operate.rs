@@ -1,0 +1,119 @@
+//! The operator's commands, by the real binary against services in which no worker runs.
+
+use posnext_local::local::{Services, start_services};
+use posnext_shared::{
+    app::ports::{Aside, OrderMessage, ReadOrder, SetAside},
+    domain::{
+        ability::Abilities,
+        directory::{Connector, Location, Mode, SandboxConnector},
+        ids::{OrderKey, ParId},
+        record::Row,
+    },
+};
+use serde_json::Value;
+
+use crate::support::{digest_of, fresh_uid, order, token};
+
+async fn idle() -> Services {
+    // Nobody listens on port 9.
+    let services = start_services(None, "http://127.0.0.1:9").await.unwrap();
+    let silent = SandboxConnector { lose_replies_first: 99, abilities: Abilities::default(), ..SandboxConnector::default() };
+    let location = Location {
+        organization_id: ParId::new("IA-YC-01").unwrap(),
+        location_id: ParId::new("PAR-LOC-MUTE").unwrap(),
+        internal_id: "YC-LC-100".to_owned(),
+        enabled: true,
+        mode: Mode::Sync,
+        shared_ids: None,
+        connector: Connector::Sandbox(silent),
+    };
+    services.parts.directory().put_location(&location).await.unwrap();
+    services
+}
+
+async fn submit(services: &Services, uid: &str, location: &str) -> u16 {
+    let body = order(uid, location);
+    let json: Value = serde_json::from_str(&body).unwrap();
+    let request = http::Request::post("/posnext/order/submit").header("content-type", "application/json");
+    let request = request.header("authorization", format!("Bearer {}", token())).header("x-pch-digest", digest_of(&json));
+    services.parts.submit().handle(request.body(body).unwrap()).await.status().as_u16()
+}
+
+async fn admin(services: &Services, arguments: &[&str]) -> (i32, String) {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
+    command.arg("admin").args(arguments).envs(services.environment());
+    let output = command.output().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), text)
+}
+
+#[tokio::test]
+async fn an_order_that_waits_for_a_person_is_listed_explained_and_ended_by_one() {
+    let services = idle().await;
+    let (mute, queued) = (fresh_uid("mute"), fresh_uid("queued"));
+    assert_eq!(submit(&services, &mute, "PAR-LOC-MUTE").await, 202);
+    assert_eq!(submit(&services, &queued, "PAR-LOC-ASYNC").await, 202);
+    let (mute, queued) = (format!("par-local#{mute}"), format!("par-local#{queued}"));
+
+    let (code, text) = admin(&services, &["orders"]).await;
+    assert!(code == 0 && text.contains(&mute) && text.contains(&queued), "{text}");
+    let (code, text) = admin(&services, &["orders", "--stuck"]).await;
+    assert!(code == 0 && text.contains(&mute) && !text.contains(&queued), "{text}");
+
+    let (_, text) = admin(&services, &["explain", &queued]).await;
+    assert!(
+        text.contains("accepted: queued") && text.contains("nobody works on it") && text.contains(": it is placed"),
+        "{text}"
+    );
+    let (_, text) = admin(&services, &["explain", &mute]).await;
+    assert!(text.contains("person    needed: ") && text.contains("it goes on waiting for a person"), "{text}");
+    assert!(!text.contains("Taco"), "what the customer ordered is nobody's business here: {text}");
+
+    // Its attempt may still arrive: a person cannot know that it never will.
+    let (code, text) = admin(&services, &["end", &mute, "--errored", "--reason", "not on the screen"]).await;
+    assert!(code == 1 && text.contains("nothing was done: an attempt may still reach the POS until"), "{text}");
+    let (code, text) = admin(&services, &["end", &mute, "--placed", "POS-42", "--reason", "on the screen, says Ann"]).await;
+    assert!(code == 0 && text.contains("is placed"), "{text}");
+    let (_, text) = admin(&services, &["explain", &mute]).await;
+    assert!(text.contains("POS-42") && text.contains("placed by a person: on the screen, says Ann"), "{text}");
+    let (code, text) = admin(&services, &["end", &mute, "--errored", "--reason", "no"]).await;
+    assert!(code == 1 && text.contains("a final status never changes"), "{text}");
+
+    let (code, text) = admin(&services, &["explain", "par-local#nobody"]).await;
+    assert!(code == 1 && text.contains("there is no order par-local#nobody"), "{text}");
+    let (code, text) = admin(&services, &["explain", "nonsense"]).await;
+    assert!(code == 2 && text.contains("is no order"), "{text}");
+}
+
+#[tokio::test]
+async fn the_dead_letter_queue_is_sent_again_but_for_final_orders_and_poison() {
+    let services = idle().await;
+    let queues = services.parts.queues();
+    let (placed, open) = (fresh_uid("placed"), fresh_uid("open"));
+    submit(&services, &placed, "PAR-LOC-12345").await;
+    submit(&services, &open, "PAR-LOC-ASYNC").await;
+    for uid in [&placed, &open] {
+        let key: OrderKey = format!("par-local#{uid}").parse().unwrap();
+        let Some(Row::Order(record)) = services.parts.orders().read(&key).await.unwrap() else { panic!("{key}") };
+        queues.set_aside(Aside::Order(&OrderMessage::about(&record)), "by hand").await.unwrap();
+    }
+    queues.set_aside(Aside::Body("poison"), "by hand").await.unwrap();
+
+    let (code, text) = admin(&services, &["redrive"]).await;
+    assert!(code == 1 && text.contains("1 sent again, 1 dropped, 1 kept"), "{text}");
+    assert!(text.contains(&format!("dropped  par-local#{placed}: it is placed already")), "{text}");
+    assert!(text.contains(&format!("sent     par-local#{open}")) && text.contains("not an order message"), "{text}");
+    let sqs = aws_sdk_sqs::Client::new(&services.aws.sqs);
+    let left = sqs.get_queue_attributes().queue_url(&services.parts.settings().dead_letter_queue_url);
+    let left = left.attribute_names(aws_sdk_sqs::types::QueueAttributeName::All).send().await.unwrap().attributes.unwrap();
+    let count = |name| left[&aws_sdk_sqs::types::QueueAttributeName::from(name)].parse::<u32>().unwrap();
+    assert_eq!(count("ApproximateNumberOfMessages") + count("ApproximateNumberOfMessagesNotVisible"), 1);
+}
+
+#[tokio::test]
+async fn without_a_stack_the_commands_say_how_to_name_one() {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
+    let output = command.args(["admin", "orders"]).env_clear().output().await.unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && text.contains("which stack? Give --outputs FILE"), "{text}");
+}
