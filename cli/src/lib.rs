@@ -1,4 +1,8 @@
-//! posnext on one machine: the whole product over embedded engines, and a client that plays PAR.
+//! posnext on one machine: the whole product over embedded engines, a client that plays PAR,
+//! and what puts it to the proof.
 
+pub mod faults;
+pub mod lambda;
 pub mod local;
 pub mod par;
+pub mod pos;

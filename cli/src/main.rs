@@ -13,7 +13,11 @@ use std::{
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use posnext_local::local::{self, Services};
+use posnext_local::{
+    faults,
+    local::{self, Services},
+    pos,
+};
 
 /// The POS side of PAR Ordering's POS Next interface, on this machine.
 ///
@@ -37,6 +41,16 @@ enum Command {
     ///
     /// Exit code: 0 all is well; 1 a check failed; 2 it could not be tried.
     Smoke(smoke::SmokeArguments),
+    /// Kill, stop and cut off the functions and services under a stream of orders, and compare what everybody holds
+    ///
+    /// Exit code: 0 every promise was kept; 1 one was broken; 2 it could not be run.
+    Faults(faults::Options),
+    /// Play a POS behind HTTP, as docs/pos-connector.openapi.yaml describes it
+    Pos {
+        /// Where it listens
+        #[arg(long, default_value = "127.0.0.1:3100", value_name = "ADDR")]
+        listen: SocketAddr,
+    },
     /// Operate a stack: its orders, its dead-letter queue, its sandbox
     Admin(admin::AdminArguments),
 }
@@ -68,6 +82,10 @@ async fn main() -> ExitCode {
         Some(Command::Local(local)) => run_local(local).await,
         Some(Command::Order(order)) => order::run(order).await,
         Some(Command::Smoke(smoke)) => smoke::run(smoke).await,
+        Some(Command::Faults(options)) => {
+            faults::run(options).await.map(|kept| if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Some(Command::Pos { listen }) => run_pos(listen).await,
         Some(Command::Admin(admin)) => admin::run(admin).await,
     };
     outcome.unwrap_or_else(|error| {
@@ -123,6 +141,17 @@ Stop with Ctrl-C.
     );
     tokio::signal::ctrl_c().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn run_pos(listen: SocketAddr) -> anyhow::Result<ExitCode> {
+    let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let abilities = pos::ABILITIES.map(|(name, _)| name).join("|");
+    println!(
+        "a POS listens on http://{}   as {{{abilities}}}/{{{}}}/orders/KEY; what it holds is at /ledger",
+        listener.local_addr()?,
+        pos::BEHAVIOURS.join("|")
+    );
+    match pos::serve(listener).await? {}
 }
 
 fn write_environment(services: &Services, file: Option<&Path>) -> anyhow::Result<()> {

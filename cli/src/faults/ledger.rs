@@ -1,0 +1,156 @@
+//! The three ledgers, compared: what clients were told, what the table holds, what the POS holds.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    time::Duration,
+};
+
+use posnext_shared::domain::{
+    ability::Abilities,
+    record::{Final, OrderRecord, Outcome, State},
+};
+
+use super::{Options, chaos::Fate, client::Told};
+use crate::{
+    local::CLIENT_ID,
+    pos::{ABILITIES, Entry},
+};
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    orders: usize,
+    accepted: usize,
+    outcomes: BTreeMap<&'static str, usize>,
+    /// Promises, and the orders that broke them.
+    broken: BTreeMap<&'static str, Vec<String>>,
+}
+
+const LOST: &str = "lost: answered 200 or 202, and not in the table";
+const TWICE: &str = "placed twice: two meals of one order at the POS";
+const CHANGED: &str = "a final status changed";
+const UNTRUE: &str = "a final status that is not what is stored";
+const MISSING: &str = "stored as placed, and the POS does not hold it under that id";
+const UNPAID: &str = "stored as rejected or errored, and the POS holds it";
+const UNTOLD: &str = "left open without a mark";
+const LEFT: &str = "left to a person though the POS can be asked or cancelled";
+const WRONG: &str = "an answer that no promise allows, or without a right signature";
+const PROMISES: [&str; 9] = [LOST, TWICE, CHANGED, UNTRUE, MISSING, UNPAID, UNTOLD, LEFT, WRONG];
+
+fn abilities(location: &str) -> Abilities {
+    let name = location.split(':').next().unwrap_or_default();
+    ABILITIES.iter().find(|(ability, _)| *ability == name).map(|(_, abilities)| *abilities).unwrap_or_default()
+}
+
+/// Marked for a person, at a POS that can neither be asked nor cancelled.
+pub(super) fn may_wait_for_a_person(record: &OrderRecord) -> bool {
+    let abilities = abilities(&record.order.location_id().to_string());
+    record.open().is_some_and(|open| open.person.is_some()) && abilities.find.is_none() && !abilities.cancel
+}
+
+pub(super) fn compare(told: &[Told], rows: &BTreeMap<String, OrderRecord>, meals: &BTreeMap<String, Entry>) -> Report {
+    let mut report = Report { orders: told.len(), ..Report::default() };
+    let nothing = Entry::default();
+    for told in told {
+        let meals = meals.get(&format!("{CLIENT_ID}.{}", told.uid)).unwrap_or(&nothing);
+        report.accepted += usize::from(told.accepted);
+        let mut broken = |promise, detail: String| {
+            report.broken.entry(promise).or_default().push(format!("{} at {}: {detail}", told.uid, told.location))
+        };
+        if meals.meals.len() > 1 {
+            broken(TWICE, format!("{:?}", meals.meals));
+        }
+        if told.finals.len() > 1 {
+            broken(CHANGED, format!("{:?}", told.finals));
+        }
+        told.wrong.iter().for_each(|wrong| broken(WRONG, wrong.clone()));
+        let Some(row) = rows.get(&told.uid) else {
+            if told.accepted {
+                broken(LOST, format!("{:?}", told.finals));
+            }
+            if !meals.meals.is_empty() {
+                broken(LOST, format!("the POS holds {:?}", meals.meals));
+            }
+            continue;
+        };
+        let (word, pos_order_id) = stored(row);
+        *report.outcomes.entry(word).or_default() += 1;
+        let mut broken = |promise, detail: String| {
+            report.broken.entry(promise).or_default().push(format!("{} at {}: {detail}", told.uid, told.location))
+        };
+        let stored: BTreeSet<_> = [(word.to_owned(), pos_order_id.clone())].into();
+        if !told.finals.is_empty() && told.finals.len() == 1 && told.finals != stored {
+            broken(UNTRUE, format!("told {:?}, stored {stored:?}", told.finals));
+        }
+        match word {
+            "placed" if !meals.meals.contains(&pos_order_id) => broken(MISSING, format!("{pos_order_id}, the POS has {meals:?}")),
+            "rejected" | "errored" if !meals.meals.is_empty() => broken(UNPAID, format!("{:?}", meals.meals)),
+            "pending" if row.open().is_none_or(|open| open.person.is_none()) => broken(UNTOLD, history(row)),
+            "pending" if !may_wait_for_a_person(row) => broken(LEFT, history(row)),
+            _ => {}
+        }
+    }
+    report
+}
+
+fn stored(row: &OrderRecord) -> (&'static str, String) {
+    match &row.state {
+        State::Final(Final { outcome: Outcome::Placed { pos_order_id }, .. }) => ("placed", pos_order_id.clone()),
+        _ => (row.status().as_str(), String::new()),
+    }
+}
+
+fn history(row: &OrderRecord) -> String {
+    row.history.iter().map(|entry| entry.event.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+impl Report {
+    /// Whether every promise was kept.
+    pub(super) fn kept(&self) -> bool {
+        self.broken.is_empty() && self.accepted > 0
+    }
+
+    /// What a person reads.
+    pub(super) fn table(&self, options: &Options, counts: &BTreeMap<(String, Fate), u64>, times: [Duration; 2]) -> String {
+        let mut text = String::new();
+        let [sent, all] = times.map(|time| time.as_secs());
+        let faults: u64 = counts.values().sum();
+        let _ = writeln!(
+            text,
+            "{} orders, seed {}, {faults} faults; sent in {sent} s, all at rest after {all} s\n",
+            self.orders, options.seed
+        );
+        let _ = writeln!(text, "{:<48} {:>8} {:>8} {:>8} {:>8}", "point", "killed", "killed", "reply", "not");
+        let _ = writeln!(text, "{:<48} {:>8} {:>8} {:>8} {:>8}", "", "before", "after", "lost", "done");
+        let points: BTreeSet<&str> = counts.keys().map(|(point, _)| point.as_str()).collect();
+        for point in points {
+            let count = |fate| counts.get(&(point.to_owned(), fate)).copied().unwrap_or(0);
+            let line = [Fate::KilledBefore, Fate::KilledAfter, Fate::ReplyLost, Fate::Refused].map(count);
+            if line.iter().sum::<u64>() == 0 {
+                let _ = writeln!(
+                    text,
+                    "{point}: stopped for a while {} times, killed and restarted {} times",
+                    count(Fate::Stopped),
+                    count(Fate::Restarted)
+                );
+                continue;
+            }
+            let _ = writeln!(text, "{point:<48} {:>8} {:>8} {:>8} {:>8}", line[0], line[1], line[2], line[3]);
+        }
+        let _ = writeln!(text, "\naccepted {} of {}; in the table:", self.accepted, self.orders);
+        for (word, count) in &self.outcomes {
+            let word = if *word == "pending" { "waiting for a person, marked" } else { word };
+            let _ = writeln!(text, "  {count:>7} {word}");
+        }
+        let _ = writeln!(text);
+        for promise in PROMISES {
+            let orders = self.broken.get(promise).map(Vec::as_slice).unwrap_or_default();
+            let _ = writeln!(text, "{:>9} {promise}", orders.len());
+            for order in orders.iter().take(10) {
+                let _ = writeln!(text, "          {order}");
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,207 @@
+//! A POS behind HTTP that is played (docs/pos-connector.openapi.yaml): it keeps its promises and misbehaves as its address
+//! says, `/{abilities}/{behaviour}/orders/{key}`, and tells at `/ledger` which meals it holds.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    convert::Infallible,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use http_body_util::Full;
+use hyper::{Request, body::Incoming, service::service_fn};
+use hyper_util::rt::TokioIo;
+use posnext_shared::domain::ability::{Abilities, Find};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::{net::TcpListener, time::Instant};
+
+/// After this long an order that is not found was never placed. Longer than anything here takes to land.
+const SETTLE_S: u32 = 4;
+
+/// What the POS promises, by the word in its address.
+pub const ABILITIES: [(&str, Abilities); 6] = [
+    ("all", Abilities { idempotent_place: true, find: FIND, cancel: true }),
+    ("place", Abilities { idempotent_place: true, find: None, cancel: false }),
+    ("find", Abilities { idempotent_place: false, find: FIND, cancel: false }),
+    ("cancel", Abilities { idempotent_place: false, find: None, cancel: true }),
+    ("find-cancel", Abilities { idempotent_place: false, find: FIND, cancel: true }),
+    ("none", Abilities { idempotent_place: false, find: None, cancel: false }),
+];
+const FIND: Option<Find> = Some(Find { settle_s: SETTLE_S });
+
+/// How it behaves, by the word in its address.
+pub const BEHAVIOURS: [&str; 8] = ["prompt", "slow", "late", "lost", "flaky", "refuse", "stubborn", "down"];
+
+/// What the POS knows of one order.
+#[derive(Debug, Default)]
+struct Ticket {
+    calls: u32,
+    meals: Vec<Meal>,
+    cancelled_at: Option<Instant>,
+}
+
+#[derive(Debug, Clone)]
+struct Meal {
+    pos_order_id: String,
+    lands_at: Instant,
+}
+
+/// A line of the ledger.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Entry {
+    /// Placements that reached the POS.
+    pub calls: u32,
+    /// The meals that were made and not cancelled.
+    pub meals: Vec<String>,
+    /// The order was cancelled.
+    pub cancelled: bool,
+}
+
+impl Ticket {
+    fn cancelled(&self) -> bool {
+        self.cancelled_at.is_some()
+    }
+
+    /// A meal that has landed, and was not forestalled by a tombstone.
+    fn made(&self) -> impl Iterator<Item = &Meal> {
+        let now = Instant::now();
+        self.meals.iter().filter(move |meal| meal.lands_at <= now && self.cancelled_at.is_none_or(|at| at >= meal.lands_at))
+    }
+}
+
+type Tickets = Arc<Mutex<HashMap<String, Ticket>>>;
+/// No answer at all stands for a connection that is cut.
+type Answer = Result<Response<Full<Bytes>>, io::Error>;
+
+/// Serves until it is dropped.
+///
+/// # Errors
+/// When connections can no longer be taken.
+pub async fn serve(listener: TcpListener) -> io::Result<Infallible> {
+    let tickets = Tickets::default();
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let tickets = Arc::clone(&tickets);
+        let service = service_fn(move |request| handle(Arc::clone(&tickets), request));
+        // A connection that breaks is its client's to notice.
+        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
+}
+
+async fn handle(tickets: Tickets, request: Request<Incoming>) -> Answer {
+    let path: Vec<&str> = request.uri().path().trim_matches('/').split('/').collect();
+    match *path.as_slice() {
+        ["ledger"] => answer(StatusCode::OK, &json!(ledger(&tickets))),
+        [abilities, behaviour, "orders", key] => {
+            let Some((_, abilities)) = ABILITIES.iter().find(|(name, _)| *name == abilities) else {
+                return answer(StatusCode::NOT_FOUND, &json!({ "message": "no such abilities" }));
+            };
+            let pos = Pos { tickets: &tickets, abilities, behaviour, key };
+            match *request.method() {
+                Method::PUT => pos.place().await,
+                Method::GET if abilities.find.is_some() => pos.find(),
+                Method::DELETE if abilities.cancel => pos.cancel(),
+                _ => answer(StatusCode::NOT_IMPLEMENTED, &json!({ "message": "not promised" })),
+            }
+        }
+        _ => answer(StatusCode::NOT_FOUND, &json!({ "message": "no such path" })),
+    }
+}
+
+fn ledger(tickets: &Tickets) -> BTreeMap<String, Entry> {
+    let tickets = tickets.lock().unwrap_or_else(PoisonError::into_inner);
+    let entry = |ticket: &Ticket| {
+        let made = ticket.made().map(|meal| meal.pos_order_id.clone());
+        let meals = if ticket.cancelled() { Vec::new() } else { made.collect() };
+        Entry { calls: ticket.calls, meals, cancelled: ticket.cancelled() }
+    };
+    tickets.iter().map(|(key, ticket)| (key.clone(), entry(ticket))).collect()
+}
+
+fn answer(status: StatusCode, body: &serde_json::Value) -> Answer {
+    let response = Response::builder().status(status).header("content-type", "application/json");
+    response.body(Full::new(body.to_string().into())).map_err(io::Error::other)
+}
+
+fn cut() -> Answer {
+    Err(io::Error::other("cut"))
+}
+
+struct Pos<'a> {
+    tickets: &'a Tickets,
+    abilities: &'a Abilities,
+    behaviour: &'a str,
+    key: &'a str,
+}
+
+impl Pos<'_> {
+    fn ticket<T>(&self, with: impl FnOnce(&mut Ticket) -> T) -> T {
+        with(self.tickets.lock().unwrap_or_else(PoisonError::into_inner).entry(self.key.to_owned()).or_default())
+    }
+
+    async fn place(&self) -> Answer {
+        let calls = self.ticket(|ticket| {
+            ticket.calls += 1;
+            ticket.calls
+        });
+        match self.behaviour {
+            "down" => return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "started": false })),
+            "flaky" if calls <= 2 => return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "started": false })),
+            "refuse" => {
+                let errors = json!([{ "message": "item 4711 is not available" }]);
+                return answer(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "status": "rejected", "errors": errors }));
+            }
+            _ => {}
+        }
+        let lands_after = Duration::from_millis(if self.behaviour == "late" { 1_500 } else { 0 });
+        let made = self.ticket(|ticket| {
+            if ticket.cancelled() {
+                return None;
+            }
+            if ticket.meals.is_empty() || !self.abilities.idempotent_place {
+                let pos_order_id = format!("POS-{}", uuid::Uuid::now_v7().simple());
+                ticket.meals.push(Meal { pos_order_id, lands_at: Instant::now() + lands_after });
+            }
+            ticket.meals.last().cloned()
+        });
+        let Some(meal) = made else { return answer(StatusCode::GONE, &json!({ "message": "cancelled" })) };
+        match self.behaviour {
+            // It lands whether or not anybody waits, and nobody is told.
+            "late" if calls <= 1 => return cut(),
+            "lost" | "stubborn" if calls <= 1 => return cut(),
+            "slow" => tokio::time::sleep(Duration::from_secs(6)).await,
+            _ => tokio::time::sleep_until(meal.lands_at).await,
+        }
+        if self.ticket(|ticket| ticket.cancelled()) {
+            return answer(StatusCode::GONE, &json!({ "message": "cancelled" }));
+        }
+        answer(StatusCode::CREATED, &json!({ "status": "placed", "pos_order_id": meal.pos_order_id }))
+    }
+
+    fn find(&self) -> Answer {
+        let found = self.ticket(|ticket| (ticket.cancelled(), ticket.made().next().cloned()));
+        match found {
+            (true, _) if self.abilities.cancel => answer(StatusCode::GONE, &json!({ "message": "cancelled" })),
+            (_, Some(meal)) => answer(StatusCode::OK, &json!({ "status": "placed", "pos_order_id": meal.pos_order_id })),
+            _ => answer(StatusCode::NOT_FOUND, &json!({ "message": "not known" })),
+        }
+    }
+
+    fn cancel(&self) -> Answer {
+        let kept = self.ticket(|ticket| {
+            let made = ticket.made().next().cloned().filter(|_| self.behaviour == "stubborn" && !ticket.cancelled());
+            if made.is_none() {
+                ticket.cancelled_at.get_or_insert_with(Instant::now);
+            }
+            made.map(|meal| meal.pos_order_id)
+        });
+        match kept {
+            Some(pos_order_id) => answer(StatusCode::CONFLICT, &json!({ "pos_order_id": pos_order_id })),
+            None => answer(StatusCode::OK, &json!({ "message": "cancelled" })),
+        }
+    }
+}
