@@ -4,7 +4,7 @@
 use super::{
     model::{Fate, OrderModel, Step},
     pos::Choice,
-    state::{Ended, Process, Reply, SLOTS, World},
+    state::{Acting, Ended, Process, Reply, SLOTS, World},
     time::{self, Clock},
 };
 
@@ -46,8 +46,12 @@ impl OrderModel {
                 Some(_) => {}
             }
             let Some(step) = self.next_step(&world, pos) else { return false };
-            let Some(next) = stateright::Model::next_state(self, &world, step) else { return false };
-            world = next;
+            match (stateright::Model::next_state(self, &world, step), step) {
+                (Some(next), _) => world = next,
+                // Acknowledged without acting.
+                (None, Step::Receive(..)) => world.message = None,
+                _ => return false,
+            }
         }
         false
     }
@@ -57,10 +61,12 @@ impl OrderModel {
         // The one worker is wherever `tidy` puts it.
         let slot = world.processes.iter().position(|process| *process != Process::Idle).unwrap_or(SLOTS - 1);
         match world.processes[slot] {
-            Process::Acting { handled: None, .. } if pos == PosIs::Answering => Some(Step::Handle(slot, Choice::Does)),
-            Process::Acting { handled, .. } => Some(Step::Answer(slot, handled.unwrap_or(Reply::Unknown), 0, Fate::Written)),
-            Process::Idle if world.message == Some(0) => Some(Step::Receive(slot, 0, Fate::Written)),
-            Process::Idle if due => Some(Step::Heal),
+            Process::Acting(Acting { handled: None, .. }) if pos == PosIs::Answering => Some(Step::Handle(slot, Choice::Does)),
+            Process::Acting(Acting { handled, .. }) => {
+                Some(Step::Answer(slot, handled.unwrap_or(Reply::Unknown), 0, Fate::Written))
+            }
+            Process::Idle if world.message == Some(0) => Some(Step::Receive(slot, 0, 0, Fate::Written)),
+            Process::Idle if due => Some(Step::Heal(0)),
             _ => time::next_wait(world, &self.product, Clock::Moments).map(Step::Wait),
         }
     }

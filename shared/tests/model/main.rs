@@ -1,9 +1,20 @@
-//! The life of one order, explored whole.
+//! The life of one order, explored whole. The product's own state machine (`domain/machine.rs`) is driven through every
+//! order of steps of one submit (which PAR repeats until something is stored), two workers and recovery, over a table, a
+//! queue and a POS that do the worst they may, at every second up to the order's deadline and at every moment that counts
+//! after it. Faults are not counted: every process may stop at any step, every write may go unanswered, every message may
+//! come often, late or never, and every request at the POS may take effect long after its caller is gone. The space is
+//! finite all the same, since times are kept relative to now and versions relative to the stored one.
+//!
+//! What bounds it: one order; two workers and one submit at a time, and two submits in all (`MAX_SUBMITS`); two requests in
+//! flight whose callers are gone (`MAX_FLYING`, of which a property says that they are enough); one write on its way at a
+//! time (`table.rs` says why that is enough); spans of time of a few seconds (`Times`); delays by chance at either end of
+//! their range (`RANDOM`).
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 #![allow(unreachable_pub, reason = "all of it is one test")]
 
 mod drain;
+mod explore;
 mod model;
 mod pos;
 mod premises;
@@ -13,59 +24,3 @@ mod state;
 mod table;
 mod tidy;
 mod time;
-
-use std::time::Instant;
-
-use posnext_shared::domain::ability::{Abilities, Find};
-use stateright::{Checker, Model};
-
-use model::OrderModel;
-use premises::Premise;
-use product::{Product, Tenure, Times};
-use time::Clock;
-
-const TIMES: Times = Times {
-    deadline: 20,
-    pos_limit: 2,
-    settle: 2,
-    submit: Tenure { lease: 3, timeout: 4 },
-    worker: Tenure { lease: 3, timeout: 5 },
-};
-
-fn abilities(idempotent_place: bool, find: bool, cancel: bool) -> Abilities {
-    let settle_s = TIMES.settle.unsigned_abs().into();
-    Abilities { idempotent_place, find: find.then_some(Find { settle_s }), cancel }
-}
-
-fn order_model(declared: Abilities, clock: Clock, without: Option<Premise>) -> OrderModel {
-    OrderModel::new(Product::new(declared, TIMES, without), clock)
-}
-
-fn explore(name: &str, declared: Abilities, clock: Clock) {
-    let began = Instant::now();
-    let checker = order_model(declared, clock, None).checker().threads(1).timeout(std::time::Duration::from_secs(60)).spawn_bfs().join();
-    println!(
-        "{name}: {} unique states, {} generated, depth {}, {:?}, drained {}",
-        checker.unique_state_count(),
-        checker.state_count(),
-        checker.max_depth(),
-        began.elapsed(), checker.model().drained.lock().unwrap().len()
-    );
-    for (name, path) in checker.discoveries() {
-        if checker.discovery_classification(name).to_string() == "counterexample" {
-            println!("{name}");
-            for (state, step) in path.into_vec() { match step { Some(step) => println!("    {step:?}"), None => println!("  {state:?}") } }
-        } else {println!("  {name}: {}", path.into_vec().len());}
-    }
-}
-
-#[test]
-fn t_none() { explore("none", abilities(false, false, false), Clock::Moments) }
-#[test]
-fn t_idem() { explore("idem", abilities(true, false, false), Clock::Moments) }
-#[test]
-fn t_find() { explore("find", abilities(false, true, false), Clock::Moments) }
-#[test]
-fn t_cancel() { explore("cancel", abilities(false, false, true), Clock::Moments) }
-#[test]
-fn t_all() { explore("all", abilities(true, true, true), Clock::Moments) }

@@ -13,7 +13,7 @@ use super::{
     premises::Premise,
     product::{Event, Product, RANDOM, Tenure},
     properties,
-    state::{Asked, Life, MAX_SUBMITS, Next, Open, Process, Reply, Row, SLOTS, SUBMIT, Secs, World, Writing},
+    state::{Acting, Asked, Life, MAX_SUBMITS, Next, Open, Process, Reply, Row, SLOTS, SUBMIT, Secs, World, Writer, Writing},
     time::{self, Clock},
 };
 
@@ -41,9 +41,10 @@ pub enum Begin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// PAR submits (again, while nothing is stored): the claim.
-    Submit(Begin, Fate),
-    /// A worker receives the message, reads the row and takes its turn. The number picks the random delay.
-    Receive(usize, usize, Fate),
+    Submit(Begin, Secs, Fate),
+    /// A worker receives the message, reads the row and takes its turn. Its clock is ahead by that
+    /// much; the number picks the random delay.
+    Receive(usize, Secs, usize, Fate),
     /// The POS handles a request whose caller waits.
     Handle(usize, Choice),
     /// The POS's answer, or none (`Unknown`), reaches the caller, which writes what follows.
@@ -57,8 +58,10 @@ pub enum Step {
     LateWrite,
     /// The process stops for ever.
     Crash(usize),
+    /// A person redrives a message from the dead-letter queue: the copies there are about rows under a lease.
+    Redrive,
     /// A poll, a replay or recover-orders heals the row.
-    Heal,
+    Heal(Secs),
     Wait(Secs),
 }
 
@@ -82,7 +85,9 @@ impl Model for OrderModel {
         const FATES: [Fate; 3] = [Fate::Written, Fate::Unanswered, Fate::Slow];
         if world.row.is_none() && world.processes[SUBMIT] == Process::Idle && world.submits < MAX_SUBMITS {
             for begin in [Begin::Placing, Begin::Queued, Begin::Rejected] {
-                steps.extend(FATES.map(|fate| Step::Submit(begin, fate)));
+                for clock in self.clocks() {
+                    steps.extend(FATES.map(|fate| Step::Submit(begin, clock, fate)));
+                }
             }
         }
         for slot in 0..SLOTS {
@@ -99,7 +104,10 @@ impl Model for OrderModel {
         if world.late.is_some() {
             steps.push(Step::LateWrite);
         }
-        steps.push(Step::Heal);
+        steps.extend(self.clocks().map(Step::Heal));
+        if world.message.is_none() && world.row.is_some_and(|row| row.open().is_some_and(|open| open.lease.is_some())) {
+            steps.push(Step::Redrive);
+        }
         steps.extend(time::next_wait(world, &self.product, self.clock).map(Step::Wait));
     }
 
@@ -124,6 +132,12 @@ impl OrderModel {
         Promises { abilities: self.product.declared, tombstones: !self.product.is_without(Premise::Tombstone) }
     }
 
+    /// By how much a process's clock may be ahead.
+    fn clocks(&self) -> impl Iterator<Item = Secs> + use<> {
+        let skew = self.product.times.skew;
+        std::iter::once(0).chain((skew > 0).then_some(skew))
+    }
+
     pub fn tenure(&self, slot: usize) -> Tenure {
         if slot == SUBMIT { self.product.times.submit } else { self.product.times.worker }
     }
@@ -141,11 +155,13 @@ impl OrderModel {
                 // Idle workers are alike: the first of them receives.
                 let first = world.processes.iter().skip(1).position(|process| *process == Process::Idle);
                 if world.message == Some(0) && first.is_some_and(|first| first + 1 == slot) {
-                    each(&|random, fate| Step::Receive(slot, random, fate), steps);
+                    for clock in self.clocks() {
+                        each(&|random, fate| Step::Receive(slot, clock, random, fate), steps);
+                    }
                 }
                 return;
             }
-            Process::Acting { asked, handled, .. } => {
+            Process::Acting(Acting { asked, handled, .. }) => {
                 let replies: &[Reply] = match (handled, asked) {
                     (Some(reply), _) => &[reply, Reply::Unknown],
                     (None, Asked::Place) => &[Reply::NotStarted, Reply::Permanent, Reply::Unknown],
@@ -166,9 +182,9 @@ impl OrderModel {
             Process::Claiming { .. } | Process::TooLate { .. } => steps.push(Step::Proceed(slot, Fate::Written)),
         }
         let choices = match world.processes[slot] {
-            Process::Acting { handled: None, asked: Asked::Find, .. } => &PLACES[..1],
-            Process::Acting { handled: None, asked: Asked::Cancel, .. } => &CANCELS[..],
-            Process::Acting { handled: None, .. } | Process::Fenced { handled: None, .. } => &PLACES[..],
+            Process::Acting(Acting { handled: None, asked: Asked::Find, .. }) => &PLACES[..1],
+            Process::Acting(Acting { handled: None, asked: Asked::Cancel, .. }) => &CANCELS[..],
+            Process::Acting(Acting { handled: None, .. }) | Process::Fenced { handled: None, .. } => &PLACES[..],
             _ => &[],
         };
         steps.extend(choices.iter().map(|choice| Step::Handle(slot, *choice)));
@@ -177,8 +193,13 @@ impl OrderModel {
 
     fn take(&self, world: &mut World, step: Step) -> Option<()> {
         match step {
-            Step::Submit(begin, fate) => self.submit(world, begin, fate),
-            Step::Receive(slot, random, fate) => self.receive(world, slot, random, fate)?,
+            Step::Submit(begin, clock, fate) => self.submit(world, begin, clock, fate),
+            Step::Receive(slot, clock, random, fate) => {
+                let row = world.row?;
+                let next = self.next(&row, Event::Delivered(0), slot, clock, random)?;
+                let left = self.tenure(slot).timeout;
+                self.write(world, slot, Writing { next, done: false, again: false, clock, left }, fate)?;
+            }
             Step::Handle(slot, choice) => self.handle(world, slot, choice),
             Step::Answer(slot, reply, random, fate) => self.answer(world, slot, reply, random, fate)?,
             Step::Proceed(slot, fate) => self.proceed(world, slot, fate)?,
@@ -191,8 +212,9 @@ impl OrderModel {
                 world.pos.cancel(self.promises(), choice);
             }
             Step::LateWrite => self.late_write(world)?,
+            Step::Redrive => world.message = Some(0),
             Step::Crash(slot) => self.stop(world, slot),
-            Step::Heal => self.heal(world)?,
+            Step::Heal(clock) => self.heal(world, clock)?,
             Step::Wait(seconds) => {
                 time::pass(world, &self.product, seconds);
                 for slot in 0..SLOTS {
@@ -205,14 +227,12 @@ impl OrderModel {
         Some(())
     }
 
-    fn heal(&self, world: &mut World) -> Option<()> {
+    fn heal(&self, world: &mut World, clock: Secs) -> Option<()> {
         let row = world.row?;
-        let due = self.product.heal(&row)?;
-        world.broken.healed_live |= row.lease_left() > 0;
+        let due = self.product.heal(&row, clock)?;
+        world.broken.healed_live |= row.lease_left() > clock;
         if self.product.is_without(Premise::HealingKeepsVersion) {
-            let next = Row { version: row.version + 1, ..row };
-            let by = world.row_by;
-            self.save(world, next, by);
+            self.save(world, Row { version: row.version + 1, ..row }, Writer::Healing);
         }
         let Some(Row { life: Life::Open(Open { due: stored, .. }), .. }) = &mut world.row else { return None };
         *stored = due;
@@ -220,7 +240,7 @@ impl OrderModel {
         Some(())
     }
 
-    fn submit(&self, world: &mut World, begin: Begin, fate: Fate) {
+    fn submit(&self, world: &mut World, begin: Begin, clock: Secs, fate: Fate) {
         let (start, next): (_, fn(Row) -> Next) = match begin {
             Begin::Placing => (Start::Placing, |row| Next::Act(row, Asked::Place)),
             Begin::Queued => (Start::Queued, |row| Next::HandOff(row, 0)),
@@ -228,19 +248,12 @@ impl OrderModel {
         };
         world.submits += 1;
         let left = self.product.times.submit.timeout;
-        self.claim(world, next(self.product.claim(start)), fate, left);
-    }
-
-    fn receive(&self, world: &mut World, slot: usize, random: usize, fate: Fate) -> Option<()> {
-        let row = world.row?;
-        let next = self.next(&row, Event::Delivered(0), slot, random)?;
-        let left = self.tenure(slot).timeout;
-        self.write(world, slot, Writing { next, done: false, again: false, left }, fate)
+        self.claim(world, Writing { next: next(self.product.claim(start, clock)), done: false, again: false, clock, left }, fate);
     }
 
     fn answer(&self, world: &mut World, slot: usize, reply: Reply, random: usize, fate: Fate) -> Option<()> {
-        let (row, asked, began, left) = match world.processes[slot] {
-            Process::Acting { row, asked, began, left, .. } => (row, asked, began, left),
+        let Acting { row, asked, began, clock, left, .. } = match world.processes[slot] {
+            Process::Acting(acting) => acting,
             Process::Fenced { left, .. } => {
                 self.leave(world, slot, reply);
                 if reply == Reply::Done {
@@ -250,16 +263,16 @@ impl OrderModel {
             }
             _ => return None,
         };
-        let next = self.next(&row, Event::Answered(asked, reply, began), slot, random)?;
+        let next = self.next(&row, Event::Answered(asked, reply, began), slot, clock, random)?;
         self.leave(world, slot, reply);
         let done = asked == Asked::Place && reply == Reply::Done;
         let left = if matches!(next, Next::Act(..)) { self.tenure(slot).timeout } else { left };
-        self.write(world, slot, Writing { next, done, again: false, left }, fate)
+        self.write(world, slot, Writing { next, done, again: false, clock, left }, fate)
     }
 
     /// What the machine says; `None` when there is nothing to do, or the random number makes no difference.
-    fn next(&self, row: &Row, event: Event, slot: usize, random: usize) -> Option<Next> {
-        let next = |random: usize| self.product.advance(row, event, self.tenure(slot), RANDOM[random]);
+    fn next(&self, row: &Row, event: Event, slot: usize, clock: Secs, random: usize) -> Option<Next> {
+        let next = |random: usize| self.product.advance(row, event, self.tenure(slot), clock, RANDOM[random]);
         let told = next(random);
         (told != Next::Ignore && (random == 0 || told != next(0))).then_some(told)
     }
@@ -267,7 +280,7 @@ impl OrderModel {
     fn handle(&self, world: &mut World, slot: usize, choice: Choice) {
         let promises = self.promises();
         match &mut world.processes[slot] {
-            Process::Acting { asked, handled, .. } => {
+            Process::Acting(Acting { asked, handled, .. }) => {
                 *handled = Some(match asked {
                     Asked::Place => world.pos.place(promises, choice),
                     Asked::Find => world.pos.find(),
@@ -290,12 +303,9 @@ impl OrderModel {
     /// The process is gone; what it has asked of the POS may still take effect.
     pub fn stop(&self, world: &mut World, slot: usize) {
         match std::mem::replace(&mut world.processes[slot], Process::Idle) {
-            Process::Acting { row, asked: Asked::Place, handled: None, .. } => {
-                let until = row.open().and_then(|open| open.lease).and_then(|lease| lease.placing_until).unwrap_or_default();
-                world.pos.fly(self.promises(), self.product.bound(until));
-            }
-            Process::Acting { asked: Asked::Cancel, handled: None, .. } => world.pos.flying_cancel = true,
-            Process::Fenced { bound, handled: None, .. } => world.pos.fly(self.promises(), bound),
+            Process::Acting(Acting { asked: Asked::Place, handled: None, left, .. })
+            | Process::Fenced { handled: None, left, .. } => world.pos.fly(self.promises(), self.product.bound(left)),
+            Process::Acting(Acting { asked: Asked::Cancel, handled: None, .. }) => world.pos.flying_cancel = true,
             _ => {}
         }
     }

@@ -26,7 +26,7 @@ pub struct Promises {
 impl Pos {
     /// Whether a place that arrives now would be another meal if the POS likes.
     pub fn would_take(&self, promises: Promises) -> bool {
-        !self.tombstone && !(promises.abilities.idempotent_place && self.has_result())
+        !(self.tombstone || promises.abilities.idempotent_place && self.has_result())
     }
 
     fn has_result(&self) -> bool {

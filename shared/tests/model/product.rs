@@ -1,5 +1,5 @@
 //! The product's own transitions, driven through a projection of its row. The model decides nothing about an order: it
-//! asks `machine::claim`, `machine::advance` and `machine::heal`, each time at the same fixed now.
+//! asks `machine::claim`, `machine::advance` and `machine::heal`, with times counted from a fixed now.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use posnext_shared::domain::{
 
 use super::{
     premises::Premise,
-    state::{Asked, Ended, Lease, Life, Next, Open, Reply, Row, Secs},
+    state::{Asked, Ended, Lease, Life, NEVER, Next, Open, Reply, Row, Secs},
 };
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
@@ -33,6 +33,8 @@ pub struct Times {
     pub deadline: Secs,
     pub pos_limit: Secs,
     pub settle: Secs,
+    /// How far clocks differ: a process's is right or this much ahead.
+    pub skew: Secs,
     pub submit: Tenure,
     pub worker: Tenure,
 }
@@ -76,39 +78,45 @@ impl Product {
         self.without == Some(premise)
     }
 
-    /// How long after `placing_until` a place may still take effect: what the POS promises with `find`, else for ever.
-    pub fn bound(&self, placing_until: Secs) -> Secs {
-        if self.declared.find.is_some() { placing_until + self.times.settle } else { Secs::MAX }
+    /// For how long a place may take effect whose function certainly stops `left` from now: as the POS promises with
+    /// `find`, else for ever.
+    pub fn bound(&self, left: Secs) -> Secs {
+        if self.declared.find.is_some() { left + self.times.settle } else { NEVER }
     }
 
-    fn context(&self, tenure: Tenure, random: u64) -> Context<'_> {
+    /// What the use cases add wherever one clock's time is compared with another's.
+    pub fn counted_skew(&self) -> Secs {
+        if self.is_without(Premise::SkewCounted) { 0 } else { self.times.skew }
+    }
+
+    fn context(&self, tenure: Tenure, clock: Secs, random: u64) -> Context<'_> {
         let mut abilities = self.declared;
         if self.is_without(Premise::SettleTime) {
             abilities.find = abilities.find.map(|_| Find { settle_s: 0 });
         }
         Context {
-            now: NOW,
+            now: at(clock),
             policy: &self.policy,
             abilities,
             lease: span(tenure.lease),
-            function_timeout: span(tenure.timeout),
+            function_timeout: span(tenure.timeout + self.counted_skew()),
             write_id: String::new(),
             random,
         }
     }
 
     /// The first version of the row.
-    pub fn claim(&self, start: Start) -> Row {
-        let record = machine::claim(self.new.clone(), start, &self.context(self.times.submit, 0));
+    pub fn claim(&self, start: Start, clock: Secs) -> Row {
+        let record = machine::claim(self.new.clone(), start, &self.context(self.times.submit, clock, 0));
         let mut row = project(&record);
         row.version = 0;
         self.mend(&mut row);
         row
     }
 
-    pub fn advance(&self, row: &Row, event: Event, tenure: Tenure, random: u64) -> Next {
+    pub fn advance(&self, row: &Row, event: Event, tenure: Tenure, clock: Secs, random: u64) -> Next {
         let (record, input) = (self.shown(row, event), self.input(event));
-        let mut next = match machine::advance(&record, input, &self.context(tenure, random)) {
+        let mut next = match machine::advance(&record, input, &self.context(tenure, clock, random)) {
             machine::Next::Act(record, action) => Next::Act(project(&record), asked(action)),
             machine::Next::End(record, _) => Next::End(project(&record)),
             machine::Next::HandOff(record, delay) => Next::HandOff(project(&record), delay.as_secs().try_into().unwrap()),
@@ -124,15 +132,15 @@ impl Product {
     /// Why a message about that version is ignored, if it is.
     pub fn ignores(&self, row: &Row, version: i8) -> Option<Ignored> {
         let (record, input) = (self.revive(row), self.input(Event::Delivered(version)));
-        match machine::advance(&record, input, &self.context(self.times.worker, 0)) {
+        match machine::advance(&record, input, &self.context(self.times.worker, 0, 0)) {
             machine::Next::Ignore(why) => Some(why),
             _ => None,
         }
     }
 
     /// When the row would be due after a healing, if it is due now.
-    pub fn heal(&self, row: &Row) -> Option<Secs> {
-        machine::heal(&self.revive(row), NOW).map(secs)
+    pub fn heal(&self, row: &Row, clock: Secs) -> Option<Secs> {
+        machine::heal(&self.revive(row), at(clock)).map(secs)
     }
 
     fn input(&self, event: Event) -> Input {
@@ -192,7 +200,7 @@ impl Product {
             open.due = 0;
         }
         if open.lease.is_some() && self.is_without(Premise::DueWhenLeaseEnds) {
-            open.due = super::state::NEVER;
+            open.due = NEVER;
         }
     }
 

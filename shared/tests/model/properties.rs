@@ -10,7 +10,7 @@ use super::{
     drain::PosIs,
     model::OrderModel,
     pos::Choice,
-    state::{Asked, Ended, Process, SLOTS, Secs, World},
+    state::{Acting, Asked, Ended, Process, SLOTS, Secs, World},
 };
 
 pub const DURABLE: &str = "1 an order answered 200 or 202 is stored";
@@ -42,9 +42,15 @@ fn always() -> Vec<Property<OrderModel>> {
         Property::always(DURABLE, |_, world: &World| !world.broken.answered_unstored),
         Property::always(CARRIED, |model: &OrderModel, world: &World| model.comes_to_an_end(world, PosIs::Answering)),
         Property::always(ONE_MEAL, |_, world: &World| world.pos.taken <= 1),
-        Property::always(ERRORED, |model: &OrderModel, world: &World| world.ended() != Some(Ended::Errored) || no_meal(model, world)),
-        Property::always(REJECTED, |model: &OrderModel, world: &World| world.ended() != Some(Ended::Rejected) || no_meal(model, world)),
-        Property::always(PLACED, |model: &OrderModel, world: &World| world.ended() != Some(Ended::Placed) || meal_stays(model, world)),
+        Property::always(ERRORED, |model: &OrderModel, world: &World| {
+            world.ended() != Some(Ended::Errored) || no_meal(model, world)
+        }),
+        Property::always(REJECTED, |model: &OrderModel, world: &World| {
+            world.ended() != Some(Ended::Rejected) || no_meal(model, world)
+        }),
+        Property::always(PLACED, |model: &OrderModel, world: &World| {
+            world.ended() != Some(Ended::Placed) || meal_stays(model, world)
+        }),
         Property::always(FINAL, |_, world: &World| !world.broken.final_changed),
         Property::always(ANSWERED, |_, world: &World| !world.broken.answered_otherwise),
         Property::always(TOLD, |model: &OrderModel, world: &World| model.comes_to_an_end(world, PosIs::Silent)),
@@ -54,7 +60,7 @@ fn always() -> Vec<Property<OrderModel>> {
         Property::always(HEALED, |_, world: &World| !world.broken.healed_live),
         Property::always(IGNORED, useless_messages_are_ignored),
         Property::always(FEW_FLYING, |model: &OrderModel, world: &World| {
-            model.product.declared.idempotent_place || world.pos.flying.iter().any(|bound| *bound == 0)
+            model.product.declared.idempotent_place || world.pos.flying.contains(&0)
         }),
         Property::always(STALE, |_, world: &World| !world.broken.stale_write),
         Property::always(FENCED, |_, world: &World| !world.broken.fenced_by_healing),
@@ -62,28 +68,31 @@ fn always() -> Vec<Property<OrderModel>> {
 }
 
 /// Not what must hold but what must be possible: a model in which nothing happens proves nothing.
+pub const EXAMPLES: [&str; 6] = [
+    "an order is placed",
+    "an order is rejected after the POS was asked",
+    "an order is errored",
+    "an open order is marked for a person",
+    "a place is in flight whose caller is gone",
+    "a write may still be applied whose caller has given it up",
+];
+
 fn examples() -> Vec<Property<OrderModel>> {
-    vec![
-        Property::sometimes("an order is placed", |_, world: &World| world.ended() == Some(Ended::Placed)),
-        Property::sometimes("an order is rejected after the POS was asked", |_, world: &World| {
-            world.ended() == Some(Ended::Rejected) && world.pos.refused
-        }),
-        Property::sometimes("an order is errored", |_, world: &World| world.ended() == Some(Ended::Errored)),
-        Property::sometimes("an open order is marked for a person", |_, world: &World| {
-            world.row.is_some_and(|row| row.open().is_some_and(|open| open.person))
-        }),
-        Property::sometimes("a place is in flight whose caller is gone", |_, world: &World| world.pos.flying[0] > 0),
-        Property::sometimes("a process works on past its lease while another holds the order", |_, world: &World| {
-            let fenced = |process: &Process| matches!(process, Process::Fenced { .. });
-            world.processes.iter().any(fenced) && world.row.is_some_and(|row| row.lease_left() > 0)
-        }),
-        Property::sometimes("a write may still be applied whose caller has given it up", |_, world: &World| world.late.is_some()),
-    ]
+    let conditions: [fn(&OrderModel, &World) -> bool; 6] = [
+        |_, world| world.ended() == Some(Ended::Placed),
+        |_, world| world.ended() == Some(Ended::Rejected) && world.pos.refused,
+        |_, world| world.ended() == Some(Ended::Errored),
+        |_, world| world.row.is_some_and(|row| row.open().is_some_and(|open| open.person)),
+        |_, world| world.pos.flying[0] > 0,
+        |_, world| world.late.is_some(),
+    ];
+    EXAMPLES.into_iter().zip(conditions).map(|(name, condition)| Property::sometimes(name, condition)).collect()
 }
 
 fn no_meal(model: &OrderModel, world: &World) -> bool {
     let arrives = |process: &Process| match process {
-        Process::Acting { asked: Asked::Place, handled: None, .. } | Process::Fenced { handled: None, .. } => true,
+        Process::Acting(Acting { asked, handled, .. }) => *asked == Asked::Place && handled.is_none(),
+        Process::Fenced { handled, .. } => handled.is_none(),
         _ => false,
     };
     let flies = world.pos.flying[0] > 0 || world.processes.iter().any(arrives);

@@ -21,6 +21,8 @@ pub const MAX_SUBMITS: u8 = 2;
 pub enum Writer {
     /// Nobody who still looks for its own write.
     Gone,
+    /// A healing that raised the version, which it must not.
+    Healing,
     /// The first or second submit.
     Submit(u8),
     /// The worker at this place.
@@ -138,16 +140,42 @@ impl Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Process {
     Idle,
-    /// Waits for the POS. `handled` is what the POS has made of the request, if it has, whether or not the answer arrives.
-    Acting { row: Row, asked: Asked, began: Secs, handled: Option<Reply>, left: Secs },
-    /// As `Acting` on a place, but the row has moved on: whatever it would write is refused.
-    Fenced { bound: Secs, handled: Option<Reply>, left: Secs },
+    /// Waits for the POS.
+    Acting(Acting),
+    /// As `Acting` on a place, but the row has moved on: whatever it would write is refused. `runs` is for how
+    /// long its caller means to wait.
+    Fenced {
+        runs: Secs,
+        handled: Option<Reply>,
+        left: Secs,
+    },
     /// A write is on its way.
     Writing(Writing),
     /// The claim is on its way, or its answer is lost and the row is about to be read.
-    Claiming { next: Next, lost: bool, left: Secs },
+    Claiming {
+        next: Next,
+        lost: bool,
+        clock: Secs,
+        left: Secs,
+    },
     /// The POS holds the order and the row is somebody else's: about to read whether it ended errored.
-    TooLate { left: Secs },
+    TooLate {
+        left: Secs,
+    },
+}
+
+/// A request at the POS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Acting {
+    pub row: Row,
+    pub asked: Asked,
+    /// When: of a find by the caller's clock, of a place in fact.
+    pub began: Secs,
+    /// What the POS has made of it, if it has, whether or not the answer arrives.
+    pub handled: Option<Reply>,
+    /// By how much the caller's clock is ahead.
+    pub clock: Secs,
+    pub left: Secs,
 }
 
 /// A write and what follows it.
@@ -158,6 +186,8 @@ pub struct Writing {
     pub done: bool,
     /// It is the second try of a result.
     pub again: bool,
+    /// By how much the writer's clock is ahead.
+    pub clock: Secs,
     pub left: Secs,
 }
 
@@ -165,7 +195,7 @@ impl Process {
     pub fn left(&self) -> Option<Secs> {
         match self {
             Self::Idle => None,
-            Self::Acting { left, .. }
+            Self::Acting(Acting { left, .. })
             | Self::Fenced { left, .. }
             | Self::Writing(Writing { left, .. })
             | Self::Claiming { left, .. }

@@ -3,7 +3,7 @@
 use super::{
     model::{Fate, OrderModel},
     premises::Premise,
-    state::{Asked, Ended, Late, Next, Process, Reply, Row, SUBMIT, Secs, World, Writer, Writing},
+    state::{Acting, Asked, Ended, Late, Next, Process, Reply, Row, SLOTS, SUBMIT, Secs, World, Writer, Writing},
 };
 
 impl OrderModel {
@@ -38,41 +38,46 @@ impl OrderModel {
 
     pub fn late_write(&self, world: &mut World) -> Option<()> {
         let Late { row, claim, by } = world.late.take()?;
-        if claim { self.save_claim(world, row, by) } else { self.save(world, row, by) };
+        if claim {
+            self.save_claim(world, row, by)
+        } else {
+            self.save(world, row, by)
+        };
         Some(())
     }
 
-    pub fn claim(&self, world: &mut World, next: Next, fate: Fate, left: Secs) {
+    pub fn claim(&self, world: &mut World, claim: Writing, fate: Fate) {
+        let Writing { next, clock, left, .. } = claim;
         let by = self.writer(world, SUBMIT);
         match (fate, next.row()) {
             (Fate::Unanswered, Some(row)) => {
                 world.late.get_or_insert(Late { row: *row, claim: true, by });
-                world.processes[SUBMIT] = Process::Claiming { next, lost: true, left };
+                world.processes[SUBMIT] = Process::Claiming { next, lost: true, clock, left };
             }
-            (Fate::Slow, _) => world.processes[SUBMIT] = Process::Claiming { next, lost: false, left },
-            _ => self.claimed(world, next, false, left),
+            (Fate::Slow, _) => world.processes[SUBMIT] = Process::Claiming { next, lost: false, clock, left },
+            _ => self.claimed(world, claim, false),
         }
     }
 
     /// The claim arrives; or, its answer lost, one consistent read says whether it was applied. If another row is there
     /// this is a replay, which writes nothing, and if there is none the answer is 503.
-    pub fn claimed(&self, world: &mut World, next: Next, lost: bool, left: Secs) {
+    fn claimed(&self, world: &mut World, claim: Writing, lost: bool) {
         let by = self.writer(world, SUBMIT);
         world.processes[SUBMIT] = Process::Idle;
-        let Some(row) = next.row() else { return };
+        let Some(row) = claim.next.row() else { return };
         let ours = if lost { world.row.is_some() && world.row_by == by } else { self.save_claim(world, *row, by) };
         if ours {
-            self.follow(world, SUBMIT, next, left);
+            self.follow(world, SUBMIT, claim);
         }
     }
 
     /// Writes what the machine has said, then does what follows: never the other way round.
     pub fn write(&self, world: &mut World, slot: usize, writing: Writing, fate: Fate) -> Option<()> {
-        let Writing { next, done, again, left } = writing;
+        let Writing { next, done, again, clock, left } = writing;
         let row = *next.row()?;
         if matches!(next, Next::Act(_, Asked::Place)) && self.product.is_without(Premise::AttemptWrittenFirst) {
             let unwritten = Row { version: row.version - 1, ..row };
-            self.begin(world, slot, unwritten, Asked::Place, left);
+            self.begin(world, slot, Acting { row: unwritten, asked: Asked::Place, began: 0, handled: None, clock, left });
             return Some(());
         }
         world.processes[slot] = Process::Idle;
@@ -93,7 +98,7 @@ impl OrderModel {
             Fate::Written => {
                 let by = self.writer(world, slot);
                 if self.save(world, row, by) {
-                    self.follow(world, slot, next, left);
+                    self.follow(world, slot, writing);
                 } else if done {
                     world.processes[slot] = Process::TooLate { left };
                 }
@@ -102,9 +107,14 @@ impl OrderModel {
         Some(())
     }
 
-    fn follow(&self, world: &mut World, slot: usize, next: Next, left: Secs) {
+    fn follow(&self, world: &mut World, slot: usize, written: Writing) {
+        let Writing { next, clock, left, .. } = written;
         match next {
-            Next::Act(row, asked) => return self.begin(world, slot, Row { version: 0, ..row }, asked, left),
+            Next::Act(row, asked) => {
+                let row = Row { version: 0, ..row };
+                let began = if asked == Asked::Find { clock } else { 0 };
+                return self.begin(world, slot, Acting { row, asked, began, handled: None, clock, left });
+            }
             Next::HandOff(_, delay) => world.message = Some(delay),
             Next::End(_) | Next::Park(_) | Next::Ignore => {}
         }
@@ -114,26 +124,41 @@ impl OrderModel {
     }
 
     /// Sends the request to the POS, unless too little of the lease is left by now.
-    fn begin(&self, world: &mut World, slot: usize, row: Row, asked: Asked, left: Secs) {
-        let limit = if slot == SUBMIT { 1 } else { self.product.times.pos_limit };
-        let in_time = row.lease_left() >= limit && row.deadline >= limit;
-        let sent = asked != Asked::Place || in_time || self.product.is_without(Premise::PlaceOnlyOnLease);
-        if asked == Asked::Place && sent {
-            let runs = |process: &Process| match process {
-                Process::Acting { row, asked: Asked::Place, .. } => row.lease_left() > 0,
-                _ => false,
-            };
-            world.broken.second_attempt |= world.processes.iter().enumerate().any(|(other, at)| other != slot && runs(at));
+    fn begin(&self, world: &mut World, slot: usize, mut acting: Acting) {
+        let limit = self.limit(slot);
+        let Acting { row, asked, clock, .. } = acting;
+        let in_time = row.lease_left() - clock - self.product.counted_skew() >= limit && row.deadline - clock >= limit;
+        if asked == Asked::Place && (in_time || self.product.is_without(Premise::PlaceOnlyOnLease)) {
+            let another = (0..SLOTS).any(|other| other != slot && self.runs(world, other) > 0);
+            world.broken.second_attempt |= another;
+        } else if asked == Asked::Place {
+            acting.began = -limit;
+            acting.handled = Some(Reply::NotStarted);
         }
-        let handled = (!sent).then_some(Reply::NotStarted);
-        world.processes[slot] = Process::Acting { row, asked, began: 0, handled, left };
+        world.processes[slot] = Process::Acting(acting);
+    }
+
+    /// How long a place may take; what a submit's answer deadline leaves is less than a worker has.
+    pub fn limit(&self, slot: usize) -> Secs {
+        if slot == SUBMIT { 1 } else { self.product.times.pos_limit }
+    }
+
+    /// For how long an attempt of this process still runs, at the most.
+    pub fn runs(&self, world: &World, slot: usize) -> Secs {
+        match world.processes[slot] {
+            Process::Acting(Acting { asked: Asked::Place, began, .. }) => (began + self.limit(slot)).max(0),
+            Process::Fenced { runs, .. } => runs,
+            _ => 0,
+        }
     }
 
     /// What a process does that waits for nobody: a write that was on its way arrives, or it reads the row.
     pub fn proceed(&self, world: &mut World, slot: usize, fate: Fate) -> Option<()> {
         match world.processes[slot] {
             Process::Writing(writing) => self.write(world, slot, writing, fate)?,
-            Process::Claiming { next, lost, left } => self.claimed(world, next, lost, left),
+            Process::Claiming { next, lost, clock, left } => {
+                self.claimed(world, Writing { next, done: false, again: false, clock, left }, lost);
+            }
             Process::TooLate { .. } => {
                 world.processes[slot] = Process::Idle;
                 let ended = world.row.and_then(|row| row.ended());
@@ -164,7 +189,7 @@ fn put(world: &mut World, row: Row, by: Writer) {
     }
     for process in &mut world.processes {
         match process {
-            Process::Acting { row, .. } => count(row),
+            Process::Acting(Acting { row, .. }) => count(row),
             Process::Writing(Writing { next, .. }) => next.row_mut().into_iter().for_each(count),
             _ => {}
         }

@@ -3,7 +3,7 @@
 use super::{
     model::OrderModel,
     premises::Premise,
-    state::{Asked, LONG_AGO, Late, Life, MAX_SUBMITS, Process, Row, SLOTS, SUBMIT, World, Writer, Writing},
+    state::{Acting, Asked, LONG_AGO, Late, Life, MAX_SUBMITS, Process, Row, SLOTS, SUBMIT, World, Writer, Writing},
     time::forget,
 };
 
@@ -20,7 +20,7 @@ impl OrderModel {
         }
         self.forget_past(world);
         for slot in 0..SLOTS {
-            share_row(world, slot);
+            self.share_row(world, slot);
         }
         world.pos.tidy(self.promises());
         let by = world.row_by;
@@ -40,12 +40,10 @@ impl OrderModel {
         let mine = world.row_by == self.writer(world, slot);
         let written = |row: &Row| row.version == 1 || (row.version == 0 && mine);
         match world.processes[slot] {
-            Process::Acting { row, asked, handled, left, .. } if row.version != 0 => {
-                // It has written nothing since, and yet the row has moved on.
-                world.broken.fenced_by_healing |= mine;
-                let until = row.open().and_then(|open| open.lease).and_then(|lease| lease.placing_until).unwrap_or_default();
-                if asked == Asked::Place {
-                    world.processes[slot] = Process::Fenced { bound: self.product.bound(until), handled, left };
+            Process::Acting(acting @ Acting { handled, left, .. }) if acting.row.version != 0 => {
+                world.broken.fenced_by_healing |= world.row_by == Writer::Healing;
+                if acting.asked == Asked::Place {
+                    world.processes[slot] = Process::Fenced { runs: self.runs(world, slot), handled, left };
                 } else {
                     self.stop(world, slot);
                 }
@@ -56,7 +54,7 @@ impl OrderModel {
             _ => {}
         }
         // What it does when told too late that the POS holds the order is to cancel it there.
-        if let Process::Fenced { .. } | Process::TooLate { .. } = world.processes[slot]
+        if let Process::Fenced { runs: 0, .. } | Process::TooLate { .. } = world.processes[slot]
             && (!self.product.declared.cancel || world.pos.tombstone)
         {
             self.stop(world, slot);
@@ -75,34 +73,34 @@ impl OrderModel {
         }
     }
 
+    /// Who holds the stored row has it as it is stored. What healing moves makes no difference to the holder, and a find's
+    /// answer is judged by the time of its question, which is not shifted to now.
+    fn share_row(&self, world: &mut World, slot: usize) {
+        let runs = self.runs(world, slot);
+        let Process::Acting(Acting { row, asked, began, .. }) = &mut world.processes[slot] else { return };
+        match asked {
+            Asked::Place => *began = runs - self.limit(slot),
+            Asked::Cancel => *began = 0,
+            Asked::Find if row.open().is_some_and(|open| open.unknown_until == Some(LONG_AGO)) => *began = 0,
+            Asked::Find => {}
+        }
+        if let (Some(stored), Life::Open(own)) = (world.row.and_then(|row| row.open().copied()), &mut row.life)
+            && row.version == 0
+        {
+            own.due = stored.due;
+            own.unknown_until = if *asked == Asked::Find { own.unknown_until } else { stored.unknown_until };
+        }
+    }
+
     /// Whether the process that made this write may still look for it.
     fn looks_for(&self, world: &World, by: Writer) -> bool {
         let slot = match by {
-            Writer::Gone => return false,
+            Writer::Gone | Writer::Healing => return false,
             Writer::Submit(_) => SUBMIT,
             Writer::Worker(slot) => slot,
         };
         let looks = !matches!(world.processes[slot], Process::Idle | Process::Fenced { .. } | Process::TooLate { .. });
         looks && self.writer(world, slot) == by
-    }
-}
-
-/// Who holds the stored row has it as it is stored. What healing moves makes no difference to the holder, and a find's
-/// answer is judged by the time of its question, which is not shifted to now.
-fn share_row(world: &mut World, slot: usize) {
-    let Some(stored) = world.row else { return };
-    let Process::Acting { row, asked, began, .. } = &mut world.processes[slot] else { return };
-    if row.version != 0 {
-        return;
-    }
-    let (Life::Open(own), Life::Open(open)) = (&mut row.life, stored.life) else { return };
-    own.due = open.due;
-    let settled = own.unknown_until.is_none_or(|until| until == LONG_AGO);
-    if *asked != Asked::Find || settled {
-        *began = 0;
-    }
-    if *asked != Asked::Find {
-        own.unknown_until = open.unknown_until;
     }
 }
 

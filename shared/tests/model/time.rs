@@ -2,7 +2,7 @@
 
 use super::{
     product::Product,
-    state::{LONG_AGO, Late, Life, NEVER, Process, Row, Secs, World, Writing},
+    state::{Acting, LONG_AGO, Late, Life, NEVER, Process, Row, Secs, World, Writing},
 };
 
 /// How time advances.
@@ -24,15 +24,22 @@ pub fn next_wait(world: &World, product: &Product, clock: Clock) -> Option<Secs>
     moments.extend(world.pos.flying);
     for process in &world.processes {
         moments.extend(process.left());
-        if let Process::Acting { row, .. } = process {
-            moments.push(row.lease_left());
-        }
-        if let Process::Writing(Writing { next, .. }) | Process::Claiming { next, .. } = process {
+        match process {
+            Process::Acting(acting) => moments.extend([acting.row.lease_left(), acting.began + product.times.pos_limit]),
+            Process::Fenced { runs, .. } => moments.push(*runs),
             // From then on too little of the lease is left to begin a place.
-            moments.extend(next.row().map(|row| row.lease_left() - product.times.pos_limit + 1));
+            Process::Writing(Writing { next, clock, .. }) | Process::Claiming { next, clock, .. } => {
+                moments.extend(
+                    next.row().map(|row| row.lease_left() - clock - product.counted_skew() - product.times.pos_limit + 1),
+                );
+            }
+            Process::Idle | Process::TooLate { .. } => {}
         }
     }
-    let next = moments.into_iter().filter(|moment| (1..NEVER).contains(moment)).min()?;
+    // By a clock that is ahead each of them comes earlier.
+    let clocks = [0, product.times.skew];
+    let moments = moments.into_iter().filter(|moment| *moment != NEVER).flat_map(|moment| clocks.map(|clock| moment - clock));
+    let next = moments.filter(|moment| *moment > 0).min()?;
     let placing = world.row.is_none_or(|row| row.open().is_some() && row.deadline >= -1);
     Some(if clock == Clock::Seconds && placing { 1 } else { next })
 }
@@ -62,13 +69,13 @@ pub fn pass(world: &mut World, product: &Product, seconds: Secs) {
     for process in &mut world.processes {
         match process {
             Process::Idle => {}
-            Process::Acting { row, began, left, .. } => {
+            Process::Acting(Acting { row, began, left, .. }) => {
                 age(row, seconds);
                 *began -= seconds;
                 *left -= seconds;
             }
-            Process::Fenced { bound, left, .. } => {
-                *bound = if *bound == NEVER { NEVER } else { *bound - seconds };
+            Process::Fenced { runs, left, .. } => {
+                *runs = (*runs - seconds).max(0);
                 *left -= seconds;
             }
             Process::Writing(Writing { next, left, .. }) | Process::Claiming { next, left, .. } => {
