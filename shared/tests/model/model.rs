@@ -69,6 +69,8 @@ pub enum Step {
 pub struct OrderModel {
     pub product: Product,
     pub clock: Clock,
+    /// Any number of writes may be on their way at a time, though one is all that can make a difference (`is_free`).
+    pub many_writes: bool,
     /// Ends of worlds in which everything has died, found once (see `drain`).
     pub drained: Mutex<HashMap<(World, PosIs), bool>>,
 }
@@ -125,7 +127,7 @@ impl Model for OrderModel {
 
 impl OrderModel {
     pub fn new(product: Product, clock: Clock) -> Self {
-        Self { product, clock, drained: Mutex::default() }
+        Self { product, clock, many_writes: false, drained: Mutex::default() }
     }
 
     pub fn promises(&self) -> Promises {

@@ -81,7 +81,7 @@ impl OrderModel {
             return Some(());
         }
         world.processes[slot] = Process::Idle;
-        let free = is_free(world);
+        let free = self.many_writes || is_free(world);
         match fate {
             Fate::Slow if !free => return None,
             Fate::Slow => world.processes[slot] = Process::Writing(writing),
