@@ -18,7 +18,7 @@ use crate::domain::{
     ids::OrderKey,
     machine::{self, Input, New, Start},
     order::Order,
-    policy::{API_FUNCTION_TIMEOUT, Policy},
+    policy::{API_FUNCTION_TIMEOUT, CLOCK_SKEW, Policy},
     record::{Alias, OrderRecord, Row},
     status::{ErrorCode, OrderError, OrderStatus},
 };
@@ -129,7 +129,7 @@ where
     }
 
     fn carrier(&self) -> Carrier<'_, O, Q, P, C> {
-        let tenure = Tenure { lease: self.policy.submit_lease(), function_timeout: API_FUNCTION_TIMEOUT };
+        let tenure = Tenure { lease: self.policy.submit_lease(), function_timeout: API_FUNCTION_TIMEOUT + CLOCK_SKEW };
         Carrier { orders: &self.orders, queue: &self.queue, pos: &self.pos, clock: &self.clock, policy: &self.policy, tenure }
     }
 
@@ -258,7 +258,7 @@ where
         // The POS gets what the claim has left of the answer deadline, less the final write.
         let answer = self.policy.answer_deadline.saturating_sub(arrived.elapsed() + self.policy.final_write());
         let limit = answer.min(record.deadline.since(self.clock.now()));
-        let placed = if limit < SHORTEST_PLACE || lease_taken.elapsed() + limit > self.policy.submit_lease() {
+        let placed = if limit < SHORTEST_PLACE || lease_taken.elapsed() + limit + CLOCK_SKEW > self.policy.submit_lease() {
             Placed::NotStarted { reason: "no time was left to place it".to_owned(), retry_after: None }
         } else {
             let placed = self.pos.place(location, &record, limit).await;

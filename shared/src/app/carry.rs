@@ -10,7 +10,7 @@ use crate::domain::{
     ability::{Cancelled, Found, Placed},
     directory::Location,
     machine::{self, Action, Context, Ignored, Input, Next},
-    policy::{ASK_LIMIT, Policy},
+    policy::{ASK_LIMIT, CLOCK_SKEW, Policy},
     record::{OrderRecord, Outcome, Row, State},
     time::UnixMillis,
 };
@@ -20,7 +20,7 @@ use crate::domain::{
 pub struct Tenure {
     /// Length of a lease.
     pub lease: Duration,
-    /// Time-out of the function.
+    /// After this its function has certainly been stopped, by any machine's clock: the time-out, and the skew.
     pub function_timeout: Duration,
 }
 
@@ -136,9 +136,10 @@ where
         match action {
             Action::Place => {
                 let limit = self.policy.pos_limit;
-                // On the monotonic clock: the write that took the lease may have been slow (design section 3).
+                // On the monotonic clock: the write that took the lease may have been slow (design section 3). Another machine
+                // may see the lease end that much earlier.
                 let in_time = self.clock.now().plus(limit) <= record.deadline;
-                if lease_taken.elapsed() + limit > self.tenure.lease || !in_time {
+                if lease_taken.elapsed() + limit + CLOCK_SKEW > self.tenure.lease || !in_time {
                     let reason = "taking the lease was too slow".to_owned();
                     return Input::Placed(Placed::NotStarted { reason, retry_after: None });
                 }

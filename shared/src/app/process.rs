@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{
     machine::{Ignored, Input},
-    policy::{Policy, STORAGE_LIMIT, WORKER_FUNCTION_TIMEOUT},
+    policy::{CLOCK_SKEW, Policy, STORAGE_LIMIT, WORKER_FUNCTION_TIMEOUT},
     record::Row,
 };
 
@@ -64,7 +64,7 @@ where
             Ok(location) => location,
             Err(error) => return Turn::Retry(error.to_string()),
         };
-        let tenure = Tenure { lease: self.policy.worker_lease(), function_timeout: WORKER_FUNCTION_TIMEOUT };
+        let tenure = Tenure { lease: self.policy.worker_lease(), function_timeout: WORKER_FUNCTION_TIMEOUT + CLOCK_SKEW };
         let carrier = Carrier {
             orders: &self.orders,
             queue: &self.queue,

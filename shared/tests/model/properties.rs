@@ -1,0 +1,136 @@
+//! What may never happen: each property begins with the number of the line of the design's section 5 that it proves.
+
+use posnext_shared::domain::{
+    machine::Ignored,
+    policy::{HANDOFF_GRACE, MAX_DELAY, PERSON_INTERVAL},
+};
+use stateright::Property;
+
+use super::{
+    drain::PosIs,
+    model::OrderModel,
+    pos::Choice,
+    state::{Acting, Asked, Ended, Process, SLOTS, Secs, World},
+};
+
+pub const DURABLE: &str = "1 an order answered 200 or 202 is stored";
+pub const CARRIED: &str = "1 an order comes to its end though every process stops and the queue is emptied";
+pub const ONE_MEAL: &str = "2 the POS never makes a second meal of an order";
+pub const ERRORED: &str = "2 errored: no meal stands at the POS and none can come";
+pub const REJECTED: &str = "2 rejected: no meal stands at the POS and none can come";
+pub const PLACED: &str = "2 placed: a meal stands at the POS";
+pub const FINAL: &str = "3 a final status never changes";
+pub const ANSWERED: &str = "3 a final status that is answered is the one stored";
+pub const TOLD: &str = "4 an order that cannot be ended is marked for a person, though the POS is silent and all else stops";
+pub const UNKNOWABLE: &str = "4 at a POS that promises nothing an unknown outcome stays pending, marked for a person";
+pub const DUE: &str = "4 an open order is due before long";
+pub const ONE_ATTEMPT: &str = "6 no attempt begins while another runs";
+pub const HEALED: &str = "6 nothing is handed off while somebody works on it";
+pub const IGNORED: &str = "6 a message about an earlier version, or one that meets a live lease, does nothing";
+pub const FEW_FLYING: &str = "(bound) requests whose callers are gone are never more than the model counts";
+pub const STALE: &str = "12 a stale writer never wins";
+pub const FENCED: &str = "12 only another holder fences off a holder";
+
+pub fn all() -> Vec<Property<OrderModel>> {
+    let mut all = always();
+    all.extend(examples());
+    all
+}
+
+fn always() -> Vec<Property<OrderModel>> {
+    vec![
+        Property::always(DURABLE, |_, world: &World| !world.broken.answered_unstored),
+        Property::always(CARRIED, |model: &OrderModel, world: &World| model.comes_to_an_end(world, PosIs::Answering)),
+        Property::always(ONE_MEAL, |_, world: &World| world.pos.taken <= 1),
+        Property::always(ERRORED, |model: &OrderModel, world: &World| {
+            world.ended() != Some(Ended::Errored) || no_meal(model, world)
+        }),
+        Property::always(REJECTED, |model: &OrderModel, world: &World| {
+            world.ended() != Some(Ended::Rejected) || no_meal(model, world)
+        }),
+        Property::always(PLACED, |model: &OrderModel, world: &World| {
+            world.ended() != Some(Ended::Placed) || meal_stays(model, world)
+        }),
+        Property::always(FINAL, |_, world: &World| !world.broken.final_changed),
+        Property::always(ANSWERED, |_, world: &World| !world.broken.answered_otherwise),
+        Property::always(TOLD, |model: &OrderModel, world: &World| model.comes_to_an_end(world, PosIs::Silent)),
+        Property::always(UNKNOWABLE, unknown_stays_pending),
+        Property::always(DUE, |_, world: &World| is_due_before_long(world)),
+        Property::always(ONE_ATTEMPT, |_, world: &World| !world.broken.second_attempt),
+        Property::always(HEALED, |_, world: &World| !world.broken.healed_live),
+        Property::always(IGNORED, useless_messages_are_ignored),
+        Property::always(FEW_FLYING, |model: &OrderModel, world: &World| {
+            model.product.declared.idempotent_place || world.pos.flying.contains(&0)
+        }),
+        Property::always(STALE, |_, world: &World| !world.broken.stale_write),
+        Property::always(FENCED, |_, world: &World| !world.broken.fenced_by_healing),
+    ]
+}
+
+/// Not what must hold but what must be possible: a model in which nothing happens proves nothing.
+pub const EXAMPLES: [&str; 6] = [
+    "an order is placed",
+    "an order is rejected after the POS was asked",
+    "an order is errored",
+    "an open order is marked for a person",
+    "a place is in flight whose caller is gone",
+    "a write may still be applied whose caller has given it up",
+];
+
+fn examples() -> Vec<Property<OrderModel>> {
+    let conditions: [fn(&OrderModel, &World) -> bool; 6] = [
+        |_, world| world.ended() == Some(Ended::Placed),
+        |_, world| world.ended() == Some(Ended::Rejected) && world.pos.refused,
+        |_, world| world.ended() == Some(Ended::Errored),
+        |_, world| world.row.is_some_and(|row| row.open().is_some_and(|open| open.person)),
+        |_, world| world.pos.flying[0] > 0,
+        |_, world| world.late.is_some(),
+    ];
+    EXAMPLES.into_iter().zip(conditions).map(|(name, condition)| Property::sometimes(name, condition)).collect()
+}
+
+fn no_meal(model: &OrderModel, world: &World) -> bool {
+    let arrives = |process: &Process| match process {
+        Process::Acting(Acting { asked, handled, .. }) => *asked == Asked::Place && handled.is_none(),
+        Process::Fenced { handled, .. } => handled.is_none(),
+        _ => false,
+    };
+    let flies = world.pos.flying[0] > 0 || world.processes.iter().any(arrives);
+    world.pos.standing == 0 && !(flies && world.pos.would_take(model.promises()))
+}
+
+/// Nor is a cancel on its way that the POS would follow.
+fn meal_stays(model: &OrderModel, world: &World) -> bool {
+    let mut after = *world;
+    for slot in 0..SLOTS {
+        model.stop(&mut after, slot);
+    }
+    if after.pos.flying_cancel {
+        after.pos.cancel(model.promises(), Choice::Does);
+    }
+    after.pos.standing > 0
+}
+
+fn unknown_stays_pending(model: &OrderModel, world: &World) -> bool {
+    let declared = model.product.declared;
+    let Some(open) = world.row.as_ref().and_then(|row| row.open()) else { return true };
+    let promises_nothing = !declared.idempotent_place && declared.find.is_none() && !declared.cancel;
+    // Whoever placed it may still hear the answer while it has the lease; after that nobody can.
+    !promises_nothing || open.unknown_until.is_none() || open.person
+}
+
+fn is_due_before_long(world: &World) -> bool {
+    let longest = PERSON_INTERVAL.max(MAX_DELAY + HANDOFF_GRACE).as_secs();
+    let longest = Secs::try_from(longest).unwrap_or(Secs::MAX);
+    world.row.and_then(|row| row.open().map(|open| open.due <= longest)).unwrap_or(true)
+}
+
+fn useless_messages_are_ignored(model: &OrderModel, world: &World) -> bool {
+    let Some(row) = &world.row else { return true };
+    let (older, same) = (model.product.ignores(row, -1), model.product.ignores(row, 0));
+    match row.open() {
+        None => (older, same) == (Some(Ignored::Final), Some(Ignored::Final)),
+        Some(_) if row.lease_left() > 0 => (older, same) == (Some(Ignored::NewerVersion), Some(Ignored::LiveLease)),
+        Some(_) => (older, same) == (Some(Ignored::NewerVersion), None),
+    }
+}
