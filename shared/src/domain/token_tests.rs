@@ -96,6 +96,18 @@ fn issuer_and_audience_are_checked_when_they_are_configured() {
 }
 
 #[test]
+fn a_token_may_name_its_client_in_three_claims_the_likeliest_first() {
+    for (claims, ids) in [
+        (r#"{"iss":"i","sub":"s","client_id":"c"}"#, &["c", "s", "i"][..]),
+        (r#"{"iss":"i","client_id":null}"#, &["i"]),
+        ("{}", &[]),
+    ] {
+        let text = token(r#"{"alg":"HS256"}"#, claims, KEY);
+        assert!(Token::parse(&text).unwrap().unverified_claims().client_ids().eq(ids.iter().copied()), "{claims}");
+    }
+}
+
+#[test]
 fn nothing_printed_holds_the_secret() {
     assert_eq!(format!("{:?}", ClientSecret::new(KEY)), "Some(ClientSecret(..))");
 }
