@@ -4,7 +4,7 @@ pub mod aws;
 pub mod clock;
 pub mod directory;
 pub mod http_pos;
-mod order_item;
+pub mod order_item;
 pub mod orders;
 pub mod pos;
 pub mod queue;

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The attributes of an item.
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub type Item = HashMap<String, AttributeValue>;
 
 /// The version of this format. A reader that meets a newer one leaves the row alone.
 const FORMAT: u32 = 1;
@@ -82,7 +82,10 @@ pub(super) fn shard(pk: &str) -> String {
 }
 
 /// The item of a row.
-pub(super) fn to_item(record: &OrderRecord) -> Result<Item, PortError> {
+///
+/// # Errors
+/// [`PortError::Corrupt`] when it cannot be written down.
+pub fn to_item(record: &OrderRecord) -> Result<Item, PortError> {
     let pk = record.key.to_string();
     let (due_at, expires_at) = match &record.state {
         State::Open(open) => (Some(open.due_at), None),
@@ -112,7 +115,10 @@ pub(super) fn to_item(record: &OrderRecord) -> Result<Item, PortError> {
 }
 
 /// The item of an alias.
-pub(super) fn alias_item(alias: &Alias) -> Result<Item, PortError> {
+///
+/// # Errors
+/// [`PortError::Corrupt`] when it cannot be written down.
+pub fn alias_item(alias: &Alias) -> Result<Item, PortError> {
     serde_dynamo::to_item(AliasItem {
         pk: alias.key.to_string(),
         v: FORMAT,
@@ -126,7 +132,10 @@ pub(super) fn alias_item(alias: &Alias) -> Result<Item, PortError> {
 }
 
 /// The row of an item.
-pub(super) fn from_item(mut item: Item) -> Result<Row, PortError> {
+///
+/// # Errors
+/// [`PortError::Corrupt`] for what we did not store, or what a newer version of us did.
+pub fn from_item(mut item: Item) -> Result<Row, PortError> {
     let format = item.get("v").and_then(|v| v.as_n().ok()).and_then(|v| v.parse::<u32>().ok());
     if format != Some(FORMAT) {
         return Err(PortError::Corrupt(format!("row format {format:?} is not {FORMAT}")));

@@ -36,7 +36,11 @@ pub fn parse_message(body: &str) -> Result<OrderMessage, String> {
     Ok(OrderMessage { key: body.key, version: body.version, group: body.group, traceparent: body.traceparent })
 }
 
-fn body_of(message: &OrderMessage) -> Result<String, PortError> {
+/// Writes a message's body.
+///
+/// # Errors
+/// [`PortError::Corrupt`] when it cannot be written down.
+pub fn body_of(message: &OrderMessage) -> Result<String, PortError> {
     serde_json::to_string(&Body {
         v: FORMAT,
         key: message.key.clone(),

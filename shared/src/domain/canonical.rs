@@ -178,6 +178,18 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_its_value_whatever_its_spelling() {
+        for spellings in [
+            &["2100", "21e2", "2.1E+3", "2100.00", "0.21e4", "210000e-2"][..],
+            &["-0.0305", "-305e-4", "-3.05e-2", "-0.03050", "-30500E-6"],
+            &["0", "-0", "0.000", "0e99999999999999999999"],
+        ] {
+            let forms: HashSet<_> = spellings.iter().map(|text| canonical(&format!("{{\"a\":{text}}}")).unwrap()).collect();
+            assert_eq!(forms.len(), 1, "{forms:?}");
+        }
+    }
+
+    #[test]
     fn other_content_is_different() {
         let texts = [
             r#"{"a":1}"#,
@@ -217,6 +229,9 @@ mod tests {
         assert!(canonical(&deep(MAX_DEPTH - 1)).is_ok());
         assert_eq!(canonical(&deep(MAX_DEPTH)), Err(JsonError::TooDeep));
         assert_eq!(canonical(&deep(100_000)), Err(JsonError::TooDeep));
+        let skipping = |text: &str| Members::parse(text)?.canonical(&["a"]);
+        assert!(skipping(&deep(MAX_DEPTH - 1)).is_ok());
+        assert_eq!(skipping(&deep(MAX_DEPTH)), Err(JsonError::TooDeep));
     }
 
     #[test]

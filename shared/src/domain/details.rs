@@ -135,4 +135,17 @@ mod tests {
         let odd = Details::read(r#"{"items":[{"id":true,"name":7,"quantity":"two","price":[],"modifiers":{}}]}"#);
         assert_eq!(odd.items, [Item { name: Some("7".into()), ..Item::default() }]);
     }
+
+    #[test]
+    fn modifiers_are_read_as_deep_as_a_body_may_be_and_no_deeper() {
+        let text = format!("{{\"items\":[{}{{}}{}]}}", "{\"modifiers\":[".repeat(100), "]}".repeat(100));
+        let details = Details::read(&text);
+        let mut depth = 0;
+        let mut item = details.items.first();
+        while let Some(inner) = item.and_then(|item| item.modifiers.first()) {
+            depth += 1;
+            item = Some(inner);
+        }
+        assert_eq!(depth, MAX_DEPTH);
+    }
 }

@@ -147,3 +147,26 @@ impl SandboxConnector {
         Self { abilities, ..Self::default() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_way_to_prove_who_asks_names_its_secret() {
+        for scheme in ["bearer", "hmac"] {
+            let auth: HttpAuth = serde_json::from_str(&format!(r#"{{"scheme":"{scheme}","secret":"pos/1"}}"#)).unwrap();
+            assert_eq!(auth.secret(), "pos/1");
+        }
+    }
+
+    #[test]
+    fn the_prompt_sandbox_promises_everything_and_its_connector_says_so() {
+        let abilities = Abilities { idempotent_place: true, find: Some(Find { settle_s: 30 }), cancel: true };
+        let prompt = SandboxConnector::prompt();
+        assert_eq!((prompt.delay_ms, prompt.down, prompt.abilities), (0, false, abilities));
+        assert_eq!(Connector::Sandbox(prompt).abilities(), abilities);
+        let http = HttpConnector { base: "https://pos.example".to_owned(), auth: None, abilities };
+        assert_eq!(Connector::Http(http).abilities(), abilities);
+    }
+}

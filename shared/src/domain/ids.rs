@@ -161,4 +161,19 @@ mod tests {
         assert_eq!(ParId::new("LOC|1"), Err(IdError::Character));
         assert_eq!(ParId::new("LOC\u{7f}"), Err(IdError::Character));
     }
+
+    #[test]
+    fn a_key_is_written_for_our_table_and_for_the_pos() {
+        let key = OrderKey { tenant: Tenant::new("par-1").unwrap(), request_uid: RequestUid::new("a.b~c").unwrap() };
+        assert_eq!(key.to_string(), "par-1#a.b~c");
+        assert_eq!(key.pos_key(), "par-1.a.b~c");
+    }
+
+    #[test]
+    fn a_tenant_holds_letters_digits_and_hyphens_only() {
+        assert!(Tenant::new("Par-1").is_ok());
+        for bad in ["a.b", "a#b", "a_b", "\u{e9}"] {
+            assert_eq!(Tenant::new(bad), Err(IdError::Segment), "{bad}");
+        }
+    }
 }

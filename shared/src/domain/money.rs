@@ -35,7 +35,10 @@ impl Cents {
         if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
             return Err(AmountError::NotANumber);
         }
-        let decimal = if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
+        let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+        // `from_scientific` alone would round a mantissa of too many digits.
+        let exact = Decimal::from_str_exact(mantissa);
+        let decimal = if mantissa.len() < text.len() { exact.and_then(|_| Decimal::from_scientific(text)) } else { exact };
         decimal
             .map_err(|_| AmountError::OutOfRange)?
             .checked_mul(Decimal::ONE_HUNDRED)
@@ -83,6 +86,13 @@ mod tests {
         assert_eq!(cents("0.0049999"), Ok(0));
         assert_eq!(cents("-0.005"), Ok(-1));
         assert_eq!(cents("2.675"), Ok(268));
+    }
+
+    #[test]
+    fn more_digits_than_a_decimal_holds_are_refused_and_not_rounded_in_either_notation() {
+        let nines = format!("0.004{}", "9".repeat(30));
+        assert_eq!(cents(&nines), Err(AmountError::OutOfRange));
+        assert_eq!(cents(&format!("{nines}e0")), Err(AmountError::OutOfRange));
     }
 
     #[test]

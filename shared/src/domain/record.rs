@@ -204,3 +204,7 @@ pub enum Row {
     /// A second name of one.
     Alias(Alias),
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

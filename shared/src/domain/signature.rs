@@ -207,5 +207,6 @@ mod tests {
     fn nothing_printed_holds_the_value() {
         let shared_id = SharedId::new("key-2026", "a1b2c3d4e5f6a7b8c9d0").unwrap();
         assert_eq!(format!("{shared_id:?}"), "SharedId { id: \"key-2026\", .. }");
+        assert_eq!(shared_id.id(), "key-2026");
     }
 }

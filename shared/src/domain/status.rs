@@ -144,3 +144,21 @@ impl OrderError {
         Self { code, message: message.into(), field: Some(field.into()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_but_pending_is_final_and_is_written_as_it_is_called() {
+        for (status, text, is_final) in [
+            (OrderStatus::Pending, "pending", false),
+            (OrderStatus::Placed, "placed", true),
+            (OrderStatus::Rejected, "rejected", true),
+            (OrderStatus::Errored, "errored", true),
+        ] {
+            assert_eq!((status.as_str(), status.is_final()), (text, is_final));
+            assert_eq!(serde_json::to_string(&status).unwrap(), format!("\"{text}\""));
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use sha2::Sha256;
 
 use super::time::UnixMillis;
@@ -58,6 +58,9 @@ impl TryFrom<serde_json::Number> for NumericDate {
     type Error = &'static str;
     fn try_from(number: serde_json::Number) -> Result<Self, Self::Error> {
         let text = number.to_string();
+        if text.contains('e') {
+            return Err("a NumericDate out of range");
+        }
         let whole = text.split('.').next().unwrap_or_default();
         whole.parse().map(Self).map_err(|_| "a NumericDate out of range")
     }
@@ -131,14 +134,19 @@ impl<'a> Token<'a> {
         fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
             URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
         }
+        /// serde would take a struct from an array of its values, too.
+        fn object<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {
+            let json =
+                Some(decode(part)?).filter(|json| json.trim_ascii_start().starts_with(b"{")).ok_or(TokenError::Malformed)?;
+            serde_json::from_slice(&json).map_err(|_| TokenError::Malformed)
+        }
         let (signed, signature) = text.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (header, claims) = signed.split_once('.').ok_or(TokenError::Malformed)?;
-        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| TokenError::Malformed)?;
+        let header: Header = object(header)?;
         if header.alg != "HS256" || header.crit.is_some() {
             return Err(TokenError::Algorithm);
         }
-        let claims = serde_json::from_slice(&decode(claims)?).map_err(|_| TokenError::Malformed)?;
-        Ok(Self { signed, signature: decode(signature)?, claims })
+        Ok(Self { signed, signature: decode(signature)?, claims: object(claims)? })
     }
 
     /// The claims, unverified: good for choosing whose secret to try, for nothing else.

@@ -67,6 +67,23 @@ fn what_is_no_token_is_refused() {
 }
 
 #[test]
+fn a_header_or_claims_that_are_an_array_are_refused() {
+    let verify = |header, claims| verify(&token(header, claims, KEY), &Expectations::default());
+    assert_eq!(verify(r#" {"alg":"HS256"}"#, r#" {"exp":1742049100}"#), Ok(()));
+    assert_eq!(verify(r#"["HS256",null]"#, r#"{"exp":1742049100}"#), Err(TokenError::Malformed));
+    let claims = "[1742049100,null,null,null,null,null,null]";
+    assert_eq!(verify(r#"{"alg":"HS256"}"#, claims), Err(TokenError::Malformed));
+}
+
+#[test]
+fn a_date_too_large_for_its_digits_is_refused_and_not_read_as_its_first_one() {
+    for date in ["1.7e300", "123456789012345678901", "1.5e-7"] {
+        assert_eq!(with(&format!(r#"{{"exp":1742049100,"nbf":{date}}}"#)), Err(TokenError::Malformed), "{date}");
+    }
+    assert_eq!(with(r#"{"exp":1.7420491e9,"nbf":1742049045}"#), Ok(()));
+}
+
+#[test]
 fn issuer_and_audience_are_checked_when_they_are_configured() {
     let expected = Expectations { issuer: Some("par".into()), audience: Some("posnext".into()) };
     let check = |claims: &str| verify(&token(r#"{"alg":"HS256"}"#, claims, KEY), &expected);
@@ -76,6 +93,18 @@ fn issuer_and_audience_are_checked_when_they_are_configured() {
     assert_eq!(check(r#"{"exp":1742049100,"iss":"par","aud":"other"}"#), Err(TokenError::Audience));
     assert_eq!(check(r#"{"exp":1742049100,"iss":"par"}"#), Err(TokenError::Audience));
     assert_eq!(with(r#"{"exp":1742049100,"aud":"anything"}"#), Ok(()));
+}
+
+#[test]
+fn a_token_may_name_its_client_in_three_claims_the_likeliest_first() {
+    for (claims, ids) in [
+        (r#"{"iss":"i","sub":"s","client_id":"c"}"#, &["c", "s", "i"][..]),
+        (r#"{"iss":"i","client_id":null}"#, &["i"]),
+        ("{}", &[]),
+    ] {
+        let text = token(r#"{"alg":"HS256"}"#, claims, KEY);
+        assert!(Token::parse(&text).unwrap().unverified_claims().client_ids().eq(ids.iter().copied()), "{claims}");
+    }
 }
 
 #[test]

@@ -1,0 +1,117 @@
+use super::*;
+
+const ORDER: &str = r#"{"request_uid":"u-1","organization_id":"IA-YC-01","location_id":"PAR-LOC-12345","status":"x",
+    "request_datetime":"2025-03-15T14:30:45.123Z","big":12345678901234567890,"exp":1.0E+2,
+    "order_details":{"online_order_id":"ORD-1001","grand_total":23.45,"subtotal":21.50,"tip":0.10,"caf\u00e9":"\u00e9"}}"#;
+
+fn order(text: &str) -> Result<Order, Vec<OrderError>> {
+    Body::parse(text.as_bytes()).unwrap().into_order()
+}
+
+fn fields(text: &str) -> Vec<String> {
+    order(text).unwrap_err().into_iter().filter_map(|error| error.field).collect()
+}
+
+#[test]
+fn unknown_keys_and_numbers_are_echoed_as_they_came() {
+    let order = order(ORDER).unwrap();
+    let answer = order.answer(order.identity(), OrderStatus::Placed, Some("POS-7"), &[]);
+    assert_eq!(
+        answer,
+        r#"{"status":"placed","request_uid":"u-1","organization_id":"IA-YC-01","location_id":"PAR-LOC-12345","request_datetime":"2025-03-15T14:30:45.123Z","big":12345678901234567890,"exp":1.0E+2,"order_details":{"online_order_id":"ORD-1001","grand_total":23.45,"subtotal":21.50,"tip":0.10,"café":"\u00e9","pos_order_id":"POS-7"}}"#
+    );
+}
+
+#[test]
+fn an_error_about_a_verified_request_says_exactly_what_was_signed() {
+    let order = order(ORDER).unwrap();
+    let text = order.error_answer(Some(OrderStatus::Placed), &[OrderError::new(ErrorCode::IdempotencyConflict, "no")]);
+    assert_eq!(
+        text,
+        r#"{"status":"placed","request_uid":"u-1","organization_id":"IA-YC-01","location_id":"PAR-LOC-12345","request_datetime":"2025-03-15T14:30:45.123Z","order_details":{"online_order_id":"ORD-1001","grand_total":23.45,"subtotal":21.50},"errors":[{"code":"idempotency_conflict","message":"no"}]}"#
+    );
+}
+
+#[test]
+fn a_retry_with_a_fresh_time_stamp_has_the_same_fingerprint_and_other_content_has_not() {
+    let first = order(ORDER).unwrap();
+    let retry = order(&ORDER.replace("45.123Z", "59.000Z").replace("u-1", "u-2").replace("21.50", "2150e-2")).unwrap();
+    assert_eq!(first.fingerprint(), retry.fingerprint());
+    let other = order(&ORDER.replace("\"tip\":0.10", "\"tip\":0.11")).unwrap();
+    assert_ne!(first.fingerprint(), other.fingerprint());
+}
+
+#[test]
+fn every_wrong_field_is_named_at_once() {
+    assert_eq!(fields("{}"), ["request_uid", "organization_id", "location_id", "request_datetime", "order_details"]);
+    let wrong = r#"{"request_uid":"..","organization_id":7,"location_id":"a|b","request_datetime":"soon",
+        "order_details":{"online_order_id":"","grand_total":-0.001,"subtotal":"1.00"}}"#;
+    assert_eq!(
+        fields(wrong),
+        [
+            "request_uid",
+            "organization_id",
+            "location_id",
+            "request_datetime",
+            "order_details.online_order_id",
+            "order_details.grand_total",
+            "order_details.subtotal"
+        ]
+    );
+}
+
+#[test]
+fn null_totals_and_a_null_online_order_id_are_allowed() {
+    let text = ORDER.replace("\"ORD-1001\"", "null").replace("23.45", "null");
+    let order = order(&text).unwrap();
+    assert_eq!((order.online_order_id(), order.grand_total()), (None, None));
+}
+
+#[test]
+fn what_is_read_of_an_order_is_what_stands_in_it() {
+    let order = order(ORDER).unwrap();
+    assert_eq!(order.text(), ORDER);
+    assert_eq!(order.request_datetime(), "2025-03-15T14:30:45.123Z");
+    assert_eq!((order.grand_total(), order.subtotal), (Some(Cents(2345)), Some(Cents(2150))));
+    assert_eq!(order.details().tip, Some(Cents(10)));
+}
+
+#[test]
+fn an_answer_under_another_name_holds_that_name_and_its_time() {
+    let order = order(ORDER).unwrap();
+    let uid = RequestUid::new("u-2").unwrap();
+    let identity = Identity { request_uid: &uid, request_datetime: "2025-03-16T00:00:00Z" };
+    let answer = order.answer(identity, OrderStatus::Pending, None, &[]);
+    assert_eq!(DigestMessage::of_body(&answer), order.message(identity));
+    assert!(answer.contains(r#""request_uid":"u-2""#) && answer.contains(r#""request_datetime":"2025-03-16T00:00:00Z""#));
+    assert!(answer.contains(r#""pos_order_id":null"#), "{answer}");
+}
+
+#[test]
+fn one_wrong_field_alone_is_enough_to_refuse_an_order() {
+    for (right, wrong, field) in [
+        ("u-1", "a/b", "request_uid"),
+        ("IA-YC-01", "", "organization_id"),
+        ("PAR-LOC-12345", "a|b", "location_id"),
+        ("45.123Z", "45.123", "request_datetime"),
+        ("ORD-1001", "a|b", "order_details.online_order_id"),
+        ("23.45", "-23.45", "order_details.grand_total"),
+        ("21.50", "[]", "order_details.subtotal"),
+    ] {
+        assert_eq!(fields(&ORDER.replace(right, wrong)), [field]);
+    }
+}
+
+#[test]
+fn an_error_that_belongs_to_no_order_holds_only_errors() {
+    let error = OrderError::field(ErrorCode::InvalidJson, "x", "no");
+    assert_eq!(bare_error(&[error]), r#"{"errors":[{"code":"invalid_json","message":"no","field":"x"}]}"#);
+}
+
+#[test]
+fn the_smallest_order_is_answered() {
+    let text = r#"{"request_uid":"u","organization_id":"o","location_id":"l","request_datetime":"2025-03-15T14:30:45Z","order_details":{}}"#;
+    let order = order(text).unwrap();
+    let answer = order.answer(order.identity(), OrderStatus::Placed, Some("7"), &[]);
+    assert_eq!(answer, text.replacen('{', r#"{"status":"placed","#, 1).replace("{}", r#"{"pos_order_id":"7"}"#));
+}
