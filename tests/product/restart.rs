@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Binary, fresh_uid, order};
+use crate::support::{Binary, Caller, fresh_uid, order};
 
 #[tokio::test]
 async fn an_order_answered_202_is_finished_after_a_kill_and_a_restart() {
@@ -32,4 +32,75 @@ async fn an_order_answered_200_is_still_there_after_a_kill_and_a_restart() {
     let binary = Binary::start(&[], Some(data.path()));
     assert_eq!(binary.caller.get(&uid).await.text, first.text);
     assert_eq!(binary.caller.submit(&order(&uid, "PAR-LOC-12345")).await.text, first.text);
+}
+
+/// An order, the status it must end with, and what its client was told.
+type Promise = (String, &'static str, Option<(u16, String)>);
+
+/// What a client was told before the process was killed; nothing if it was told nothing.
+async fn told(caller: Caller, uid: String, location: &str) -> Promise {
+    let request = caller.submission(&order(&uid, location));
+    let response = request.send().await.ok();
+    let code = response.as_ref().map(|response| response.status().as_u16());
+    let text = match response {
+        Some(response) => response.text().await.ok(),
+        None => None,
+    };
+    let told = code.zip(text).filter(|(code, _)| *code != 503);
+    (uid, if location == "PAR-LOC-REJECT" { "rejected" } else { "placed" }, told)
+}
+
+#[tokio::test]
+async fn every_promise_made_under_load_is_kept_after_a_kill() {
+    let data = tempfile::tempdir().unwrap();
+    let settings = [("POSNEXT_ANSWER_DEADLINE_MS", "700")];
+    let locations = ["PAR-LOC-12345", "PAR-LOC-ASYNC", "PAR-LOC-FLAKY", "PAR-LOC-LOSTREPLY", "PAR-LOC-REJECT", "PAR-LOC-FIND"];
+    let mut promises = Vec::new();
+    for round in 0..3 {
+        let binary = Binary::start(&settings, Some(data.path()));
+        let clients: Vec<_> = (0..40)
+            .map(|number| {
+                let location = locations[number % locations.len()];
+                tokio::spawn(told(binary.caller.clone(), fresh_uid(&format!("load-{round}")), location))
+            })
+            .collect();
+        // Killed while most are under way: once some have been answered.
+        let mut clients = clients.into_iter();
+        for client in clients.by_ref().take(5 + round * 10) {
+            promises.push(client.await.unwrap());
+        }
+        drop(binary);
+        for client in clients {
+            promises.push(client.await.unwrap());
+        }
+    }
+    let made = promises.iter().filter(|(_, _, told)| told.is_some()).count();
+    assert!(made >= 30 && made < promises.len(), "{made} of {} were answered before a kill", promises.len());
+    let binary = Binary::start(&settings, Some(data.path()));
+    for (uid, right_end, told) in promises {
+        let Some((code, text)) = told else {
+            // Nothing was promised. If it was stored, it comes to an end like any other; it is never made twice.
+            assert!(binary.caller.placements(&uid).await.len() <= 1, "{uid}");
+            continue;
+        };
+        let end = binary.caller.final_answer(&uid, Duration::from_secs(100)).await;
+        match code {
+            200 => assert_eq!(end.text, text, "a final answer changed"),
+            202 => assert_eq!(end.status(), right_end, "{}", end.text),
+            _ => panic!("{code} {text}"),
+        }
+        let placements = binary.caller.placements(&uid).await;
+        assert_eq!(placements.len(), usize::from(end.status() == "placed"), "{uid}: {placements:?}");
+    }
+}
+
+/// The functions' binaries, killed and cut off between any two effects; `.ci/full` runs it large (docs/faults.md).
+#[tokio::test]
+async fn a_fault_run_keeps_every_promise() {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
+    let output = command.args(["faults", "--orders", "60", "--seed", "3", "--rate", "25"]).output().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{text}");
+    let killed = |function: &str| text.lines().any(|line| line.starts_with(function));
+    assert!(killed("submit-order") && killed("process-order") && text.contains("accepted 60 of 60"), "{text}");
 }
