@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use posnext_shared::domain::ability::{Abilities, Find};
-use stateright::{Checker, DiscoveryClassification, Model};
+use stateright::{Checker, DiscoveryClassification, HasDiscoveries, Model};
 
 use super::{
     model::OrderModel,
@@ -51,7 +51,7 @@ fn explore(declared: Abilities, times: Times, clock: Clock) {
 fn explore_all(model: OrderModel) {
     let began = Instant::now();
     let (declared, skew) = (model.product.declared, model.product.times.skew);
-    let checker = model.checker().threads(2).spawn_bfs().join();
+    let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!(
         "{declared:?}, skew {skew} s: {} states, depth {}, {:.1?}",
         checker.unique_state_count(),
