@@ -10,6 +10,7 @@ mod bootstraps;
 mod callers;
 mod connector;
 mod dependencies;
+mod docs;
 mod events;
 mod faults;
 mod flood;

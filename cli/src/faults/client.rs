@@ -15,6 +15,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(70);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(300);
+/// Between two polls, at last.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// One order, and what its client was told.
 #[derive(Debug, Clone, Default)]
@@ -75,8 +77,10 @@ pub(super) async fn order(par: &Par, uid: String, location: String, twice: bool)
             tokio::time::sleep(PAUSE).await;
         }
     }
+    let mut pause = PAUSE;
     while !told.is_final() && told.wrong.is_empty() && began.elapsed() < PATIENCE {
-        tokio::time::sleep(PAUSE * 3).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
         if let Ok(answer) = par.get(&told.uid).await {
             told.hear(&answer);
         }

@@ -55,9 +55,9 @@ impl Functions {
         };
         Ok(Arc::new(Self {
             chaos: Arc::clone(chaos),
-            submit: pool("submit-order", 12, API_FUNCTION_TIMEOUT)?,
-            get: pool("get-order", 6, API_FUNCTION_TIMEOUT)?,
-            process: pool("process-order", 12, WORKER_FUNCTION_TIMEOUT)?,
+            submit: pool("submit-order", 32, API_FUNCTION_TIMEOUT)?,
+            get: pool("get-order", 12, API_FUNCTION_TIMEOUT)?,
+            process: pool("process-order", 32, WORKER_FUNCTION_TIMEOUT)?,
             recover: pool("recover-orders", 2, WORKER_FUNCTION_TIMEOUT)?,
         }))
     }
