@@ -84,7 +84,7 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
     let bar = progress(told.len(), "asking once more");
     for told in told.iter_mut().filter(|told| told.accepted) {
         client::ask_again(&par, told).await;
-        bar.inc(1);
+        step(&bar);
     }
     bar.finish_and_clear();
 
@@ -122,7 +122,7 @@ async fn send(
             let par = Arc::clone(&par);
             async move { client::order(&par, uid, location, twice).await }
         });
-        clients.buffer_unordered(at_a_time).inspect(|_| sent.inc(1)).collect::<Vec<_>>().await
+        clients.buffer_unordered(at_a_time).inspect(|_| step(&sent)).collect::<Vec<_>>().await
     });
     loop {
         let calm = Duration::from_millis(random.u64(3_000..9_000));
@@ -169,6 +169,15 @@ fn progress(length: usize, message: &'static str) -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+/// One more; where there is no terminal to draw on, a line for every tenth of them.
+fn step(bar: &ProgressBar) {
+    bar.inc(1);
+    let (done, all) = (bar.position(), bar.length().unwrap_or_default());
+    if bar.is_hidden() && all >= 1_000 && done.is_multiple_of(all / 10) {
+        eprintln!("{done} of {all}: {}", bar.message());
+    }
 }
 
 fn location_id(abilities: &str, behaviour: &str) -> String {
