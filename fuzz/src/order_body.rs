@@ -110,6 +110,7 @@ fn says_what_was_sent(order: &Order, json: &Json<'_>, text: &str) {
     let exact = |cents: Option<Cents>| cents.map(|cents| i128::from(cents.0));
     assert_eq!(Some(order.request_uid().as_str()), member("request_uid"));
     assert_eq!(Some(order.organization_id().as_str()), member("organization_id"));
+    assert_eq!(Some(order.request_datetime()), member("request_datetime"));
     assert_eq!(exact(order.grand_total()), cents(details, "grand_total"), "grand_total");
     assert_eq!(order.details().has_customer, details.is_some_and(|details| details.get("customer").is_some()));
     if let Some(tip) = order.details().tip {

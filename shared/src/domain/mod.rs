@@ -10,6 +10,8 @@ pub mod directory;
 pub mod guard;
 pub mod ids;
 pub mod machine;
+#[cfg(test)]
+mod machine_unknown_tests;
 pub mod money;
 pub mod order;
 pub mod policy;

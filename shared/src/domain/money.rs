@@ -35,10 +35,11 @@ impl Cents {
         if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
             return Err(AmountError::NotANumber);
         }
-        let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
-        // `from_scientific` alone would round a mantissa of too many digits.
-        let exact = Decimal::from_str_exact(mantissa);
-        let decimal = if mantissa.len() < text.len() { exact.and_then(|_| Decimal::from_scientific(text)) } else { exact };
+        let decimal = match text.split_once(['e', 'E']) {
+            None => Decimal::from_str_exact(text),
+            // `from_scientific` alone would round a mantissa of too many digits.
+            Some((mantissa, _)) => Decimal::from_str_exact(mantissa).and_then(|_| Decimal::from_scientific(text)),
+        };
         decimal
             .map_err(|_| AmountError::OutOfRange)?
             .checked_mul(Decimal::ONE_HUNDRED)

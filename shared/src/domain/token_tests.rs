@@ -91,6 +91,7 @@ fn issuer_and_audience_are_checked_when_they_are_configured() {
     assert_eq!(check(r#"{"exp":1742049100,"iss":"par","aud":["x","posnext"]}"#), Ok(()));
     assert_eq!(check(r#"{"exp":1742049100,"iss":"eve","aud":"posnext"}"#), Err(TokenError::Issuer));
     assert_eq!(check(r#"{"exp":1742049100,"iss":"par","aud":"other"}"#), Err(TokenError::Audience));
+    assert_eq!(check(r#"{"exp":1742049100,"iss":"par","aud":["other","x"]}"#), Err(TokenError::Audience));
     assert_eq!(check(r#"{"exp":1742049100,"iss":"par"}"#), Err(TokenError::Audience));
     assert_eq!(with(r#"{"exp":1742049100,"aud":"anything"}"#), Ok(()));
 }
