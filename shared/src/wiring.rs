@@ -77,7 +77,8 @@ pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 /// Every setting that is missing or wrong, or certificates that cannot be read.
 pub async fn start() -> Result<Parts, StartError> {
     let settings = Settings::from_env()?;
-    crate::edge::log::start(settings.log);
+    let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".to_owned());
+    crate::edge::log::start(settings.log, function);
     let roots = settings.ca_file.as_ref().map(std::fs::read).transpose().map_err(|error| format!("POSNEXT_CA_FILE: {error}"))?;
     let sdk = aws::defaults(roots.as_deref())?.load().await;
     Ok(Parts::new(settings, &Aws { dynamodb: sdk.clone(), sqs: aws::for_messages(&sdk), secrets: sdk }))

@@ -255,3 +255,21 @@ async fn a_poll_without_its_table_is_answered_503_with_retry_after() {
     assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (503, "2"));
     drop(product);
 }
+
+#[tokio::test]
+async fn an_order_whose_answer_cannot_be_signed_now_is_answered_503() {
+    let (product, caller, parts, trouble) = troubled().await;
+    let uid = fresh_uid("unsigned");
+    caller.submit(&order(&uid, "PAR-LOC-12345")).await;
+    // The Client Secret can be read, the SharedId cannot.
+    let mut read = 0;
+    trouble.now(move |called| {
+        read += usize::from(called == "GetSecretValue");
+        if called == "GetSecretValue" && read > 1 { Fate::ServerError } else { Fate::Done }
+    });
+    let request = http::Request::get(format!("/posnext/orders/{uid}")).header("authorization", format!("Bearer {}", token()));
+    let response = parts.get().handle(request.body(String::new()).unwrap()).await;
+    assert_eq!((response.status().as_u16(), response.headers().get("retry-after").is_some()), (503, true), "{}", response.body());
+    assert!(!response.body().contains(&uid), "{}", response.body());
+    drop(product);
+}

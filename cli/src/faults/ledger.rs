@@ -140,7 +140,7 @@ impl Report {
         }
         let _ = writeln!(text, "\naccepted {} of {}; in the table:", self.accepted, self.orders);
         for (word, count) in &self.outcomes {
-            let word = if *word == "pending" { "waiting for a person, marked" } else { word };
+            let word = if *word == "pending" { "open, waiting for a person (but for those named below)" } else { word };
             let _ = writeln!(text, "  {count:>7} {word}");
         }
         let _ = writeln!(text);

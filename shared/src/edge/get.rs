@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::{
         caller::Gate,
-        ports::{Clock, Directory, NudgeOrder, ReadOrder, Refresh, Secrets, SendOrder},
+        ports::{Clock, Directory, NudgeOrder, PortError, ReadOrder, Refresh, Secrets, SendOrder},
         read::Read,
     },
     domain::{
@@ -68,7 +68,8 @@ where
         if !client.organizations.contains(record.order.organization_id()) {
             return Err(unknown());
         }
-        signer.set(self.shared_id(&record).await);
+        // Better no answer now than one about an order that its caller cannot trust.
+        signer.set(self.shared_id(&record).await.map_err(|error| unavailable(&error))?);
         let identity = alias.as_ref().map_or(record.order.identity(), Alias::identity);
         let etag = format!("\"v{}\"", record.version);
         let (status, body) = if matches(&request.headers, &etag) {
@@ -84,15 +85,20 @@ where
         Ok(reply.header(RETRY_AFTER, poll_after(age).as_secs().to_string()))
     }
 
-    /// The SharedId that verified the submit, while it lives; else the one to use first.
-    async fn shared_id(&self, record: &OrderRecord) -> Option<SharedId> {
-        let location = self.gate.directory.location(record.order.organization_id(), record.order.location_id()).await.ok()?;
+    /// The SharedId that verified the submit, while it lives; else the one to use first. `None` if the organization is not
+    /// mapped any more.
+    async fn shared_id(&self, record: &OrderRecord) -> Result<Option<SharedId>, PortError> {
+        let (organization_id, location_id) = (record.order.organization_id(), record.order.location_id());
+        let location = self.gate.directory.location(organization_id, location_id).await?;
         let name = match location.and_then(|location| location.shared_ids.clone()) {
             Some(name) => name,
-            None => self.gate.directory.organization(record.order.organization_id()).await.ok()??.shared_ids.clone(),
+            None => match self.gate.directory.organization(organization_id).await? {
+                Some(organization) => organization.shared_ids.clone(),
+                None => return Ok(None),
+            },
         };
-        let live = self.gate.secrets.shared_ids(&name, Refresh::No).await.ok()?;
-        live.iter().find(|shared_id| shared_id.id() == record.shared_id).or(live.first()).cloned()
+        let live = self.gate.secrets.shared_ids(&name, Refresh::No).await?;
+        Ok(live.iter().find(|shared_id| shared_id.id() == record.shared_id).or(live.first()).cloned())
     }
 }
 

@@ -19,10 +19,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics of the function that the environment names.
+    /// Metrics of the function of this name.
     #[must_use]
-    pub fn of_this_function() -> Self {
-        Self { function: std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".to_owned()) }
+    pub fn of(function: String) -> Self {
+        Self { function }
     }
 
     fn line(&self, values: Values, now_ms: i64) -> Value {
