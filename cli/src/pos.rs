@@ -34,7 +34,7 @@ pub const ABILITIES: [(&str, Abilities); 6] = [
 const FIND: Option<Find> = Some(Find { settle_s: SETTLE_S });
 
 /// How it behaves, by the word in its address.
-pub const BEHAVIOURS: [&str; 8] = ["prompt", "slow", "late", "lost", "flaky", "refuse", "stubborn", "down"];
+pub const BEHAVIOURS: [&str; 9] = ["prompt", "slow", "late", "later", "lost", "flaky", "refuse", "stubborn", "down"];
 
 /// What the POS knows of one order.
 #[derive(Debug, Default)]
@@ -157,7 +157,12 @@ impl Pos<'_> {
             }
             _ => {}
         }
-        let lands_after = Duration::from_millis(if self.behaviour == "late" { 1_500 } else { 0 });
+        let lands_after = match self.behaviour {
+            "late" => Duration::from_millis(1_500),
+            // Just before a submit's attempt counts as settled (its function's time-out, the skew, and SETTLE_S).
+            "later" => Duration::from_secs(20),
+            _ => Duration::ZERO,
+        };
         let made = self.ticket(|ticket| {
             if ticket.cancelled() {
                 return None;
@@ -171,7 +176,7 @@ impl Pos<'_> {
         let Some(meal) = made else { return answer(StatusCode::GONE, &json!({ "message": "cancelled" })) };
         match self.behaviour {
             // It lands whether or not anybody waits, and nobody is told.
-            "late" if calls <= 1 => return cut(),
+            "late" | "later" if calls <= 1 => return cut(),
             "lost" | "stubborn" if calls <= 1 => return cut(),
             "slow" => tokio::time::sleep(Duration::from_secs(6)).await,
             _ => tokio::time::sleep_until(meal.lands_at).await,

@@ -62,7 +62,7 @@ async fn an_order_that_waits_for_a_person_is_listed_explained_and_ended_by_one()
 
     let (_, text) = admin(&services, &["explain", &queued]).await;
     assert!(
-        text.contains("accepted: queued") && text.contains("nobody works on it") && text.contains(": it is placed"),
+        text.contains("accepted: queued") && text.contains("nobody works on it") && text.contains(": placing it is tried"),
         "{text}"
     );
     let (_, text) = admin(&services, &["explain", &mute]).await;
@@ -72,6 +72,8 @@ async fn an_order_that_waits_for_a_person_is_listed_explained_and_ended_by_one()
     // Its attempt may still arrive: a person cannot know that it never will.
     let (code, text) = admin(&services, &["end", &mute, "--errored", "--reason", "not on the screen"]).await;
     assert!(code == 1 && text.contains("nothing was done: an attempt may still reach the POS until"), "{text}");
+    let (code, text) = admin(&services, &["end", &mute, "--placed", " ", "--reason", "r"]).await;
+    assert!(code == 2 && text.contains("must have 1 to 128 characters"), "{text}");
     let (code, text) = admin(&services, &["end", &mute, "--placed", "POS-42", "--reason", "on the screen, says Ann"]).await;
     assert!(code == 0 && text.contains("is placed"), "{text}");
     let (_, text) = admin(&services, &["explain", &mute]).await;
@@ -99,6 +101,9 @@ async fn the_dead_letter_queue_is_sent_again_but_for_final_orders_and_poison() {
     }
     queues.set_aside(Aside::Body("poison"), "by hand").await.unwrap();
 
+    // Told first, and the queue is as it was.
+    let (code, text) = admin(&services, &["redrive", "--dry-run"]).await;
+    assert!(code == 1 && text.contains("1 would be sent again, 1 would be dropped, 1 kept"), "{text}");
     let (code, text) = admin(&services, &["redrive"]).await;
     assert!(code == 1 && text.contains("1 sent again, 1 dropped, 1 kept"), "{text}");
     assert!(text.contains(&format!("dropped  par-local#{placed}: it is placed already")), "{text}");

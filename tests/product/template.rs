@@ -50,8 +50,8 @@ fn every_time_out_is_above_the_sum_of_what_runs_within_it() {
     assert!(policy.worker_budget() < WORKER_FUNCTION_TIMEOUT);
     assert!(policy.worker_lease() > policy.worker_budget() && policy.submit_lease() > policy.answer_deadline);
     let visibility = seconds(&template, "OrdersQueue", "VisibilityTimeout");
-    let events = property(&template, "ProcessOrder", "Events");
-    let window = events["Orders"]["Properties"]["MaximumBatchingWindowInSeconds"].as_u64().unwrap_or(0);
+    let mapping = &template["Resources"]["OrdersQueueMapping"]["Properties"];
+    let window = mapping["MaximumBatchingWindowInSeconds"].as_u64().unwrap_or(0);
     assert!(visibility >= WORKER_FUNCTION_TIMEOUT * 6 + Duration::from_secs(window));
     // A dead worker's order comes back by its due time long before the queue would bring it.
     assert!(policy.worker_lease() < visibility);
@@ -91,8 +91,8 @@ fn the_index_of_open_orders_is_the_one_the_code_reads() {
 
 #[test]
 fn the_queue_mapping_reports_each_failed_message() {
-    let events = property(&template(), "ProcessOrder", "Events");
-    let mapping = &events["Orders"]["Properties"];
+    let template = template();
+    let mapping = &template["Resources"]["OrdersQueueMapping"]["Properties"];
     assert_eq!(mapping["FunctionResponseTypes"][0], Value::from("ReportBatchItemFailures"));
     assert_eq!(mapping["BatchSize"], Value::from(10));
 }

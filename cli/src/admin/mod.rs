@@ -41,7 +41,7 @@ enum Verb {
         #[command(flatten)]
         decision: Decision,
         /// Why, and who says so; it stands in the order's history
-        #[arg(long)]
+        #[arg(long, value_parser = text)]
         reason: String,
     },
     /// Send the messages of the dead-letter queue again; those of final orders are dropped, and said so
@@ -65,7 +65,7 @@ enum Verb {
 #[group(required = true, multiple = false)]
 struct Decision {
     /// It is in the POS, under this id
-    #[arg(long, value_name = "POS_ORDER_ID")]
+    #[arg(long, value_name = "POS_ORDER_ID", value_parser = text)]
     placed: Option<String>,
     /// The restaurant refuses it: PAR refunds
     #[arg(long)]
@@ -84,6 +84,14 @@ pub(crate) async fn run(arguments: AdminArguments) -> anyhow::Result<ExitCode> {
         Verb::Redrive { dry_run } => redrive::run(&stack, dry_run).await,
         Verb::Sandbox { client_secret, shared_id } => sandbox(&stack, client_secret, shared_id).await,
     }
+}
+
+fn text(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > 128 || text.chars().any(char::is_control) {
+        return Err("must have 1 to 128 characters, none of them a control character".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn key(text: &str) -> anyhow::Result<OrderKey> {

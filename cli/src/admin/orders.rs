@@ -6,7 +6,7 @@ use posnext_shared::{
     adapters::clock::SystemClock,
     app::{
         operate::OperateError,
-        ports::{Clock, ListOpen, ReadOrder},
+        ports::{Clock, ListOpen, PortError, ReadOrder},
     },
     domain::{
         by_hand,
@@ -25,8 +25,11 @@ pub(super) async fn list(stack: &Stack, stuck: bool) -> anyhow::Result<ExitCode>
     let (orders, now) = (stack.orders().await?, SystemClock.now());
     let mut open = Vec::new();
     for entry in orders.list_open(MOST).await? {
-        if let Some(Row::Order(record)) = orders.read(&entry.key).await? {
-            open.push(*record);
+        match orders.read(&entry.key).await {
+            Ok(Some(Row::Order(record))) => open.push(*record),
+            Ok(_) => {}
+            Err(PortError::Corrupt(reason)) => println!("order {} cannot be read: {reason}", entry.key),
+            Err(error) => return Err(error.into()),
         }
     }
     open.sort_by_key(|record| record.accepted_at);
@@ -62,7 +65,7 @@ pub(super) async fn explain(stack: &Stack, key: &OrderKey) -> anyhow::Result<Exi
         Err(error) => return refused(error),
     };
     print!("{}", told(&record, SystemClock.now())?);
-    println!("  next      {}", operate.outlook(&record).await);
+    println!("  next      {}", operate.outlook(&record).await?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -126,6 +129,7 @@ pub(super) async fn end(stack: &Stack, key: &OrderKey, decision: Decision, reaso
 fn refused(error: OperateError) -> anyhow::Result<ExitCode> {
     match error {
         OperateError::Port(error) => Err(error.into()),
+        error @ OperateError::Lost => Err(error.into()),
         error => {
             println!("nothing was done: {error}");
             Ok(ExitCode::FAILURE)

@@ -1,6 +1,6 @@
 //! Which stack an operator means.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -9,6 +9,7 @@ use posnext_shared::{
     adapters::{clock::SystemClock, directory::DirectoryTable, orders::OrderTable},
     app::operate::Operate,
     domain::policy::Policy,
+    settings::SETTINGS,
 };
 use serde::Deserialize;
 
@@ -22,13 +23,16 @@ pub(super) struct Stack {
 }
 
 /// The variable that stands in for an output, the functions' own.
-const VARIABLES: [(&str, &str); 6] = [
+const VARIABLES: [(&str, &str); 9] = [
     ("OrdersTable", "POSNEXT_ORDERS_TABLE"),
     ("DirectoryTable", "POSNEXT_DIRECTORY_TABLE"),
     ("SandboxTable", "POSNEXT_SANDBOX_TABLE"),
     ("OrdersQueue", "POSNEXT_QUEUE_URL"),
     ("OrdersDeadLetterQueue", "POSNEXT_DLQ_URL"),
     ("SecretsPrefix", "POSNEXT_SECRETS_PREFIX"),
+    ("OrderDeadlineS", "POSNEXT_ORDER_DEADLINE_S"),
+    ("RetentionDays", "POSNEXT_RETENTION_DAYS"),
+    ("GuardHours", "POSNEXT_GUARD_HOURS"),
 ];
 
 #[derive(Deserialize)]
@@ -50,13 +54,26 @@ impl Stack {
             return Ok(output.with_context(|| format!("{} has no output {name}", file.display()))?.output_value);
         }
         let variable = VARIABLES.iter().find(|(output, _)| *output == name).map_or(name, |(_, variable)| variable);
-        match std::env::var(variable) {
-            Ok(value) if !value.is_empty() => Ok(value),
+        let default = SETTINGS.iter().find(|setting| setting.name == variable).and_then(|setting| setting.default);
+        match (std::env::var(variable), default) {
+            (Ok(value), _) if !value.is_empty() => Ok(value),
+            (_, Some(default)) if !default.is_empty() => Ok(default.to_owned()),
             _ => bail!(
                 "which stack? Give --outputs FILE, made by `sam list stack-outputs --stack-name NAME --output json > FILE`, \
                  or set {variable}"
             ),
         }
+    }
+
+    /// The times of the stack: what is ended by hand is kept as long as everything else.
+    fn policy(&self) -> anyhow::Result<Policy> {
+        let number = |name: &str| -> anyhow::Result<u64> {
+            let text = self.value(name)?;
+            text.parse().with_context(|| format!("{name} is {text:?}, and no number"))
+        };
+        let policy = Policy::new(Duration::from_secs(number("OrderDeadlineS")?), Policy::default().answer_deadline);
+        let retention = Duration::from_hours(number("RetentionDays")? * 24);
+        Ok(Policy { retention, guard: Duration::from_hours(number("GuardHours")?), ..policy })
     }
 
     pub(super) async fn orders(&self) -> anyhow::Result<OrderTable> {
@@ -66,6 +83,6 @@ impl Stack {
     pub(super) async fn operate(&self) -> anyhow::Result<Operate<OrderTable, DirectoryTable, SystemClock>> {
         let dynamodb = aws_sdk_dynamodb::Client::new(&local::aws().await?);
         let directory = DirectoryTable::new(dynamodb, self.value("DirectoryTable")?, true);
-        Ok(Operate { orders: self.orders().await?, directory, clock: SystemClock, policy: Policy::default() })
+        Ok(Operate { orders: self.orders().await?, directory, clock: SystemClock, policy: self.policy()? })
     }
 }

@@ -40,8 +40,9 @@ impl Told {
                 self.finals.insert((answer.status.clone(), pos_order_id(&answer.body)));
             }
             (200 | 202, "pending") => self.accepted = true,
-            // The gateway's own answers for a function that died, and ours for a table that did.
-            (502 | 503, _) => return,
+            // The gateway's own answer for a function that died, and ours for a table that did: whom to sign for may be unknown.
+            (502, "") => return,
+            (503, "" | "pending") if pos_order_id(&answer.body).is_empty() && answer.signed != Some(false) => return,
             (404, _) if !self.accepted => return,
             _ => self.wrong.push(format!("answered {code}: {}", answer.body)),
         }

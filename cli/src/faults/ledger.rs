@@ -35,8 +35,10 @@ const MISSING: &str = "stored as placed, and the POS does not hold it under that
 const UNPAID: &str = "stored as rejected or errored, and the POS holds it";
 const UNTOLD: &str = "left open without a mark";
 const LEFT: &str = "left to a person though the POS can be asked or cancelled";
+const NEVER: &str = "never answered 200 or 202, though asked again and again";
+const FOREIGN: &str = "a meal of no order that was sent";
 const WRONG: &str = "an answer that no promise allows, or without a right signature";
-const PROMISES: [&str; 9] = [LOST, TWICE, CHANGED, UNTRUE, MISSING, UNPAID, UNTOLD, LEFT, WRONG];
+const PROMISES: [&str; 11] = [NEVER, FOREIGN, LOST, TWICE, CHANGED, UNTRUE, MISSING, UNPAID, UNTOLD, LEFT, WRONG];
 
 fn abilities(location: &str) -> Abilities {
     let name = location.split(':').next().unwrap_or_default();
@@ -52,6 +54,13 @@ pub(super) fn may_wait_for_a_person(record: &OrderRecord) -> bool {
 pub(super) fn compare(told: &[Told], rows: &BTreeMap<String, OrderRecord>, meals: &BTreeMap<String, Entry>) -> Report {
     let mut report = Report { orders: told.len(), ..Report::default() };
     let nothing = Entry::default();
+    let sent: BTreeSet<String> = told.iter().map(|told| format!("{CLIENT_ID}.{}", told.uid)).collect();
+    for key in meals.keys().filter(|key| !sent.contains(*key)) {
+        report.broken.entry(FOREIGN).or_default().push(key.clone());
+    }
+    for told in told.iter().filter(|told| !told.accepted) {
+        report.broken.entry(NEVER).or_default().push(told.uid.clone());
+    }
     for told in told {
         let meals = meals.get(&format!("{CLIENT_ID}.{}", told.uid)).unwrap_or(&nothing);
         report.accepted += usize::from(told.accepted);
@@ -108,7 +117,7 @@ fn history(row: &OrderRecord) -> String {
 impl Report {
     /// Whether every promise was kept.
     pub(super) fn kept(&self) -> bool {
-        self.broken.is_empty() && self.accepted > 0
+        self.broken.is_empty() && self.accepted == self.orders
     }
 
     /// What a person reads.

@@ -33,6 +33,8 @@ use stack::{Functions, Services};
 
 /// How long the stack gets to bring every open order to its end, once nothing goes wrong any more.
 const QUIET: Duration = Duration::from_mins(8);
+/// Settings that are taken from this command's own environment.
+const SHARED: [&str; 3] = ["POSNEXT_ORDER_DEADLINE_S", "POSNEXT_ANSWER_DEADLINE_MS", "POSNEXT_LOCATION_RATE"];
 /// Of a thousand orders, so many are sent twice at once.
 const SENT_TWICE: u32 = 100;
 
@@ -73,7 +75,7 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
     let (_pos, pos_url) = stack::start_pos().await?;
     let mut services = Services::start(folder.path(), &url, &chaos).await?;
     chaos.set_pos(&pos_url);
-    chaos.share(std::env::vars().filter(|(name, _)| name.starts_with("POSNEXT_")).collect());
+    chaos.share(std::env::vars().filter(|(name, _)| SHARED.contains(&name.as_str())).collect());
     put_locations(&directory(&services).await?, &chaos.pos_proxy().await?).await?;
 
     let par = Arc::new(Par::new(&url, CLIENT_ID, CLIENT_SECRET, SHARED_ID)?);

@@ -63,6 +63,12 @@ async fn invoke<F: Functions>(sqs: &Client, queue: &str, functions: &F, messages
         }
     };
     let failed: Vec<&str> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
+    let known = |id: &&str| messages.iter().any(|message| message.message_id() == Some(*id));
+    if !failed.iter().all(known) {
+        // As on AWS: an identifier that is none of the batch's makes all of it come back.
+        tracing::error!("a batch response names a message that was not in the batch; all of it comes back");
+        return;
+    }
     let done = messages.iter().filter(|message| !failed.contains(&message.message_id().unwrap_or_default()));
     let entries: Vec<_> = done
         .enumerate()

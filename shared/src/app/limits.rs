@@ -25,6 +25,8 @@ pub struct Permit<'a> {
     limits: &'a Limits,
     key: Key,
     now: UnixMillis,
+    /// The one that tries for all while the breaker is open.
+    trial: bool,
     reported: bool,
 }
 
@@ -33,8 +35,9 @@ impl Limits {
     pub fn admit(&self, location: &Location, now: UnixMillis) -> Option<Permit<'_>> {
         let key = key(location);
         // Most locations never fail, and have no entry.
-        let admitted = lock(&self.breakers).get_mut(&key).is_none_or(|breaker| breaker.admits(now));
-        admitted.then_some(Permit { limits: self, key, now, reported: false })
+        let look = |breaker: &mut Breaker| (breaker.is_open(), breaker.admits(now));
+        let (trial, admitted) = lock(&self.breakers).get_mut(&key).map_or((false, true), look);
+        admitted.then_some(Permit { limits: self, key, now, trial, reported: false })
     }
 
     /// Counts one order of the location against its cap.
@@ -61,6 +64,10 @@ impl Permit<'_> {
         self.reported = true;
         let mut breakers = lock(&self.limits.breakers);
         let breaker = breakers.entry(self.key.clone()).or_default();
+        if breaker.is_open() && !self.trial {
+            // Let in before it opened: what its trial says counts.
+            return;
+        }
         breaker.failed(now);
         if breaker.is_open() {
             let (organization, location) = &self.key;
@@ -71,7 +78,8 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        if !self.reported
+        if self.trial
+            && !self.reported
             && let Some(breaker) = lock(&self.limits.breakers).get_mut(&self.key)
         {
             breaker.abandon(self.now);

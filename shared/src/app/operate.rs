@@ -56,8 +56,11 @@ impl<O: ReadOrder + SaveOrder, D: Directory, C: Clock> Operate<O, D, C> {
     }
 
     /// What would happen next to an order.
-    pub async fn outlook(&self, record: &OrderRecord) -> String {
-        by_hand::outlook(record, &self.context(record).await)
+    ///
+    /// # Errors
+    /// [`OperateError::Port`] when its location cannot be looked up.
+    pub async fn outlook(&self, record: &OrderRecord) -> Result<String, OperateError> {
+        Ok(by_hand::outlook(record, &self.context(record).await?))
     }
 
     /// Ends an order as a person has decided: takes the lease, then writes the end under it.
@@ -66,11 +69,11 @@ impl<O: ReadOrder + SaveOrder, D: Directory, C: Clock> Operate<O, D, C> {
     /// [`OperateError`]; where it is not `Lost` or `Port`, nothing was written.
     pub async fn end(&self, key: &OrderKey, decision: Decision, reason: &str) -> Result<OrderRecord, OperateError> {
         let record = self.order(key).await?;
-        let taken = by_hand::take_over(&record, &decision, reason, &self.context(&record).await)?;
+        let taken = by_hand::take_over(&record, &decision, reason, &self.context(&record).await?)?;
         if !self.orders.save(&taken).await? {
             return Err(OperateError::Lost);
         }
-        let ended = by_hand::decide(&taken, decision, reason, &self.context(&taken).await);
+        let ended = by_hand::decide(&taken, decision, reason, &self.context(&taken).await?);
         if !self.orders.save(&ended).await? {
             return Err(OperateError::Lost);
         }
@@ -78,11 +81,11 @@ impl<O: ReadOrder + SaveOrder, D: Directory, C: Clock> Operate<O, D, C> {
         Ok(ended)
     }
 
-    async fn context(&self, record: &OrderRecord) -> Context<'_> {
+    async fn context(&self, record: &OrderRecord) -> Result<Context<'_>, PortError> {
+        let location = self.directory.location(record.order.organization_id(), record.order.location_id()).await?;
         // A location that is not mapped any more promises nothing.
-        let location = self.directory.location(record.order.organization_id(), record.order.location_id()).await;
-        let abilities = location.ok().flatten().map(|location| location.connector.abilities()).unwrap_or_default();
-        Context {
+        let abilities = location.map(|location| location.connector.abilities()).unwrap_or_default();
+        Ok(Context {
             now: self.clock.now(),
             policy: &self.policy,
             abilities,
@@ -90,6 +93,6 @@ impl<O: ReadOrder + SaveOrder, D: Directory, C: Clock> Operate<O, D, C> {
             function_timeout: WORKER_FUNCTION_TIMEOUT,
             write_id: self.clock.fresh_id(),
             random: self.clock.random(),
-        }
+        })
     }
 }

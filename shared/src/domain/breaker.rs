@@ -48,7 +48,9 @@ impl Breaker {
     pub fn admits(&mut self, now: UnixMillis) -> bool {
         match *self {
             Self::Closed { .. } => true,
-            Self::Open { until, .. } | Self::HalfOpen { until, .. } if now < until => false,
+            // A clock that was set back must not lengthen the pause.
+            Self::Open { until, pause } if now < until && until <= now.plus(pause) => false,
+            Self::HalfOpen { until, .. } if now < until && until <= now.plus(API_FUNCTION_TIMEOUT) => false,
             Self::Open { pause, .. } | Self::HalfOpen { pause, .. } => {
                 *self = Self::HalfOpen { until: now.plus(API_FUNCTION_TIMEOUT), pause };
                 true
@@ -145,6 +147,11 @@ mod tests {
         breaker.abandon(now);
         assert!(breaker.admits(now) && !breaker.admits(now));
         assert!(breaker.admits(now.plus(API_FUNCTION_TIMEOUT)));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_lengthen_the_pause() {
+        assert!(open().admits(NOW.minus(Duration::from_mins(5))));
     }
 
     #[test]

@@ -1,12 +1,19 @@
 //! What a person may do to an order, and what an order would do next by itself. A person follows the rules of every other
 //! writer: takes the lease, which nobody may hold, then writes under it (design section 3, "The deadline").
 
+use std::time::Duration;
+
 use super::{
+    ability::Find,
     machine::{self, Action, Context, Input, Next, end, next_version},
+    policy::HANDOFF_GRACE,
     record::{Final, Lease, OrderRecord, Outcome, State},
     status::{ErrorCode, OrderError},
     time::UnixMillis,
 };
+
+/// How far an operator's clock may be off: AWS refuses requests that are signed with one that is further (Signature V4).
+const OPERATOR_SKEW: Duration = Duration::from_mins(5);
 
 /// How a person decides an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +53,15 @@ pub enum Refusal {
 pub fn take_over(record: &OrderRecord, decision: &Decision, reason: &str, ctx: &Context<'_>) -> Result<OrderRecord, Refusal> {
     let mut open = record.open().cloned().ok_or(Refusal::Final)?;
     let lease = open.lease.take();
-    if let Some(lease) = lease.filter(|lease| lease.until > ctx.now) {
-        return Err(Refusal::Held(lease.until));
+    let ahead = |until: UnixMillis| Some(until.plus(OPERATOR_SKEW)).filter(|until| *until > ctx.now);
+    if let Some(until) = lease.and_then(|lease| ahead(lease.until)) {
+        return Err(Refusal::Held(until));
     }
     open.unknown_until = open.unknown_until.max(lease.and_then(|lease| lease.placing_until));
-    if let (Decision::Rejected | Decision::Errored, Some(until)) = (decision, open.unknown_until.filter(|until| *until > ctx.now))
-    {
+    // What may still land, a person cannot see either.
+    let settle = ctx.abilities.find.map(Find::settle).unwrap_or_default();
+    let unsettled = open.unknown_until.and_then(|until| ahead(until.plus(settle)));
+    if let (Decision::Rejected | Decision::Errored, Some(until)) = (decision, unsettled) {
         return Err(Refusal::AttemptMayRun(until));
     }
     if open.cancelling && *decision == Decision::Rejected {
@@ -84,10 +94,10 @@ pub fn outlook(record: &OrderRecord, ctx: &Context<'_>) -> String {
     if let Some(lease) = open.lease.filter(|lease| lease.until > ctx.now) {
         return format!("somebody works on it; without a result by {} it is handed off again", lease.until.rfc3339());
     }
-    let at = ctx.now.max(open.due_at);
+    let at = ctx.now.max(open.due_at.minus(HANDOFF_GRACE));
     let then = Context { now: at, write_id: ctx.write_id.clone(), ..*ctx };
     let next = match machine::advance(record, Input::Delivered { version: record.version }, &then) {
-        Next::Act(_, Action::Place) => "it is placed".to_owned(),
+        Next::Act(_, Action::Place) => "placing it is tried".to_owned(),
         Next::Act(_, Action::Find) => "the POS is asked for it".to_owned(),
         Next::Act(_, Action::Cancel) => "it is cancelled at the POS".to_owned(),
         Next::End(end, _) => format!("it ends {}", end.status().as_str()),
@@ -100,7 +110,7 @@ pub fn outlook(record: &OrderRecord, ctx: &Context<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::sync::Arc;
 
     use super::*;
     use crate::domain::{
@@ -157,10 +167,15 @@ mod tests {
         let policy = Policy::default();
         let waiting = waiting(&policy);
         let until = waiting.open().unwrap().unknown_until.unwrap();
+        let settled = until.plus(OPERATOR_SKEW);
         for decision in [Decision::Errored, Decision::Rejected] {
             let early = take_over(&waiting, &decision, "r", &ctx(&policy, 5));
-            assert_eq!(early.unwrap_err(), Refusal::AttemptMayRun(until));
-            assert!(take_over(&waiting, &decision, "r", &ctx(&policy, 60)).is_ok());
+            assert_eq!(early.unwrap_err(), Refusal::AttemptMayRun(settled));
+            assert!(take_over(&waiting, &decision, "r", &Context { now: settled, ..ctx(&policy, 5) }).is_ok());
+            // At a POS that takes its time to show an order, later still.
+            let abilities = Abilities { find: Some(Find { settle_s: 600 }), ..Abilities::default() };
+            let slow = Context { now: settled, abilities, ..ctx(&policy, 5) };
+            assert!(matches!(take_over(&waiting, &decision, "r", &slow), Err(Refusal::AttemptMayRun(_))));
         }
         assert!(take_over(&waiting, &Decision::Placed { pos_order_id: "P".into() }, "r", &ctx(&policy, 5)).is_ok());
     }
@@ -169,14 +184,14 @@ mod tests {
     fn a_person_keeps_off_what_is_held_and_rejects_nothing_that_is_being_cancelled() {
         let policy = Policy::default();
         let mut record = waiting(&policy);
-        let held = take_over(&record, &Decision::Errored, "r", &ctx(&policy, 60)).unwrap();
-        let refused = take_over(&held, &Decision::Errored, "r", &ctx(&policy, 61)).unwrap_err();
+        let held = take_over(&record, &Decision::Errored, "r", &ctx(&policy, 600)).unwrap();
+        let refused = take_over(&held, &Decision::Errored, "r", &ctx(&policy, 601)).unwrap_err();
         assert!(matches!(refused, Refusal::Held(_)), "{refused}");
         if let State::Open(open) = &mut record.state {
             open.cancelling = true;
         }
-        assert_eq!(take_over(&record, &Decision::Rejected, "r", &ctx(&policy, 60)).unwrap_err(), Refusal::Cancelling);
-        assert!(take_over(&record, &Decision::Errored, "r", &ctx(&policy, 60)).is_ok());
+        assert_eq!(take_over(&record, &Decision::Rejected, "r", &ctx(&policy, 600)).unwrap_err(), Refusal::Cancelling);
+        assert!(take_over(&record, &Decision::Errored, "r", &ctx(&policy, 600)).is_ok());
     }
 
     #[test]
@@ -187,9 +202,9 @@ mod tests {
         let able = Context { abilities: Abilities { idempotent_place: true, ..Abilities::default() }, ..ctx(&policy, 5) };
         // Its due time is long after the end of placing.
         assert!(outlook(&waiting, &able).contains("wait"), "{}", outlook(&waiting, &able));
-        let held = take_over(&waiting, &Decision::Errored, "r", &ctx(&policy, 60)).unwrap();
-        assert!(outlook(&held, &ctx(&policy, 61)).starts_with("somebody works on it"));
-        let ended = decide(&held, Decision::Errored, "r", &ctx(&policy, 62));
-        assert!(outlook(&ended, &ctx(&policy, 63)).starts_with("nothing; the row expires at 20"));
+        let held = take_over(&waiting, &Decision::Errored, "r", &ctx(&policy, 600)).unwrap();
+        assert!(outlook(&held, &ctx(&policy, 601)).starts_with("somebody works on it"));
+        let ended = decide(&held, Decision::Errored, "r", &ctx(&policy, 602));
+        assert!(outlook(&ended, &ctx(&policy, 603)).starts_with("nothing; the row expires at 20"));
     }
 }

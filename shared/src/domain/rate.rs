@@ -22,7 +22,8 @@ impl Rate {
     pub fn admit(&mut self, now: UnixMillis, per_second: u32) -> Result<(), Duration> {
         let now = u64::try_from(now.0).unwrap_or_default().saturating_mul(1_000_000);
         let each = NANOS_PER_SECOND / u64::from(per_second.max(1));
-        let paid_until = self.paid_until.max(now) + each;
+        // A clock that was set back must not keep anybody waiting for longer than a second.
+        let paid_until = self.paid_until.clamp(now, now + NANOS_PER_SECOND) + each;
         match (paid_until - now).checked_sub(NANOS_PER_SECOND) {
             None | Some(0) => {
                 self.paid_until = paid_until;
@@ -47,6 +48,13 @@ mod tests {
                 assert_eq!(admitted, per_second as usize, "second {second}");
             }
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_nobody_waiting() {
+        let mut rate = Rate::default();
+        assert_eq!(rate.admit(UnixMillis(1_700_000_060_000), 10), Ok(()));
+        assert!(rate.admit(UnixMillis(1_700_000_000_000), 10).unwrap_err() <= Duration::from_millis(100));
     }
 
     #[test]
