@@ -204,6 +204,7 @@ mod tests {
         assert!(outlook(&waiting, &able).contains("wait"), "{}", outlook(&waiting, &able));
         let held = take_over(&waiting, &Decision::Errored, "r", &ctx(&policy, 600)).unwrap();
         assert!(outlook(&held, &ctx(&policy, 601)).starts_with("somebody works on it"));
+        assert!(!outlook(&held, &ctx(&policy, 608)).starts_with("somebody works on it"), "a lease is over at its end");
         let ended = decide(&held, Decision::Errored, "r", &ctx(&policy, 602));
         assert!(outlook(&ended, &ctx(&policy, 603)).starts_with("nothing; the row expires at 20"));
     }
