@@ -160,6 +160,13 @@ async fn the_template_deploys_and_what_comes_up_carries_every_kind_of_order() {
         }
     }));
     orders.await;
+    let outputs = stack.folder.path().join("outputs.json");
+    let admin = |arguments: &[&str]| stack.posnext(&[&["admin", "--outputs", outputs.to_str().unwrap()], arguments].concat());
+    assert_eq!(admin(&["orders"]), "no open orders\n");
+    assert_eq!(admin(&["redrive"]), "0 sent again, 0 dropped, 0 kept\n");
+    let known = fresh_uid("explained");
+    stack.caller.submit(&order(&known, "PAR-LOC-12345")).await;
+    assert!(admin(&["explain", &format!("par-local#{known}")]).contains("nothing; the row expires at"));
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use aws_lambda_events::sqs::SqsEvent;
+use aws_sdk_sqs::types::QueueAttributeName;
+use posnext_local::local::start_services;
 use posnext_shared::{domain::policy::WORKER_FUNCTION_TIMEOUT, edge::schedule, settings::Settings, wiring::Parts};
 
 use crate::support::{ROOT, in_process};
@@ -96,4 +98,42 @@ async fn a_message_that_fails_comes_back_alone() {
     event.records.push(poison);
     let response = process.handle(event, WORKER_FUNCTION_TIMEOUT).await;
     assert_eq!(serde_json::to_string(&response).unwrap(), r#"{"batchItemFailures":[{"itemIdentifier":"bad"}]}"#);
+}
+
+#[tokio::test]
+async fn a_batch_response_that_names_a_stranger_makes_the_whole_batch_come_back() {
+    for answer in
+        [r#"{"batchItemFailures":[{"itemIdentifier":""}]}"#, r#"{"batchItemFailures":[{"itemIdentifier":"stranger"}]}"#, "{}"]
+    {
+        // A function that answers so about the first message, behind Lambda's Invoke API; the second it has done.
+        let invoke = axum::routing::post(
+            async move |event: String| {
+                if event.contains("first") { answer } else { r#"{"batchItemFailures":[]}"# }
+            },
+        );
+        let routes = axum::Router::new().route("/2015-03-31/functions/{name}/invocations", invoke);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+
+        let services = start_services(None, &url).await.unwrap();
+        let sqs = aws_sdk_sqs::Client::new(&services.aws.sqs);
+        let queue = &services.parts.settings().queue_url;
+        let count = async |name: &QueueAttributeName| {
+            let got = sqs.get_queue_attributes().queue_url(queue).attribute_names(QueueAttributeName::All).send().await;
+            got.unwrap().attributes.unwrap()[name].parse::<u32>().unwrap()
+        };
+        let (waiting, held) =
+            (QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible);
+        for body in ["first", "second"] {
+            sqs.send_message().queue_url(queue).message_body(body).send().await.unwrap();
+            while count(&waiting).await > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        while count(&held).await > 1 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((count(&waiting).await, count(&held).await), (0, 1), "{answer}");
+    }
 }

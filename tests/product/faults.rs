@@ -134,6 +134,11 @@ async fn submit(function: &SubmitFunction, body: &str) -> Answer {
     Answer { code: response.status().as_u16(), signed, retry_after: header("retry-after"), json, took: began.elapsed() }
 }
 
+async fn poll(parts: &Parts, uid: &str) -> http::Response<String> {
+    let request = http::Request::get(format!("/posnext/orders/{uid}")).header("authorization", format!("Bearer {}", token()));
+    parts.get().handle(request.body(String::new()).unwrap()).await
+}
+
 /// The first `times` calls of an operation share a fate.
 fn first(times: usize, operation: &'static str, fate: Fate) -> impl FnMut(&str) -> Fate {
     let mut seen = 0;
@@ -165,7 +170,7 @@ async fn an_order_that_cannot_be_claimed_is_answered_503_signed_within_the_deadl
 
 #[tokio::test]
 async fn a_claim_that_meets_trouble_for_a_moment_is_placed_once() {
-    let (product, caller, parts, trouble) = troubled().await;
+    let (_product, caller, parts, trouble) = troubled().await;
     let function = parts.submit();
     for fate in [Fate::ServerError, Fate::Throttled, Fate::Conflict, Fate::ReplyLost] {
         let uid = fresh_uid("moment");
@@ -175,13 +180,12 @@ async fn a_claim_that_meets_trouble_for_a_moment_is_placed_once() {
         let placements = caller.placements(&uid).await;
         assert_eq!((placements.len(), &placements[0]["place_calls"]), (1, &1.into()), "{fate:?}");
     }
-    drop(product);
 }
 
 #[tokio::test]
 async fn a_result_that_cannot_be_written_is_answered_202_and_found_out_later() {
     for fate in [Fate::ServerError, Fate::Throttled, Fate::Hangs] {
-        let (product, caller, parts, trouble) = troubled().await;
+        let (_product, caller, parts, trouble) = troubled().await;
         let uid = fresh_uid("result");
         trouble.now(first(usize::MAX, "PutItem", fate));
         let answer = submit(&parts.submit(), &order(&uid, "PAR-LOC-12345")).await;
@@ -191,13 +195,12 @@ async fn a_result_that_cannot_be_written_is_answered_202_and_found_out_later() {
         assert_eq!(caller.placements(&uid).await.len(), 1);
         let end = caller.final_answer(&uid, Duration::from_secs(60)).await;
         assert_eq!((end.status(), caller.placements(&uid).await.len()), ("placed", 1));
-        drop(product);
     }
 }
 
 #[tokio::test]
 async fn without_the_queue_an_order_is_answered_202_all_the_same_and_its_row_brings_it_back() {
-    let (product, caller, parts, trouble) = troubled().await;
+    let (_product, caller, parts, trouble) = troubled().await;
     for fate in [Fate::ServerError, Fate::Hangs] {
         let uid = fresh_uid("queue");
         trouble.now(first(usize::MAX, "SendMessage", fate));
@@ -207,7 +210,6 @@ async fn without_the_queue_an_order_is_answered_202_all_the_same_and_its_row_bri
         let end = caller.final_answer(&uid, Duration::from_secs(60)).await;
         assert_eq!((end.status(), caller.placements(&uid).await.len()), ("placed", 1), "{fate:?}");
     }
-    drop(product);
 }
 
 #[tokio::test]
@@ -219,17 +221,16 @@ async fn without_secrets_a_new_instance_answers_503_and_a_warm_one_serves_on() {
     assert_eq!((cold.code, cold.retry_after.as_deref()), (503, Some("2")));
     assert_eq!(rows(&product, "posnext-orders").await, before);
 
-    let (product, _, parts, trouble) = troubled().await;
+    let (_product, _, parts, trouble) = troubled().await;
     let function = parts.submit();
     assert_eq!(submit(&function, &order(&fresh_uid("secrets"), "PAR-LOC-12345")).await.code, 200);
     trouble.now(first(usize::MAX, "GetSecretValue", Fate::Hangs));
     assert_eq!(submit(&function, &order(&fresh_uid("secrets"), "PAR-LOC-12345")).await.code, 200);
-    drop(product);
 }
 
 #[tokio::test]
 async fn a_worker_without_its_table_leaves_every_message_to_come_back() {
-    let (product, caller, parts, trouble) = troubled().await;
+    let (_product, caller, parts, trouble) = troubled().await;
     let uid = fresh_uid("worker");
     caller.submit(&order(&uid, "PAR-LOC-12345")).await;
     trouble.now(|_| Fate::Throttled);
@@ -240,25 +241,22 @@ async fn a_worker_without_its_table_leaves_every_message_to_come_back() {
     event.records.push(record);
     let response = parts.process().handle(event, Duration::from_secs(30)).await;
     assert_eq!(serde_json::to_string(&response).unwrap(), r#"{"batchItemFailures":[{"itemIdentifier":"m"}]}"#);
-    drop(product);
 }
 
 #[tokio::test]
 async fn a_poll_without_its_table_is_answered_503_with_retry_after() {
-    let (product, caller, parts, trouble) = troubled().await;
+    let (_product, caller, parts, trouble) = troubled().await;
     let uid = fresh_uid("poll");
     caller.submit(&order(&uid, "PAR-LOC-12345")).await;
-    let _ = parts.warm_up().await;
+    parts.warm_up().await;
     trouble.now(first(usize::MAX, "GetItem", Fate::Hangs));
-    let request = http::Request::get(format!("/posnext/orders/{uid}")).header("authorization", format!("Bearer {}", token()));
-    let response = parts.get().handle(request.body(String::new()).unwrap()).await;
+    let response = poll(&parts, &uid).await;
     assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (503, "2"));
-    drop(product);
 }
 
 #[tokio::test]
 async fn an_order_whose_answer_cannot_be_signed_now_is_answered_503() {
-    let (product, caller, parts, trouble) = troubled().await;
+    let (_product, caller, parts, trouble) = troubled().await;
     let uid = fresh_uid("unsigned");
     caller.submit(&order(&uid, "PAR-LOC-12345")).await;
     // The Client Secret can be read, the SharedId cannot.
@@ -267,9 +265,7 @@ async fn an_order_whose_answer_cannot_be_signed_now_is_answered_503() {
         read += usize::from(called == "GetSecretValue");
         if called == "GetSecretValue" && read > 1 { Fate::ServerError } else { Fate::Done }
     });
-    let request = http::Request::get(format!("/posnext/orders/{uid}")).header("authorization", format!("Bearer {}", token()));
-    let response = parts.get().handle(request.body(String::new()).unwrap()).await;
+    let response = poll(&parts, &uid).await;
     assert_eq!((response.status().as_u16(), response.headers().get("retry-after").is_some()), (503, true), "{}", response.body());
     assert!(!response.body().contains(&uid), "{}", response.body());
-    drop(product);
 }

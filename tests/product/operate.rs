@@ -1,8 +1,11 @@
 //! The operator's commands, by the real binary against services in which no worker runs.
 
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use posnext_local::local::{Services, start_services};
 use posnext_shared::{
-    app::ports::{Aside, OrderMessage, ReadOrder, SetAside},
+    app::ports::{Aside, Clock, OrderMessage, ReadOrder, SetAside},
     domain::{
         ability::Abilities,
         directory::{Connector, Location, Mode, SandboxConnector},
@@ -41,7 +44,7 @@ async fn submit(services: &Services, uid: &str, location: &str) -> u16 {
 
 async fn admin(services: &Services, arguments: &[&str]) -> (i32, String) {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
-    command.arg("admin").args(arguments).envs(services.environment());
+    command.arg("admin").args(arguments).envs(services.environment()).env("POSNEXT_RETENTION_DAYS", "365");
     let output = command.output().await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
     (output.status.code().unwrap(), text)
@@ -77,6 +80,8 @@ async fn an_order_that_waits_for_a_person_is_listed_explained_and_ended_by_one()
     let (code, text) = admin(&services, &["end", &mute, "--placed", "POS-42", "--reason", "on the screen, says Ann"]).await;
     assert!(code == 0 && text.contains("is placed"), "{text}");
     let (_, text) = admin(&services, &["explain", &mute]).await;
+    let expires = posnext_shared::adapters::clock::SystemClock.now().plus(Duration::from_hours(365 * 24)).rfc3339();
+    assert!(text.contains(&format!("the row expires at {}", &expires[..10])), "kept as the stack keeps its rows: {text}");
     assert!(text.contains("POS-42") && text.contains("placed by a person: on the screen, says Ann"), "{text}");
     let (code, text) = admin(&services, &["end", &mute, "--errored", "--reason", "no"]).await;
     assert!(code == 1 && text.contains("a final status never changes"), "{text}");
@@ -121,4 +126,24 @@ async fn without_a_stack_the_commands_say_how_to_name_one() {
     let output = command.args(["admin", "orders"]).env_clear().output().await.unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && text.contains("which stack? Give --outputs FILE"), "{text}");
+}
+
+#[tokio::test]
+async fn a_row_of_a_newer_format_hides_no_other_order_from_the_operator() {
+    let services = idle().await;
+    let (newer, open) = (fresh_uid("newer"), fresh_uid("open"));
+    for uid in [&newer, &open] {
+        submit(&services, uid, "PAR-LOC-ASYNC").await;
+        let key: OrderKey = format!("par-local#{uid}").parse().unwrap();
+        let Some(Row::Order(record)) = services.parts.orders().read(&key).await.unwrap() else { panic!("{key}") };
+        services.parts.queues().set_aside(Aside::Order(&OrderMessage::about(&record)), "by hand").await.unwrap();
+    }
+    let update = aws_sdk_dynamodb::Client::new(&services.aws.dynamodb).update_item().table_name("posnext-orders");
+    let update = update.key("pk", AttributeValue::S(format!("par-local#{newer}"))).update_expression("SET v = :newer");
+    update.expression_attribute_values(":newer", AttributeValue::N("2".to_owned())).send().await.unwrap();
+
+    let (code, text) = admin(&services, &["orders"]).await;
+    assert!(code == 0 && text.contains(&format!("order par-local#{newer} cannot be read")) && text.contains(&open), "{text}");
+    let (code, text) = admin(&services, &["redrive"]).await;
+    assert!(code == 1 && text.contains("1 sent again, 0 dropped, 1 kept"), "{text}");
 }

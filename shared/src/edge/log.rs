@@ -13,9 +13,11 @@ use crate::app::METRICS;
 /// Starts logging at a level, for the function of this name. Metrics are told at every level.
 pub fn start(level: tracing::Level, function: String) {
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
-    let metrics = Metrics::of(function).with_filter(filter_fn(|metadata| metadata.target() == METRICS));
+    let of_lines = filter_fn(move |metadata| metadata.target() != METRICS && *metadata.level() <= level);
+    let of_metrics = filter_fn(|metadata| metadata.target() == METRICS);
+    // The hints: without them every span of the SDK's, down to trace, would be looked at.
     tracing_subscriber::registry()
-        .with(lines.with_filter(LevelFilter::from_level(level)).with_filter(filter_fn(|metadata| metadata.target() != METRICS)))
-        .with(metrics)
+        .with(lines.with_filter(of_lines.with_max_level_hint(level)))
+        .with(Metrics::of(function).with_filter(of_metrics.with_max_level_hint(LevelFilter::INFO)))
         .init();
 }

@@ -388,3 +388,19 @@ async fn a_location_over_its_rate_is_told_when_to_come_back_and_nothing_is_writt
     assert!(matches!(&accepted[2], Accepted::TooMany(wait) if *wait <= SECOND), "{accepted:?}");
     assert_eq!(world.0.rows.lock().unwrap().len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_let_in_before_the_breaker_opened_does_not_end_or_prolong_its_trial() {
+    let (limits, location, now) = (Limits::default(), location(all()), UnixMillis(1_000_000));
+    let [early, late]: [_; 2] = std::array::from_fn(|_| limits.admit(&location, now).unwrap());
+    for _ in 0..3 {
+        limits.admit(&location, now).unwrap().failed(now);
+    }
+    let then = now.plus(11 * SECOND);
+    let trial = limits.admit(&location, then).unwrap();
+    drop(early);
+    late.failed(then);
+    assert!(limits.admit(&location, then).is_none(), "the trial is still under way");
+    trial.answered();
+    assert!(limits.admit(&location, then).is_some());
+}
