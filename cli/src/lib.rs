@@ -3,6 +3,8 @@
 
 pub mod faults;
 pub mod lambda;
+pub mod load;
 pub mod local;
 pub mod par;
 pub mod pos;
+mod progress;

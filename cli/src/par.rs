@@ -92,12 +92,7 @@ impl Par {
     /// # Errors
     /// A sentence when the order is no order, or no answer came.
     pub async fn submit(&self, order: &str, manner: Manner) -> anyhow::Result<Answer> {
-        let parsed = Body::parse(order.as_bytes())?.into_order();
-        let parsed = parsed.map_err(|errors| {
-            let reasons: Vec<_> = errors.into_iter().map(|error| error.message).collect();
-            anyhow::anyhow!("this is no order: {}", reasons.join("; "))
-        })?;
-        let digest = self.shared_id.sign(&parsed.message(parsed.identity()));
+        let digest = self.digest(order)?;
         let path = "/posnext/order/submit";
         let request = match manner {
             Manner::Right => self.request(Method::POST, path)?.header(DIGEST, digest),
@@ -108,12 +103,40 @@ impl Par {
         self.send(request.header(header::CONTENT_TYPE, "application/json").body(order.to_owned())).await
     }
 
+    /// Signs an order and asks whether it would be taken.
+    ///
+    /// # Errors
+    /// A sentence when the order is no order, or no answer came.
+    pub async fn validate(&self, order: &str) -> anyhow::Result<Answer> {
+        let request = self.request(Method::POST, "/posnext/order/validate")?.header(DIGEST, self.digest(order)?);
+        self.send(request.header(header::CONTENT_TYPE, "application/json").body(order.to_owned())).await
+    }
+
+    /// Asks for a location's menu.
+    ///
+    /// # Errors
+    /// A sentence when no answer came.
+    pub async fn menus(&self, organization: &str, location: &str) -> anyhow::Result<Answer> {
+        let body = serde_json::json!({ "organization_id": organization, "location_id": location }).to_string();
+        let request = self.request(Method::POST, "/posnext/menus")?;
+        self.send(request.header(header::CONTENT_TYPE, "application/json").body(body)).await
+    }
+
     /// Reads an order.
     ///
     /// # Errors
     /// A sentence when no answer came.
     pub async fn get(&self, request_uid: &str) -> anyhow::Result<Answer> {
         self.send(self.request(Method::GET, &format!("/posnext/orders/{request_uid}"))?).await
+    }
+
+    fn digest(&self, order: &str) -> anyhow::Result<String> {
+        let parsed = Body::parse(order.as_bytes())?.into_order();
+        let parsed = parsed.map_err(|errors| {
+            let reasons: Vec<_> = errors.into_iter().map(|error| error.message).collect();
+            anyhow::anyhow!("this is no order: {}", reasons.join("; "))
+        })?;
+        Ok(self.shared_id.sign(&parsed.message(parsed.identity())))
     }
 
     fn request(&self, method: Method, path: &str) -> anyhow::Result<reqwest::RequestBuilder> {

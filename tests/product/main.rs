@@ -17,6 +17,7 @@ mod flood;
 mod guard;
 mod layers;
 mod limits;
+mod load;
 mod logs;
 mod operate;
 mod polling;
