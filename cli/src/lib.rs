@@ -8,3 +8,4 @@ pub mod local;
 pub mod par;
 pub mod pos;
 mod progress;
+pub mod secret_store;
