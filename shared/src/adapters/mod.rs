@@ -5,6 +5,7 @@ pub mod clock;
 pub mod directory;
 pub mod directory_admin;
 pub mod http_pos;
+pub mod menu_table;
 pub mod order_item;
 pub mod orders;
 pub mod pos;

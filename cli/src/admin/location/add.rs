@@ -70,6 +70,12 @@ pub(super) struct Pos {
     /// The POS promises: it can cancel, and refuses that order afterwards
     #[arg(long)]
     pub(super) cancel: bool,
+    /// The POS hands out its menu; without this, `posnext admin menu put` does
+    #[arg(long)]
+    pub(super) pull_menu: bool,
+    /// A validate asks the POS what is sold out
+    #[arg(long)]
+    pub(super) live_availability: bool,
 }
 
 /// Whose it is, and who may call for it. SOURCE is env:NAME for an environment variable, - for standard input, or generate

@@ -166,6 +166,8 @@ fn location(add: &Add, shared_ids: Option<String>, auth: Option<HttpAuth>) -> Lo
         enabled: !add.disabled,
         mode: add.mode.into(),
         shared_ids,
+        pull_menu: add.pos.pull_menu,
+        live_availability: add.pos.live_availability,
         connector: Connector::Http(HttpConnector { base: add.pos.base.clone(), auth, abilities }),
     }
 }
