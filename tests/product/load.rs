@@ -112,17 +112,18 @@ fn signed(body: &Value) -> Option<String> {
 #[tokio::test]
 async fn orders_at_a_rate_are_all_placed_and_told_in_a_table_and_a_picture() {
     let (_product, caller) = in_process().await;
-    let (folder, skip) = (tempfile::tempdir().unwrap(), ["--no-validate", "--menus-every", "0"]);
+    let folder = tempfile::tempdir().unwrap();
     let (svg, json) = (folder.path().join("load.svg"), folder.path().join("load.json"));
     let files = ["--svg", svg.to_str().unwrap(), "--json", json.to_str().unwrap()];
-    let arguments = ["--location", "PAR-LOC-12345", "--rate", "60", "--orders", "40"];
-    let output = load(&caller.url, &[&arguments[..], &skip, &files].concat()).await;
+    let output = load(&caller.url, &[&["--rate", "40", "--orders", "40"][..], &files].concat()).await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("40 orders to PAR-LOC-12345, 60 a second (poisson, seed 1): 40 placed"), "{text}");
+    assert!(text.contains("40 orders to PAR-LOC-MENU, 40 a second (poisson, seed 1): 40 placed"), "{text}");
     assert!(text.contains("P99") && text.contains("This generator was behind by") && text.contains('█'), "{text}");
     let report: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
-    assert_eq!((&line(&report, "submit")["count"], &line(&report, "submit")["errors"]), (&json!(40), &json!(0)));
+    for (kind, count) in [("menus", 1), ("validate", 40), ("submit", 40), ("poll", 0), ("order", 40)] {
+        assert_eq!((&line(&report, kind)["count"], &line(&report, kind)["errors"]), (&json!(count), &json!(0)), "{kind}");
+    }
     let svg = std::fs::read_to_string(svg).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("submit: 40") && svg.ends_with("</svg>"), "{svg}");
     assert_eq!(meals(&caller).await, 40);

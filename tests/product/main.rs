@@ -19,6 +19,7 @@ mod layers;
 mod limits;
 mod load;
 mod logs;
+mod onboarding;
 mod operate;
 mod polling;
 mod privileges;
