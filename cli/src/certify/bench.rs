@@ -180,7 +180,8 @@ impl Probe {
         let probe = self.aside();
         self.once(&cell, &probe, async {
             let exchange = probe.send(Ask::menu(&probe.options().organization, location)).await?;
-            if exchange.code() == 404 {
+            // Without a reason, it is the endpoint that is not there.
+            if exchange.code() == 404 && exchange.told.says_why() {
                 return Ok(None);
             }
             exchange.expect(200)?;

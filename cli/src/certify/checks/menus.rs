@@ -50,9 +50,10 @@ pub(super) async fn etag(probe: &Probe) -> Judged {
     let options = probe.options();
     let ask = || Ask::menu(&options.organization, options.menu_location().unwrap_or_default());
     let first = probe.send(ask()).await?;
-    if first.code() == 404 {
+    if first.code() == 404 && first.told.says_why() {
         return Ok(not_tried(NO_MENU));
     }
+    first.expect(200)?;
     let Some(etag) = first.answer.headers.get("etag").and_then(|etag| etag.to_str().ok()) else {
         return Ok(warning("the menu has no ETag: every pull sends all of it"));
     };

@@ -20,6 +20,8 @@ async fn refused(probe: &Probe, code: u16, asks: impl IntoIterator<Item = Ask>) 
         let answer = probe.send(ask).await?;
         if answer.code() != code {
             wrong.push(format!("{} answered {}, not {code}", answer.ask.endpoint.name(), answer.summary()));
+        } else if !answer.told.says_why() {
+            wrong.push(format!("{} answered {code} without errors: is there such an endpoint?", answer.ask.endpoint.name()));
         }
     }
     all_right(&wrong, "")

@@ -16,9 +16,16 @@ const NO_MENU: &str = "this location has no menu to check an order against";
 pub(super) async fn valid(probe: &Probe) -> Judged {
     let (_, answer) = probe.validated().await?;
     let reasons: Vec<_> = answer.told.errors.iter().map(|(code, message)| format!("{code}: {message}")).collect();
-    ensure!(answer.told.status() == "validated", "answered {} {}", answer.summary(), reasons.join("; "));
+    answered(&answer)?;
+    ensure!(answer.told.status() == "validated", "answered {}: {}", answer.summary(), reasons.join("; "));
     ensure!(reasons.is_empty(), "validated, but with errors: {}", reasons.join("; "));
     Ok(passed(""))
+}
+
+/// Fails where there is no answer to go by, so that nothing is read out of its silence.
+fn answered(answer: &Exchange) -> anyhow::Result<()> {
+    ensure!(answer.is_about_an_order(), "validate answered {}", answer.summary());
+    Ok(())
 }
 
 pub(super) async fn at_once(probe: &Probe) -> Judged {
@@ -30,6 +37,7 @@ pub(super) async fn at_once(probe: &Probe) -> Judged {
 
 pub(super) async fn no_pos_order(probe: &Probe) -> Judged {
     let (_, valid) = probe.validated().await?;
+    answered(&valid)?;
     let invalid = probe.refused().await?.map(|(_, answer)| answer);
     for answer in std::iter::once(&valid).chain(&invalid) {
         if let Some(id) = &answer.told.pos_order_id {
@@ -40,7 +48,8 @@ pub(super) async fn no_pos_order(probe: &Probe) -> Judged {
 }
 
 pub(super) async fn stores_nothing(probe: &Probe) -> Judged {
-    let (draft, _) = probe.validated().await?;
+    let (draft, answer) = probe.validated().await?;
+    answered(&answer)?;
     let read = probe.get(&draft).await?;
     ensure!(read.code() == 404, "GET answered {}: validate has stored the order", read.summary());
     Ok(passed(""))
