@@ -157,7 +157,7 @@ fn summary(order: &str) -> anyhow::Result<String> {
         format!("{quantity}{}", item.name.as_deref().or(item.id.as_deref()).unwrap_or("?"))
     };
     let items: Vec<_> = order.details().items.iter().map(line).collect();
-    let total = order.grand_total().map_or_else(String::new, |cents| format!(", {}.{:02}", cents.0 / 100, cents.0 % 100));
+    let total = order.totals().grand_total.map_or_else(String::new, |cents| format!(", {}", cents.to_json_number()));
     Ok(format!("order {} to {}: {}{total}", order.request_uid(), order.location_id(), items.join(", ")))
 }
 

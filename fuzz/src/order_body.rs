@@ -3,9 +3,10 @@
 
 use posnext_shared::domain::{
     canonical::JsonError,
+    contract::PosOrderIdKey,
     ids::RequestUid,
     money::Cents,
-    order::{Body, Identity, Order},
+    order::{Body, Identity, Order, Said},
     signature::DigestMessage,
     status::{ErrorCode, OrderError, OrderStatus},
 };
@@ -111,7 +112,7 @@ fn says_what_was_sent(order: &Order, json: &Json<'_>, text: &str) {
     assert_eq!(Some(order.request_uid().as_str()), member("request_uid"));
     assert_eq!(Some(order.organization_id().as_str()), member("organization_id"));
     assert_eq!(Some(order.request_datetime()), member("request_datetime"));
-    assert_eq!(exact(order.grand_total()), cents(details, "grand_total"), "grand_total");
+    assert_eq!(exact(order.totals().grand_total), cents(details, "grand_total"), "grand_total");
     assert_eq!(order.details().has_customer, details.is_some_and(|details| details.get("customer").is_some()));
     if let Some(tip) = order.details().tip {
         assert_eq!(Some(i128::from(tip.0)), cents(details, "tip"), "tip");
@@ -256,7 +257,8 @@ fn is_answered_as_it_came(order: &Order, json: &Json<'_>) {
 
 fn echoes(order: &Order, identity: Identity<'_>, json: &Json<'_>, pos_order_id: Option<&str>, errors: &[OrderError]) {
     let status = if errors.is_empty() { OrderStatus::Placed } else { OrderStatus::Rejected };
-    let text = order.answer(identity, status, pos_order_id, errors);
+    let what = Said { identity, status, totals: order.totals(), pos_order_id, errors };
+    let text = order.answer(&what, &PosOrderIdKey::default());
     assert_eq!(DigestMessage::of_body(&text), order.message(identity), "an answer is signed over what it says");
     let (answer, faults) = json::read(&text).expect("an answer is JSON");
     assert_eq!(faults, Faults::default());
@@ -282,5 +284,6 @@ fn echoes(order: &Order, identity: Identity<'_>, json: &Json<'_>, pos_order_id: 
     assert_eq!(said.next().map(|(key, _)| key.as_str()), (!errors.is_empty()).then_some("errors"));
 
     let again = Body::parse(text.as_bytes()).ok().and_then(|body| body.into_order().ok()).expect("an answer is an order");
-    assert_eq!(again.answer(again.identity(), status, pos_order_id, errors), text, "an answer to an answer");
+    let what = Said { identity: again.identity(), totals: again.totals(), ..what };
+    assert_eq!(again.answer(&what, &PosOrderIdKey::default()), text, "an answer to an answer");
 }

@@ -12,6 +12,7 @@ use flate2::{Compression, write::DeflateEncoder};
 use posnext_shared::{
     adapters::order_item::{Item, alias_item, from_item, to_item},
     domain::{
+        contract::PosOrderIdKey,
         record::{OrderRecord, Row, State},
         signature::DigestMessage,
     },
@@ -46,7 +47,7 @@ pub fn check(data: &[u8]) -> bool {
 }
 
 fn order(record: &OrderRecord) {
-    let answer = record.answer(record.order.identity());
+    let answer = record.answer(record.order.identity(), &PosOrderIdKey::default());
     assert_eq!(DigestMessage::of_body(&answer), record.order.message(record.order.identity()), "signed over what it says");
     assert!(json::read(&answer).is_some(), "an answer is JSON");
 

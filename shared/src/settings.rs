@@ -1,8 +1,8 @@
 //! The settings, read once when a function starts. A wrong one stops the start with every name and what it must be.
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
-use crate::domain::{policy::Policy, token::Expectations};
+use crate::domain::{contract::Contract, policy::Policy, token::Expectations};
 
 /// A setting as it is documented.
 #[derive(Debug, Clone, Copy)]
@@ -20,9 +20,10 @@ const fn setting(name: &'static str, default: Option<&'static str>, meaning: &'s
 }
 
 /// Every setting of the functions.
-pub const SETTINGS: [Setting; 16] = [
+pub const SETTINGS: [Setting; 32] = [
     setting("POSNEXT_ORDERS_TABLE", None, "name of the orders table"),
     setting("POSNEXT_DIRECTORY_TABLE", None, "name of the directory table"),
+    setting("POSNEXT_MENUS_TABLE", None, "name of the menus table"),
     setting("POSNEXT_SANDBOX_TABLE", Some(""), "name of the sandbox POS's table; needed if sandboxes are allowed"),
     setting("POSNEXT_QUEUE_URL", None, "URL of the work queue"),
     setting("POSNEXT_DLQ_URL", None, "URL of the dead-letter queue"),
@@ -31,9 +32,56 @@ pub const SETTINGS: [Setting; 16] = [
     setting("POSNEXT_RETENTION_DAYS", Some("30"), "a decided order is kept this long; 1 to 3650 days"),
     setting("POSNEXT_GUARD_HOURS", Some("24"), "one online order id is guarded this long; 1 to 8760 h"),
     setting("POSNEXT_LOCATION_RATE", Some("1000"), "orders a second one location may send to one instance; 1 to 100000"),
-    setting("POSNEXT_JWT_ISSUER", Some(""), "`iss` a token must have; not checked if empty"),
-    setting("POSNEXT_JWT_AUDIENCE", Some(""), "`aud` a token must have; not checked if empty"),
-    setting("POSNEXT_CLIENT_SECRET_BASE64", Some("false"), "Client Secrets are base64 of the key's bytes; true or false"),
+    setting("POSNEXT_MENU_REFRESH_S", Some("300"), "age at which a menu is fetched from its POS again; 30 to 86400 s"),
+    setting(
+        "POSNEXT_MENU_REQUIRED",
+        Some("false"),
+        "a location without a menu takes no orders, else they are not checked; true or false",
+    ),
+    setting(
+        "POSNEXT_PRICE_POLICY",
+        Some("reject"),
+        "prices and totals that are not the menu's: reject; recalculate (validate answers ours, submit rejects); trust the caller's (U26)",
+    ),
+    setting("POSNEXT_STATUS_REJECTED", Some("200"), "HTTP status of an order that is rejected; 200 to 599 (U13)"),
+    setting("POSNEXT_STATUS_ERRORED", Some("200"), "HTTP status of a submit that ends errored; 200 to 599 (U14)"),
+    setting("POSNEXT_STATUS_DIGEST", Some("412"), "HTTP status of a missing or wrong digest; 400 to 499 (U9)"),
+    setting(
+        "POSNEXT_STATUS_UNMAPPED",
+        Some("404"),
+        "HTTP status of an organization or location that is not mapped; 400 to 499 (U16)",
+    ),
+    setting(
+        "POSNEXT_REQUEST_DIGEST",
+        Some("order"),
+        "what x-pch-digest of a request covers: order (six values, SharedId) or path-and-body (all of it, Client Secret) (U7)",
+    ),
+    setting(
+        "POSNEXT_ACCEPT_TRUNCATED_CENTS",
+        Some("false"),
+        "take a request's digest over totals that are a cent low, as binary doubles make them; true or false (U8)",
+    ),
+    setting("POSNEXT_REQUEST_WINDOW_S", Some("0"), "how far request_datetime may be from now; 0 (any) to 31536000 s (U22)"),
+    setting("POSNEXT_SIGN_MENUS", Some("false"), "sign the answers of /posnext/menus; true or false (U11)"),
+    setting(
+        "POSNEXT_POS_ORDER_ID_KEY",
+        Some("order_details.pos_order_id"),
+        "where an answer has the POS's order id: order_details.NAME or NAME (U24)",
+    ),
+    setting(
+        "POSNEXT_PATH_ALIASES",
+        Some("true"),
+        "serve /posnext/orders/submit and /posnext/orders/validate, too; true or false (C1)",
+    ),
+    setting("POSNEXT_JWT_SKEW_S", Some("60"), "how far the issuer's clock may differ; 0 to 600 s (U4)"),
+    setting(
+        "POSNEXT_JWT_CLIENT_CLAIM",
+        Some(""),
+        "claim that must be the Client ID: client_id, sub or iss; not checked if empty (U3)",
+    ),
+    setting("POSNEXT_JWT_ISSUER", Some(""), "`iss` a token must have; not checked if empty (U3)"),
+    setting("POSNEXT_JWT_AUDIENCE", Some(""), "`aud` a token must have; not checked if empty (U3)"),
+    setting("POSNEXT_CLIENT_SECRET_BASE64", Some("false"), "Client Secrets are base64 of the key's bytes; true or false (U2)"),
     setting(
         "POSNEXT_ALLOW_SANDBOX",
         Some("false"),
@@ -50,6 +98,8 @@ pub struct Settings {
     pub orders_table: String,
     /// Name of the directory table.
     pub directory_table: String,
+    /// Name of the menus table.
+    pub menus_table: String,
     /// Name of the sandbox POS's table.
     pub sandbox_table: String,
     /// URL of the work queue.
@@ -60,6 +110,10 @@ pub struct Settings {
     pub policy: Policy,
     /// Orders a second one location may send to one instance of submit-order.
     pub location_rate: u32,
+    /// Age at which a menu is fetched again.
+    pub menu_refresh: Duration,
+    /// What PAR has not told us.
+    pub contract: Contract,
     /// What a token must hold.
     pub expectations: Expectations,
     /// Client Secrets are base64 of the key's bytes.
@@ -131,6 +185,35 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn flag(&mut self, name: &str) -> bool {
         self.parsed(name, |text| text.parse().ok())
     }
+
+    fn status(&mut self, name: &str, least: u16, most: u16) -> u16 {
+        // 202 is for what is pending, and 304 has no body.
+        let usable = |status: &u16| (least..=most).contains(status) && !matches!(status, 202 | 204 | 300..=399);
+        self.parsed(name, |text| text.parse().ok().filter(usable))
+    }
+
+    /// One of several names, or nothing.
+    fn choice<T: FromStr>(&mut self, name: &str) -> Option<T> {
+        self.parsed(name, |text| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) })
+    }
+
+    fn contract(&mut self) -> Contract {
+        let window = self.number("POSNEXT_REQUEST_WINDOW_S", 0, 31_536_000);
+        Contract {
+            rejected_status: self.status("POSNEXT_STATUS_REJECTED", 200, 599),
+            errored_status: self.status("POSNEXT_STATUS_ERRORED", 200, 599),
+            digest_status: self.status("POSNEXT_STATUS_DIGEST", 400, 499),
+            unmapped_status: self.status("POSNEXT_STATUS_UNMAPPED", 400, 499),
+            request_digest: self.parsed("POSNEXT_REQUEST_DIGEST", |text| text.parse().ok()),
+            accept_truncated_cents: self.flag("POSNEXT_ACCEPT_TRUNCATED_CENTS"),
+            sign_menus: self.flag("POSNEXT_SIGN_MENUS"),
+            prices: self.parsed("POSNEXT_PRICE_POLICY", |text| text.parse().ok()),
+            menu_required: self.flag("POSNEXT_MENU_REQUIRED"),
+            pos_order_id_key: self.parsed("POSNEXT_POS_ORDER_ID_KEY", |text| text.parse().ok()),
+            path_aliases: self.flag("POSNEXT_PATH_ALIASES"),
+            request_window: (window > 0).then(|| Duration::from_secs(window)),
+        }
+    }
 }
 
 impl Settings {
@@ -156,16 +239,24 @@ impl Settings {
             guard: hours(reader.number("POSNEXT_GUARD_HOURS", 1, 8_760)),
             ..Policy::new(order_deadline, answer_deadline)
         };
-        let expectations =
-            Expectations { issuer: reader.optional("POSNEXT_JWT_ISSUER"), audience: reader.optional("POSNEXT_JWT_AUDIENCE") };
+        let expectations = Expectations {
+            skew: Duration::from_secs(reader.number("POSNEXT_JWT_SKEW_S", 0, 600)),
+            client_claim: reader.choice("POSNEXT_JWT_CLIENT_CLAIM"),
+            issuer: reader.optional("POSNEXT_JWT_ISSUER"),
+            audience: reader.optional("POSNEXT_JWT_AUDIENCE"),
+        };
+        let contract = reader.contract();
         let settings = Self {
             orders_table: reader.text("POSNEXT_ORDERS_TABLE"),
             directory_table: reader.text("POSNEXT_DIRECTORY_TABLE"),
+            menus_table: reader.text("POSNEXT_MENUS_TABLE"),
             sandbox_table: reader.text("POSNEXT_SANDBOX_TABLE"),
             queue_url: reader.text("POSNEXT_QUEUE_URL"),
             dead_letter_queue_url: reader.text("POSNEXT_DLQ_URL"),
             policy,
             location_rate: u32::try_from(reader.number("POSNEXT_LOCATION_RATE", 1, 100_000)).unwrap_or(1),
+            menu_refresh: Duration::from_secs(reader.number("POSNEXT_MENU_REFRESH_S", 30, 86_400)),
+            contract,
             expectations,
             client_secrets_are_base64: reader.flag("POSNEXT_CLIENT_SECRET_BASE64"),
             allow_sandbox: reader.flag("POSNEXT_ALLOW_SANDBOX"),
@@ -186,6 +277,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::token::SKEW;
 
     fn read(set: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         Settings::read(|name| {
@@ -200,6 +292,8 @@ mod tests {
     fn the_defaults_are_the_documented_ones() {
         let settings = read(&[]).unwrap();
         assert_eq!(settings.policy, Policy::default());
+        assert_eq!(settings.contract, Contract::default());
+        assert_eq!((settings.expectations.skew, settings.expectations.client_claim), (SKEW, None));
         assert!(!settings.allow_sandbox && !settings.client_secrets_are_base64);
         assert_eq!(settings.log, tracing::Level::INFO);
     }
@@ -222,6 +316,13 @@ mod tests {
             ("POSNEXT_LOG", "loud"),
             ("POSNEXT_RETENTION_DAYS", ""),
             ("POSNEXT_LOCATION_RATE", "0"),
+            ("POSNEXT_STATUS_REJECTED", "202"),
+            ("POSNEXT_STATUS_DIGEST", "200"),
+            ("POSNEXT_STATUS_ERRORED", "304"),
+            ("POSNEXT_REQUEST_DIGEST", "none"),
+            ("POSNEXT_PRICE_POLICY", "free"),
+            ("POSNEXT_POS_ORDER_ID_KEY", "status"),
+            ("POSNEXT_JWT_CLIENT_CLAIM", "jti"),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(name), "{error}");

@@ -13,6 +13,7 @@ use crate::{
         clock::SystemClock,
         directory::DirectoryTable,
         http_pos::HttpPos,
+        menu_table::MenuTable,
         orders::OrderTable,
         pos::PosRouter,
         queue::{Queues, parse_message},
@@ -22,23 +23,33 @@ use crate::{
     app::{
         accept::Accept,
         caller::Gate,
+        check::Check,
         limits::Limits,
+        menus::Menus,
         ports::{Clock, Directory, Refresh, Secrets},
         process::Process,
         read::Read,
         recover::Recover,
     },
-    domain::policy::WORKER_FUNCTION_TIMEOUT,
-    edge::{get::GetOrder, queue::Consumer, submit::Submit},
+    domain::{
+        contract::Contract,
+        policy::{MENU_LIMIT, WORKER_FUNCTION_TIMEOUT},
+    },
+    edge::{get::GetOrder, menus::GetMenu, queue::Consumer, submit::Submit, validate::Validate},
     settings::Settings,
 };
 
 type D = Arc<DirectoryTable>;
 type S = Arc<SecretCache>;
 type P = PosRouter<S>;
+type M = Arc<MenuTable>;
 
 /// submit-order.
-pub type SubmitFunction = Submit<D, S, OrderTable, Queues, P, SystemClock>;
+pub type SubmitFunction = Submit<D, S, M, OrderTable, Queues, P, SystemClock>;
+/// validate-order: reads.
+pub type ValidateFunction = Validate<D, S, M, P, SystemClock>;
+/// get-menu: reads, and stores the menus it fetches.
+pub type MenuFunction = GetMenu<D, S, M, P, SystemClock>;
 /// get-order: reads, and one nudge.
 pub type GetFunction = GetOrder<D, S, OrderTable, Queues, SystemClock>;
 /// process-order.
@@ -66,6 +77,8 @@ pub struct Parts {
     queues: Queues,
     directory: D,
     secrets: S,
+    menus: M,
+    contract: Arc<Contract>,
 }
 
 /// A sentence that says what keeps a function from starting.
@@ -109,6 +122,8 @@ impl Parts {
             ),
             directory: Arc::new(DirectoryTable::new(dynamodb.clone(), settings.directory_table.clone(), settings.allow_sandbox)),
             secrets: Arc::new(SecretCache::new(aws_sdk_secretsmanager::Client::new(&aws.secrets), rules)),
+            menus: Arc::new(MenuTable::new(dynamodb.clone(), settings.menus_table.clone())),
+            contract: Arc::new(settings.contract.clone()),
             dynamodb,
             settings,
         }
@@ -146,6 +161,12 @@ impl Parts {
         &self.orders
     }
 
+    /// The table of menus.
+    #[must_use]
+    pub fn menus(&self) -> &MenuTable {
+        &self.menus
+    }
+
     /// The queues.
     #[must_use]
     pub fn queues(&self) -> &Queues {
@@ -164,7 +185,12 @@ impl Parts {
             secrets: Arc::clone(&self.secrets),
             clock: SystemClock,
             expectations: self.settings.expectations.clone(),
+            contract: Arc::clone(&self.contract),
         }
+    }
+
+    fn check(&self) -> Check<M> {
+        Check { menus: Arc::clone(&self.menus), contract: Arc::clone(&self.contract) }
     }
 
     fn pos(&self) -> P {
@@ -183,7 +209,27 @@ impl Parts {
             limits: Limits::default(),
             location_rate: self.settings.location_rate,
         };
-        Submit { gate: self.gate(), accept }
+        Submit { gate: self.gate(), check: self.check(), accept }
+    }
+
+    /// validate-order.
+    #[must_use]
+    pub fn validate(&self) -> ValidateFunction {
+        let answer_deadline = self.settings.policy.answer_deadline;
+        Validate { gate: self.gate(), check: self.check(), pos: self.pos(), answer_deadline }
+    }
+
+    /// get-menu.
+    #[must_use]
+    pub fn menu(&self) -> MenuFunction {
+        let menus = Menus {
+            menus: Arc::clone(&self.menus),
+            pos: self.pos(),
+            clock: SystemClock,
+            refresh: self.settings.menu_refresh,
+            limit: MENU_LIMIT,
+        };
+        GetMenu { gate: self.gate(), menus }
     }
 
     /// get-order.

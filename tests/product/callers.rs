@@ -55,6 +55,8 @@ async fn location(product: &Product, organization: &str, name: &str, shared_ids:
         enabled: true,
         mode: Mode::Sync,
         shared_ids: shared_ids.map(str::to_owned),
+        pull_menu: false,
+        live_availability: false,
         connector: Connector::Sandbox(SandboxConnector::prompt()),
     };
     product.services.parts.directory().put_location(&location).await.unwrap();
@@ -192,9 +194,10 @@ impl Pos for Panics {
 async fn a_panic_is_answered_signed_and_the_order_is_carried_to_its_end() {
     let (product, caller) = in_process().await;
     location(&product, "IA-YC-01", "PAR-LOC-PANIC", None).await;
-    let Submit { gate, accept } = product.services.parts.submit();
+    let Submit { gate, check, accept } = product.services.parts.submit();
     let Accept { orders, queue, clock, policy, limits, location_rate, .. } = accept;
     let broken = Submit {
+        check,
         gate,
         accept: Accept { orders, queue, clock, policy, limits, location_rate, pos: Panics(product.services.parts.sandbox()) },
     };

@@ -60,6 +60,8 @@ fn location(base: &str, auth: Option<HttpAuth>) -> Location {
         enabled: true,
         mode: Mode::Sync,
         shared_ids: None,
+        pull_menu: false,
+        live_availability: false,
         connector: Connector::Http(HttpConnector { base: base.to_owned(), auth, abilities }),
     }
 }

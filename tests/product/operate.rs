@@ -28,6 +28,8 @@ async fn idle() -> Services {
         enabled: true,
         mode: Mode::Sync,
         shared_ids: None,
+        pull_menu: false,
+        live_availability: false,
         connector: Connector::Sandbox(silent),
     };
     services.parts.directory().put_location(&location).await.unwrap();

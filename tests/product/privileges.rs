@@ -191,6 +191,8 @@ async fn put_location(services: &Services, id: &str, mode: Mode, connector: Conn
         enabled: true,
         mode,
         shared_ids: None,
+        pull_menu: false,
+        live_availability: false,
         connector,
     };
     services.parts.directory().put_location(&location).await.unwrap();

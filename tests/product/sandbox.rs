@@ -20,6 +20,8 @@ fn location(sandbox: &SandboxConnector) -> Location {
         enabled: true,
         mode: Mode::Sync,
         shared_ids: None,
+        pull_menu: false,
+        live_availability: false,
         connector: Connector::Sandbox(sandbox.clone()),
     }
 }

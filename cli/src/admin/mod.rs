@@ -1,5 +1,6 @@
 //! `posnext admin`: what an operator does to a stack, with AWS credentials of their own.
 
+mod menu;
 mod orders;
 mod redrive;
 mod stack;
@@ -50,6 +51,11 @@ enum Verb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Put, show and switch what a location sells
+    Menu {
+        #[command(subcommand)]
+        verb: menu::MenuVerb,
+    },
     /// Put the sandbox locations and their credentials into a stack that was deployed with AllowSandbox=true
     Sandbox {
         /// PAR's Client Secret; the local one is known to everybody
@@ -82,6 +88,7 @@ pub(crate) async fn run(arguments: AdminArguments) -> anyhow::Result<ExitCode> {
         Verb::Explain { order } => orders::explain(&stack, &key(&order)?).await,
         Verb::End { order, decision, reason } => orders::end(&stack, &key(&order)?, decision, &reason).await,
         Verb::Redrive { dry_run } => redrive::run(&stack, dry_run).await,
+        Verb::Menu { verb } => menu::run(&stack, verb).await,
         Verb::Sandbox { client_secret, shared_id } => sandbox(&stack, client_secret, shared_id).await,
     }
 }
@@ -104,7 +111,7 @@ async fn sandbox(stack: &Stack, client_secret: String, shared_id: String) -> any
     let directory = DirectoryTable::new(aws_sdk_dynamodb::Client::new(&aws), table, true);
     let prefix = format!("{}/", prefix.trim_end_matches('/'));
     let put = local::Put { secrets: aws_sdk_secretsmanager::Client::new(&aws), prefix, client_secret, shared_id };
-    put.put(&directory).await?;
+    put.put(&directory, &stack.menus().await?).await?;
     println!("the locations of organization {} are in; functions see them within a minute", local::ORGANIZATION);
     Ok(ExitCode::SUCCESS)
 }

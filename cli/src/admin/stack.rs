@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use posnext_local::local;
 use posnext_shared::{
-    adapters::{clock::SystemClock, directory::DirectoryTable, orders::OrderTable},
+    adapters::{clock::SystemClock, directory::DirectoryTable, menu_table::MenuTable, orders::OrderTable},
     app::operate::Operate,
     domain::policy::Policy,
     settings::SETTINGS,
@@ -23,9 +23,10 @@ pub(super) struct Stack {
 }
 
 /// The variable that stands in for an output, the functions' own.
-const VARIABLES: [(&str, &str); 9] = [
+const VARIABLES: [(&str, &str); 10] = [
     ("OrdersTable", "POSNEXT_ORDERS_TABLE"),
     ("DirectoryTable", "POSNEXT_DIRECTORY_TABLE"),
+    ("MenusTable", "POSNEXT_MENUS_TABLE"),
     ("SandboxTable", "POSNEXT_SANDBOX_TABLE"),
     ("OrdersQueue", "POSNEXT_QUEUE_URL"),
     ("OrdersDeadLetterQueue", "POSNEXT_DLQ_URL"),
@@ -78,6 +79,10 @@ impl Stack {
 
     pub(super) async fn orders(&self) -> anyhow::Result<OrderTable> {
         Ok(OrderTable::new(aws_sdk_dynamodb::Client::new(&local::aws().await?), self.value("OrdersTable")?))
+    }
+
+    pub(super) async fn menus(&self) -> anyhow::Result<MenuTable> {
+        Ok(MenuTable::new(aws_sdk_dynamodb::Client::new(&local::aws().await?), self.value("MenusTable")?))
     }
 
     pub(super) async fn operate(&self) -> anyhow::Result<Operate<OrderTable, DirectoryTable, SystemClock>> {

@@ -200,6 +200,8 @@ async fn put_locations(directory: &DirectoryTable, pos: &str) -> anyhow::Result<
                 enabled: true,
                 mode: Mode::Sync,
                 shared_ids: None,
+                pull_menu: false,
+                live_availability: false,
                 connector: Connector::Http(HttpConnector { base: format!("{pos}/{name}/{behaviour}"), auth: None, abilities }),
             };
             directory.put_location(&location).await?;

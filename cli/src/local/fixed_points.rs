@@ -3,11 +3,13 @@
 use anyhow::Context;
 use aws_sdk_secretsmanager::{error::SdkError, operation::create_secret::CreateSecretError};
 use posnext_shared::{
-    adapters::directory::DirectoryTable,
+    adapters::{clock::SystemClock, directory::DirectoryTable, menu_table::MenuTable},
+    app::ports::{Clock, SaveMenu},
     domain::{
         ability::{Abilities, Find},
         directory::{Client, Connector, Location, Mode, Organization, SandboxConnector},
         ids::{ParId, Tenant},
+        menu::Menu,
     },
     wiring::Aws,
 };
@@ -22,6 +24,11 @@ pub const SHARED_ID: &str = "a1b2c3d4e5f6a7b8c9d0";
 pub const CLIENT_ID: &str = "par-local";
 /// PAR's Client Secret.
 pub const CLIENT_SECRET: &str = "local-client-secret-0123456789abcdef";
+
+/// The location that has a menu: [`SAMPLE_MENU`].
+pub const MENU_LOCATION: &str = "PAR-LOC-MENU";
+/// A restaurant's menu, to try with. The sample orders are of it.
+pub const SAMPLE_MENU: &str = include_str!("sample_menu.json");
 
 /// Names of the local secrets start with this; in a deployed stack, with the stack's name.
 const LOCAL_PREFIX: &str = "posnext/";
@@ -47,6 +54,7 @@ fn locations() -> Vec<(&'static str, &'static str, bool, Mode, SandboxConnector)
             Mode::Sync,
             SandboxConnector { lose_replies_first: 1, abilities: find_only, ..SandboxConnector::default() },
         ),
+        (MENU_LOCATION, "YC-LC-010", true, Mode::Sync, prompt()),
     ]
 }
 
@@ -74,11 +82,11 @@ impl Put {
         }
     }
 
-    /// Writes them. What is there already is replaced, secrets included.
+    /// Writes them. What is there already is replaced, secrets included; a menu stays.
     ///
     /// # Errors
     /// A sentence that names what could not be written.
-    pub async fn put(&self, directory: &DirectoryTable) -> anyhow::Result<()> {
+    pub async fn put(&self, directory: &DirectoryTable, menus: &MenuTable) -> anyhow::Result<()> {
         let organization_id = ParId::new(ORGANIZATION)?;
         let client = Client {
             client_id: CLIENT_ID.to_owned(),
@@ -103,9 +111,16 @@ impl Put {
                 enabled,
                 mode,
                 shared_ids: None,
+                pull_menu: false,
+                live_availability: false,
                 connector: Connector::Sandbox(sandbox),
             };
             directory.put_location(&location).await?;
+        }
+        let location_id = ParId::new(MENU_LOCATION)?;
+        if menus.read(&organization_id, &location_id).await?.is_none() {
+            let menu = Menu::parse(SAMPLE_MENU.as_bytes())?;
+            menus.save(&organization_id, &location_id, &menu, SystemClock.now()).await?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{
     Router,
-    body::{Body, to_bytes},
+    body::{Body, Bytes, HttpBody, to_bytes},
     extract::{Request, State},
     response::{IntoResponse, Response},
     routing::{any, get},
@@ -12,7 +12,7 @@ use axum::{
 use http::{StatusCode, header::CONTENT_TYPE};
 use posnext_shared::{
     adapters::sandbox::SandboxPos,
-    wiring::{GetFunction, SubmitFunction},
+    wiring::{GetFunction, MenuFunction, SubmitFunction, ValidateFunction},
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
@@ -25,6 +25,8 @@ const CONCURRENCY: usize = 256;
 #[derive(Debug)]
 pub(super) struct Handlers {
     pub(super) submit: SubmitFunction,
+    pub(super) validate: ValidateFunction,
+    pub(super) menu: MenuFunction,
     pub(super) get: GetFunction,
     pub(super) sandbox: SandboxPos,
 }
@@ -42,7 +44,10 @@ pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
         // Both spellings of the path (contract C1).
         .route("/posnext/order/submit", any(submit))
         .route("/posnext/orders/submit", get(read).fallback(submit))
+        .route("/posnext/order/validate", any(validate))
+        .route("/posnext/orders/validate", get(read).fallback(validate))
         .route("/posnext/orders/{id}", any(read))
+        .route("/posnext/menus", any(menu))
         .route("/_local/placements", get(placements))
         .fallback(async || (StatusCode::NOT_FOUND, [(CONTENT_TYPE, "application/json")], r#"{"message":"Not Found"}"#))
         .with_state(gateway);
@@ -52,15 +57,30 @@ pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
 }
 
 async fn submit(State(gateway): State<Gateway>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let line = line(&parts);
-    let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
-        let body = r#"{"message":"Request Too Long"}"#;
-        return (StatusCode::PAYLOAD_TOO_LARGE, [(CONTENT_TYPE, "application/json")], body).into_response();
+    let (line, request) = match whole(request).await {
+        Ok(whole) => whole,
+        Err(refusal) => return refusal,
     };
-    let request = http::Request::from_parts(parts, body);
     let Gateway { handlers, slots } = gateway;
     invoked(line, slots, async move { handlers.submit.handle(request).await }).await
+}
+
+async fn validate(State(gateway): State<Gateway>, request: Request) -> Response {
+    let (line, request) = match whole(request).await {
+        Ok(whole) => whole,
+        Err(refusal) => return refusal,
+    };
+    let Gateway { handlers, slots } = gateway;
+    invoked(line, slots, async move { handlers.validate.handle(request).await }).await
+}
+
+async fn menu(State(gateway): State<Gateway>, request: Request) -> Response {
+    let (line, request) = match whole(request).await {
+        Ok(whole) => whole,
+        Err(refusal) => return refusal,
+    };
+    let Gateway { handlers, slots } = gateway;
+    invoked(line, slots, async move { handlers.menu.handle(request).await }).await
 }
 
 async fn read(State(gateway): State<Gateway>, request: Request) -> Response {
@@ -70,16 +90,31 @@ async fn read(State(gateway): State<Gateway>, request: Request) -> Response {
     invoked(line, slots, async move { handlers.get.handle(http::Request::from_parts(parts, ())).await }).await
 }
 
+/// The request with its whole body, and how it is called in the terminal.
+async fn whole(request: Request) -> Result<(String, http::Request<Bytes>), Response> {
+    let (parts, body) = request.into_parts();
+    match to_bytes(body, LARGEST_BODY).await {
+        Ok(body) => Ok((line(&parts), http::Request::from_parts(parts, body))),
+        Err(_) => {
+            let body = r#"{"message":"Request Too Long"}"#;
+            Err((StatusCode::PAYLOAD_TOO_LARGE, [(CONTENT_TYPE, "application/json")], body).into_response())
+        }
+    }
+}
+
 fn line(parts: &http::request::Parts) -> String {
     format!("{} {}", parts.method, parts.uri.path())
 }
 
 /// Runs a handler to its end, as Lambda does, even if the caller hangs up; one line for whoever watches the terminal.
-async fn invoked(
+async fn invoked<B>(
     line: String,
     slots: Arc<Semaphore>,
-    handler: impl Future<Output = http::Response<String>> + Send + 'static,
-) -> Response {
+    handler: impl Future<Output = http::Response<B>> + Send + 'static,
+) -> Response
+where
+    B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+{
     let invocation = tokio::spawn(async move {
         let _slot = slots.acquire_owned().await;
         let began = Instant::now();
@@ -88,7 +123,7 @@ async fn invoked(
         response
     });
     match invocation.await {
-        Ok(response) => response.map(Body::from),
+        Ok(response) => response.map(Body::new),
         Err(_) => StatusCode::BAD_GATEWAY.into_response(),
     }
 }

@@ -19,7 +19,7 @@ use posnext_shared::{
 };
 use tokio::task::JoinHandle;
 
-pub use fixed_points::{CLIENT_ID, CLIENT_SECRET, LISTEN, ORGANIZATION, Put, SHARED_ID};
+pub use fixed_points::{CLIENT_ID, CLIENT_SECRET, LISTEN, MENU_LOCATION, ORGANIZATION, Put, SAMPLE_MENU, SHARED_ID};
 
 /// Between two recovery runs. On AWS it is a minute, the shortest of a schedule; here nobody wants to wait that long.
 const RECOVERY: Duration = Duration::from_secs(15);
@@ -77,7 +77,13 @@ pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<
     let parts = &services.parts;
     parts.warm_up().await;
 
-    let handlers = gateway::Handlers { submit: parts.submit(), get: parts.get(), sandbox: parts.sandbox() };
+    let handlers = gateway::Handlers {
+        submit: parts.submit(),
+        validate: parts.validate(),
+        menu: parts.menu(),
+        get: parts.get(),
+        sandbox: parts.sandbox(),
+    };
     let functions = functions::Here { process: parts.process(), recover: parts.recover() };
     let address = listener.local_addr()?;
     services.tasks.push(tokio::spawn(gateway::serve(listener, handlers)));
@@ -102,7 +108,7 @@ impl Services {
         let aws = endpoints.config().await?;
         let queues = resources::create(&aws).await?;
         let parts = Parts::new(settings(&queues)?, &aws);
-        fixed_points::Put::local(&aws).put(parts.directory()).await?;
+        fixed_points::Put::local(&aws).put(parts.directory(), parts.menus()).await?;
         Ok(Self { parts, aws, endpoints, queues, tasks })
     }
 
@@ -139,10 +145,11 @@ impl Services {
 }
 
 /// The settings that name the local resources.
-fn resources(queues: &resources::QueueUrls) -> [(&'static str, &str); 6] {
+fn resources(queues: &resources::QueueUrls) -> [(&'static str, &str); 7] {
     [
         ("POSNEXT_ORDERS_TABLE", resources::ORDERS),
         ("POSNEXT_DIRECTORY_TABLE", resources::DIRECTORY),
+        ("POSNEXT_MENUS_TABLE", resources::MENUS),
         ("POSNEXT_SANDBOX_TABLE", resources::SANDBOX),
         ("POSNEXT_QUEUE_URL", &queues.work),
         ("POSNEXT_DLQ_URL", &queues.dead),

@@ -12,6 +12,7 @@ use posnext_shared::{adapters::orders::DUE_INDEX, domain::policy::WORKER_FUNCTIO
 
 pub(super) const ORDERS: &str = "posnext-orders";
 pub(super) const DIRECTORY: &str = "posnext-directory";
+pub(super) const MENUS: &str = "posnext-menus";
 pub(super) const SANDBOX: &str = "posnext-sandbox";
 
 /// The queues.
@@ -39,11 +40,12 @@ pub(super) async fn create(aws: &Aws) -> anyhow::Result<QueueUrls> {
         let table = table.attribute_definitions(attribute("due_at", ScalarAttributeType::N)?).global_secondary_indexes(due);
         table.send().await.context("cannot create the orders table")?;
     }
-    if missing(DIRECTORY) {
-        let table = dynamodb.create_table().table_name(DIRECTORY).billing_mode(BillingMode::PayPerRequest);
+    // Both have a partition and a sort key.
+    for name in [DIRECTORY, MENUS].into_iter().filter(|name| missing(name)) {
+        let table = dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
         let table = table.attribute_definitions(attribute("pk", ScalarAttributeType::S)?).key_schema(key("pk", KeyType::Hash)?);
         let table = table.attribute_definitions(attribute("sk", ScalarAttributeType::S)?).key_schema(key("sk", KeyType::Range)?);
-        table.send().await.context("cannot create the directory table")?;
+        table.send().await.with_context(|| format!("cannot create the table {name}"))?;
     }
     if missing(SANDBOX) {
         let table = dynamodb.create_table().table_name(SANDBOX).billing_mode(BillingMode::PayPerRequest);

@@ -4,6 +4,7 @@ pub mod aws;
 pub mod clock;
 pub mod directory;
 pub mod http_pos;
+pub mod menu_table;
 pub mod order_item;
 pub mod orders;
 pub mod pos;

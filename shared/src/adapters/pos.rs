@@ -1,10 +1,16 @@
 //! Chooses a location's POS.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
-use super::{http_pos::HttpPos, sandbox::SandboxPos};
+use super::{
+    http_pos::HttpPos,
+    sandbox::{self, SandboxPos},
+};
 use crate::{
-    app::ports::{Pos, Secrets},
+    app::ports::{AskAvailability, FetchMenu, PortError, Pos, Secrets},
     domain::{
         ability::{Cancelled, Found, Placed},
         directory::{Connector, Location},
@@ -46,6 +52,25 @@ impl<S: Secrets> Pos for PosRouter<S> {
             (Connector::Http(connector), _) => self.http.cancel(connector, key, limit).await,
             (Connector::Sandbox(connector), Some(sandbox)) => sandbox.cancel(connector, location, key).await,
             (Connector::Sandbox(_), None) => Cancelled::Unknown(NO_SANDBOX.to_owned()),
+        }
+    }
+}
+
+impl<S: Secrets> AskAvailability for PosRouter<S> {
+    async fn sold_out(&self, location: &Location, ids: &BTreeSet<&str>, limit: Duration) -> Result<HashSet<String>, PortError> {
+        match (&location.connector, &self.sandbox) {
+            (Connector::Http(connector), _) => self.http.sold_out(connector, location, ids, limit).await,
+            (Connector::Sandbox(connector), Some(_)) => sandbox::sold_out(connector, ids, limit).await,
+            (Connector::Sandbox(_), None) => Err(PortError::Unavailable(NO_SANDBOX.to_owned())),
+        }
+    }
+}
+
+impl<S: Secrets> FetchMenu for PosRouter<S> {
+    async fn fetch(&self, location: &Location, limit: Duration) -> Result<Vec<u8>, PortError> {
+        match &location.connector {
+            Connector::Http(connector) => self.http.menu(connector, location, limit).await,
+            Connector::Sandbox(_) => Err(PortError::Unavailable("a sandbox POS hands out no menu".to_owned())),
         }
     }
 }

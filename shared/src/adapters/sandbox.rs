@@ -1,7 +1,10 @@
 //! A POS that is played, in a DynamoDB table of its own: what it holds outlives the process that asked, and a place counts
 //! from its `done_at` whether or not the caller waits for it (design section 3).
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -247,6 +250,20 @@ impl SandboxPos {
             .map_err(|error| unavailable(&error))?;
         got.item.map(read).transpose()
     }
+}
+
+/// What a played POS says is sold out of these; it takes as long as a place, and is as often down.
+pub(super) async fn sold_out(
+    connector: &SandboxConnector,
+    ids: &BTreeSet<&str>,
+    limit: Duration,
+) -> Result<HashSet<String>, PortError> {
+    let delay = Duration::from_millis(connector.delay_ms);
+    tokio::time::sleep(delay.min(limit)).await;
+    if connector.down || delay > limit {
+        return Err(PortError::Unavailable("the sandbox POS does not answer in time".to_owned()));
+    }
+    Ok(connector.sold_out.iter().filter(|id| ids.contains(id.as_str())).cloned().collect())
 }
 
 fn millis(time: UnixMillis) -> AttributeValue {

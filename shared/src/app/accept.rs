@@ -20,7 +20,7 @@ use crate::domain::{
     order::Order,
     policy::{API_FUNCTION_TIMEOUT, CLOCK_SKEW, Policy},
     record::{Alias, OrderRecord, Row},
-    status::{ErrorCode, OrderError, OrderStatus},
+    status::{OrderError, OrderStatus},
 };
 
 /// How long a retry waits for the attempt it has met.
@@ -39,6 +39,8 @@ pub struct Submission {
     pub new: New,
     /// Where it goes.
     pub location: Arc<Location>,
+    /// Why the location cannot take it (`domain::check`); nothing if it can.
+    pub refusals: Vec<OrderError>,
     /// The caller asks for 202 (`Prefer: respond-async`).
     pub prefer_async: bool,
     /// When the request arrived: the answer deadline counts from here.
@@ -100,16 +102,15 @@ where
 {
     /// Accepts one order. The answer tells only what is stored.
     pub async fn accept(&self, submission: Submission) -> Accepted {
-        let Submission { new, location, prefer_async, arrived } = submission;
+        let Submission { new, location, refusals, prefer_async, arrived } = submission;
         let carrier = self.carrier();
         if let Err(wait) = self.limits.count(&location, self.clock.now(), self.location_rate) {
             return Accepted::TooMany(wait);
         }
         let waits = prefer_async || location.mode == Mode::Async;
         let permit = if waits { None } else { self.limits.admit(&location, self.clock.now()) };
-        let start = if !location.enabled {
-            let message = "this location does not take orders at the moment";
-            Start::Rejected(vec![OrderError::field(ErrorCode::LocationClosed, "location_id", message)])
+        let start = if !refusals.is_empty() {
+            Start::Rejected(refusals)
         } else if permit.is_none() {
             Start::Queued
         } else {

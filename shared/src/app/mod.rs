@@ -3,8 +3,10 @@
 pub mod accept;
 pub mod caller;
 pub mod carry;
+pub mod check;
 pub mod heal;
 pub mod limits;
+pub mod menus;
 pub mod operate;
 pub mod ports;
 pub mod process;

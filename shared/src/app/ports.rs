@@ -1,12 +1,18 @@
 //! What the use cases need of the world, one verb a trait.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::domain::{
     ability::{Cancelled, Found, Placed},
     directory::{Client, Location, Organization},
     guard::Guard,
     ids::{OrderKey, ParId},
+    menu::{Menu, StoredMenu},
     record::{Alias, OrderRecord, Row},
     signature::SharedId,
     time::UnixMillis,
@@ -177,6 +183,57 @@ pub trait Pos: Send + Sync {
     fn find(&self, location: &Location, key: &OrderKey, limit: Duration) -> impl Future<Output = Found> + Send;
     /// Cancels an order and leaves a tombstone.
     fn cancel(&self, location: &Location, key: &OrderKey, limit: Duration) -> impl Future<Output = Cancelled> + Send;
+}
+
+/// Asks a location's POS what is sold out right now.
+pub trait AskAvailability: Send + Sync {
+    /// Those of these ids that cannot be had.
+    ///
+    /// # Errors
+    /// [`PortError`] when the POS does not say within `limit`.
+    fn sold_out(
+        &self,
+        location: &Location,
+        ids: &BTreeSet<&str>,
+        limit: Duration,
+    ) -> impl Future<Output = Result<HashSet<String>, PortError>> + Send;
+}
+
+/// Fetches a location's menu from its POS.
+pub trait FetchMenu: Send + Sync {
+    /// The text of the menu.
+    ///
+    /// # Errors
+    /// [`PortError`] when the POS does not hand one out within `limit`.
+    fn fetch(&self, location: &Location, limit: Duration) -> impl Future<Output = Result<Vec<u8>, PortError>> + Send;
+}
+
+/// Reads the stored menus; what is told may be as old as a minute.
+pub trait ReadMenu: Send + Sync {
+    /// A location's menu, if it has one.
+    ///
+    /// # Errors
+    /// [`PortError`] when nothing was ever read.
+    fn menu(
+        &self,
+        organization: &ParId,
+        location: &ParId,
+    ) -> impl Future<Output = Result<Option<Arc<StoredMenu>>, PortError>> + Send;
+}
+
+/// Stores menus.
+pub trait SaveMenu: Send + Sync {
+    /// Replaces a location's menu as a whole; what is sold out stays so.
+    ///
+    /// # Errors
+    /// [`PortError`]: the old menu stands.
+    fn save(
+        &self,
+        organization: &ParId,
+        location: &ParId,
+        menu: &Menu,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<Arc<StoredMenu>, PortError>> + Send;
 }
 
 /// Who may call, and what is mapped.

@@ -1,5 +1,6 @@
 //! What an order is of: the tolerant core of contract U25. PAR's schema is not public, so a member that is absent, null or
-//! of another kind than we guess reads as absent and refuses nothing. It is read on demand, from the stored text.
+//! of another kind than we guess reads as absent and refuses nothing by itself; which ones were of another kind is kept,
+//! since nothing can be added up with them. It is read on demand, from the stored text.
 
 use rust_decimal::Decimal;
 use serde_json::value::RawValue;
@@ -18,6 +19,8 @@ pub struct Details {
     pub discounts: Vec<Charge>,
     /// Put on.
     pub taxes: Vec<Charge>,
+    /// Put on as well: delivery, service.
+    pub fees: Vec<Charge>,
     /// For the staff.
     pub tip: Option<Cents>,
     /// How it was paid.
@@ -26,6 +29,8 @@ pub struct Details {
     pub has_customer: bool,
     /// Whether it is to be delivered.
     pub has_delivery: bool,
+    /// Members that are there and not of the kind read here; those of items are with them.
+    pub odd: Vec<String>,
 }
 
 /// A line of an order, or a modifier of one.
@@ -43,6 +48,8 @@ pub struct Item {
     pub modifiers: Vec<Item>,
     /// For the kitchen.
     pub notes: Option<String>,
+    /// Members that are there and not of the kind read here; the empty name is the item itself.
+    pub odd: Vec<&'static str>,
 }
 
 /// A named amount.
@@ -59,39 +66,83 @@ impl Details {
     #[must_use]
     pub fn read(text: &str) -> Self {
         let members = Members::parse(text).unwrap_or_default();
-        let charges = |key: &str| list(&members, key, charge);
+        let mut odd = Vec::new();
+        let items = match list(&members, "items") {
+            Ok(items) => items.into_iter().map(|text| item(text, 0)).collect(),
+            Err(NoList) => {
+                odd.push("items".to_owned());
+                Vec::new()
+            }
+        };
+        let mut charges = |key: &str| read_charges(&members, key, &mut odd);
+        let (discounts, taxes, fees) = (charges("discounts"), charges("taxes"), charges("fees"));
+        let tip = amount(&members, "tip");
+        if tip.is_none() && members.get("tip").is_some() {
+            odd.push("tip".to_owned());
+        }
         Self {
-            items: list(&members, "items", |text| item(text, 0)),
-            discounts: charges("discounts"),
-            taxes: charges("taxes"),
-            tip: amount(&members, "tip"),
-            payments: charges("payments"),
+            items,
+            discounts,
+            taxes,
+            fees,
+            tip,
+            // Nothing is added up with these.
+            payments: read_charges(&members, "payments", &mut Vec::new()),
             has_customer: members.get("customer").is_some(),
             has_delivery: members.get("delivery").is_some(),
+            odd,
         }
     }
 }
 
-fn item(text: &str, depth: usize) -> Option<Item> {
-    let members = Members::parse(text).ok()?;
-    Some(Item {
+fn item(text: &str, depth: usize) -> Item {
+    let Ok(members) = Members::parse(text) else { return Item { odd: vec![""], ..Item::default() } };
+    let mut odd = Vec::new();
+    let modifiers = match list(&members, "modifiers") {
+        Ok(_) if depth >= MAX_DEPTH => Vec::new(),
+        Ok(modifiers) => modifiers.into_iter().map(|text| item(text, depth + 1)).collect(),
+        Err(NoList) => {
+            odd.push("modifiers");
+            Vec::new()
+        }
+    };
+    let item = Item {
         id: string(&members, "id"),
         name: string(&members, "name"),
         quantity: members.get("quantity").and_then(|text| Decimal::from_str_exact(text).ok()),
         price: amount(&members, "price"),
-        modifiers: if depth < MAX_DEPTH { list(&members, "modifiers", |text| item(text, depth + 1)) } else { Vec::new() },
+        modifiers,
         notes: string(&members, "notes"),
-    })
+        odd: Vec::new(),
+    };
+    let kinds = [("id", item.id.is_some()), ("quantity", item.quantity.is_some()), ("price", item.price.is_some())];
+    odd.extend(kinds.into_iter().filter(|(key, read)| !read && members.get(key).is_some()).map(|(key, _)| key));
+    Item { odd, ..item }
 }
 
-fn charge(text: &str) -> Option<Charge> {
-    let members = Members::parse(text).ok()?;
-    Some(Charge { name: string(&members, "name"), amount: amount(&members, "amount") })
+fn read_charges(members: &Members<'_>, key: &str, odd: &mut Vec<String>) -> Vec<Charge> {
+    let Ok(texts) = list(members, key) else {
+        odd.push(key.to_owned());
+        return Vec::new();
+    };
+    let mut charges = Vec::new();
+    for (index, text) in texts.into_iter().enumerate() {
+        let members = Members::parse(text).unwrap_or_default();
+        let charge = Charge { name: string(&members, "name"), amount: amount(&members, "amount") };
+        if charge.amount.is_none() {
+            odd.push(format!("{key}[{index}].amount"));
+        }
+        charges.push(charge);
+    }
+    charges
 }
 
-fn list<T>(members: &Members<'_>, key: &str, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
-    let items: Vec<&RawValue> = members.get(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    items.into_iter().filter_map(|item| read(item.get())).collect()
+struct NoList;
+
+fn list<'a>(members: &Members<'a>, key: &str) -> Result<Vec<&'a str>, NoList> {
+    let Some(text) = members.get(key) else { return Ok(Vec::new()) };
+    let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| NoList)?;
+    Ok(items.into_iter().map(RawValue::get).collect())
 }
 
 /// A text, or a number as the text it came as: ids come either way.
@@ -129,11 +180,18 @@ mod tests {
 
     #[test]
     fn what_is_not_as_guessed_reads_as_absent_and_refuses_nothing() {
-        for text in ["{}", "[]", "7", r#"{"items":"two tacos","tip":"1","taxes":{"a":1}}"#, r#"{"items":[1,null,"x"]}"#] {
+        for text in ["{}", "[]", "7"] {
             assert_eq!(Details::read(text), Details::default(), "{text}");
         }
-        let odd = Details::read(r#"{"items":[{"id":true,"name":7,"quantity":"two","price":[],"modifiers":{}}]}"#);
-        assert_eq!(odd.items, [Item { name: Some("7".into()), ..Item::default() }]);
+        let odd =
+            Details::read(r#"{"items":"two tacos","tip":"1","taxes":{"a":1},"fees":[{"amount":1},{"name":"x"}],"payments":7}"#);
+        assert_eq!(odd.odd, ["items", "taxes", "fees[1].amount", "tip"]);
+        assert_eq!((odd.items.len(), odd.tip, odd.fees.len(), odd.fees[0].amount), (0, None, 2, Some(Cents(100))));
+        let odd =
+            Details::read(r#"{"items":[7,{"id":true,"name":7,"quantity":"two","price":[],"modifiers":{}},{"price":null}]}"#);
+        assert_eq!(odd.items[0], Item { odd: vec![""], ..Item::default() });
+        let expected = Item { name: Some("7".into()), odd: vec!["modifiers", "id", "quantity", "price"], ..Item::default() };
+        assert_eq!(odd.items[1..], [expected, Item::default()]);
     }
 
     #[test]

@@ -57,6 +57,12 @@ pub struct Location {
     /// Name of a secret with SharedIds of its own, instead of the organization's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_ids: Option<String>,
+    /// Its POS hands out its menu (`GET {base}/menus/{internal_id}`); else the menu is put by hand.
+    #[serde(default)]
+    pub pull_menu: bool,
+    /// A validate asks its POS what is sold out (`POST {base}/availability`).
+    #[serde(default)]
+    pub live_availability: bool,
     /// How its POS is reached.
     pub connector: Connector,
 }
@@ -124,6 +130,8 @@ pub struct SandboxConnector {
     pub unreachable_first: u32,
     /// How many places are made but their reply is lost.
     pub lose_replies_first: u32,
+    /// Ids of what is sold out, told to who asks.
+    pub sold_out: Vec<String>,
     /// What the POS promises.
     pub abilities: Abilities,
 }

@@ -5,6 +5,8 @@ pub mod ability;
 pub mod breaker;
 pub mod by_hand;
 pub mod canonical;
+pub mod check;
+pub mod contract;
 pub mod details;
 pub mod directory;
 pub mod guard;
@@ -12,6 +14,7 @@ pub mod ids;
 pub mod machine;
 #[cfg(test)]
 mod machine_unknown_tests;
+pub mod menu;
 pub mod money;
 pub mod order;
 pub mod policy;

@@ -47,6 +47,21 @@ impl Cents {
             .map(Self)
             .ok_or(AmountError::OutOfRange)
     }
+
+    /// Reads a JSON number that is a whole number of cents; `None` for anything else.
+    #[must_use]
+    pub fn exactly(text: &str) -> Option<Self> {
+        let cents = Self::from_json_number(text).ok()?;
+        let decimal = Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)).ok()?;
+        (decimal == Decimal::new(cents.0, 2)).then_some(cents)
+    }
+
+    /// The amount as a JSON number with two places.
+    #[must_use]
+    pub fn to_json_number(self) -> String {
+        let (sign, cents) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
+        format!("{sign}{}.{:02}", cents / 100, cents % 100)
+    }
 }
 
 #[cfg(test)]
@@ -78,6 +93,18 @@ mod tests {
             if rest % 10 == 0 {
                 prop_assert_eq!(cents(&format!("{units}.{}", rest / 10)), Ok(amount));
             }
+        }
+    }
+
+    #[test]
+    fn whole_cents_are_read_exactly_and_written_with_two_places() {
+        for (text, expected) in
+            [("9.25", Some(925)), ("9.250", Some(925)), ("925e-2", Some(925)), ("9.255", None), ("\"9.25\"", None)]
+        {
+            assert_eq!(Cents::exactly(text).map(|cents| cents.0), expected, "{text}");
+        }
+        for (amount, text) in [(925, "9.25"), (-5, "-0.05"), (0, "0.00"), (i64::MIN, "-92233720368547758.08")] {
+            assert_eq!(Cents(amount).to_json_number(), text);
         }
     }
 

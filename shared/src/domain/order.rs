@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     canonical::{JsonError, Members, quote},
+    contract::PosOrderIdKey,
     details::Details,
     ids::{IdError, ParId, RequestUid},
     money::{Cents, is_negative},
@@ -173,10 +174,10 @@ impl Order {
         self.online_order_id.as_ref()
     }
 
-    /// `order_details.grand_total`
+    /// `order_details.subtotal` and `order_details.grand_total`
     #[must_use]
-    pub fn grand_total(&self) -> Option<Cents> {
-        self.grand_total
+    pub fn totals(&self) -> Totals {
+        Totals { subtotal: self.subtotal, grand_total: self.grand_total }
     }
 
     /// What it is of.
@@ -188,12 +189,18 @@ impl Order {
     /// What the order says under another request's identity (an alias; its own for a plain answer).
     #[must_use]
     pub fn message(&self, identity: Identity<'_>) -> DigestMessage {
+        self.message_with(identity, self.totals())
+    }
+
+    /// The same with other totals.
+    #[must_use]
+    pub fn message_with(&self, identity: Identity<'_>, totals: Totals) -> DigestMessage {
         DigestMessage::new(&SignedFields {
             request_uid: Some(identity.request_uid.as_str()),
             location_id: Some(self.location_id.as_str()),
             online_order_id: self.online_order_id.as_ref().map(ParId::as_str),
-            grand_total: self.grand_total,
-            subtotal: self.subtotal,
+            grand_total: totals.grand_total,
+            subtotal: totals.subtotal,
             request_datetime: Some(identity.request_datetime),
         })
     }
@@ -204,30 +211,47 @@ impl Order {
         Identity { request_uid: &self.request_uid, request_datetime: &self.request_datetime }
     }
 
-    /// The answer's body: the order as it came with `status`, `order_details.pos_order_id` (contract U24) and `errors`
-    /// set. Every other member is echoed byte for byte.
+    /// The answer's body: the order as it came with `status`, the totals, the POS's order id and `errors` set. Every other
+    /// member is echoed byte for byte, and so are totals that stay what they are.
     #[must_use]
-    pub fn answer(
-        &self,
-        identity: Identity<'_>,
-        status: OrderStatus,
-        pos_order_id: Option<&str>,
-        errors: &[OrderError],
-    ) -> String {
+    pub fn answer(&self, said: &Said<'_>, key: &PosOrderIdKey) -> String {
         let members = Members::parse(&self.text).unwrap_or_default();
         let mut out = ObjectWriter::new(self.text.len() + 128);
-        out.member("status", &quote(status.as_str()));
-        for (key, value) in &members.0 {
-            match key.as_str() {
+        out.member("status", &quote(said.status.as_str()));
+        for (name, value) in &members.0 {
+            match name.as_str() {
                 "status" | "errors" => {}
-                "request_uid" => out.member(key, &quote(identity.request_uid.as_str())),
-                "request_datetime" => out.member(key, &quote(identity.request_datetime)),
-                "order_details" => out.member(key, &details_with(value, pos_order_id)),
-                _ => out.member(key, value.get()),
+                "request_uid" => out.member(name, &quote(said.identity.request_uid.as_str())),
+                "request_datetime" => out.member(name, &quote(said.identity.request_datetime)),
+                "order_details" => out.member(name, &self.details_with(value, said, key)),
+                _ if !key.in_details && *name == key.name => {}
+                _ => out.member(name, value.get()),
             }
         }
-        if !errors.is_empty() {
-            out.member("errors", &errors_json(errors));
+        if !key.in_details {
+            out.member(&key.name, &said.pos_order_id());
+        }
+        if !said.errors.is_empty() {
+            out.member("errors", &errors_json(said.errors));
+        }
+        out.finish()
+    }
+
+    fn details_with(&self, details: &RawValue, said: &Said<'_>, key: &PosOrderIdKey) -> String {
+        let totals =
+            [("subtotal", self.subtotal, said.totals.subtotal), ("grand_total", self.grand_total, said.totals.grand_total)];
+        let changed: Vec<_> = totals.into_iter().filter(|(_, given, said)| given != said).collect();
+        let members = Members::parse(details.get()).unwrap_or_default();
+        let mut out = ObjectWriter::new(details.get().len() + 64);
+        let replaced = |name: &str| changed.iter().any(|(total, ..)| *total == name) || (key.in_details && name == key.name);
+        for (name, value) in members.0.iter().filter(|(name, _)| !replaced(name)) {
+            out.member(name, value.get());
+        }
+        for (name, _, total) in &changed {
+            out.member(name, &total.map_or_else(|| "null".to_owned(), Cents::to_json_number));
+        }
+        if key.in_details {
+            out.member(&key.name, &said.pos_order_id());
         }
         out.finish()
     }
@@ -261,6 +285,54 @@ impl Order {
     }
 }
 
+/// What an order comes to. Absent where neither the order nor a menu says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// All lines together.
+    pub subtotal: Option<Cents>,
+    /// With discounts, taxes, fees and the tip.
+    pub grand_total: Option<Cents>,
+}
+
+impl Totals {
+    /// These, and `other` where one is absent.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { subtotal: self.subtotal.or(other.subtotal), grand_total: self.grand_total.or(other.grand_total) }
+    }
+
+    /// What a reader could make of these that multiplies binary doubles by 100 and cuts off the rest: a cent less of either or
+    /// both (contract C2).
+    pub fn truncated(self) -> impl Iterator<Item = Self> {
+        let less = |cents: Option<Cents>| cents.filter(|cents| cents.0 > 0).map(|cents| Cents(cents.0 - 1)).or(cents);
+        let (subtotal, grand_total) = (less(self.subtotal), less(self.grand_total));
+        [Self { subtotal, ..self }, Self { grand_total, ..self }, Self { subtotal, grand_total }]
+            .into_iter()
+            .filter(move |totals| *totals != self)
+    }
+}
+
+/// What an answer says of an order.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    /// Under whose name.
+    pub identity: Identity<'a>,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// What it comes to.
+    pub totals: Totals,
+    /// Its id at the POS; `null` in the answer until it has one.
+    pub pos_order_id: Option<&'a str>,
+    /// Why it stands there.
+    pub errors: &'a [OrderError],
+}
+
+impl Said<'_> {
+    fn pos_order_id(&self) -> String {
+        self.pos_order_id.map_or_else(|| "null".to_owned(), quote)
+    }
+}
+
 /// Under whose name an order is answered.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity<'a> {
@@ -280,16 +352,6 @@ pub fn bare_error(errors: &[OrderError]) -> String {
 
 fn errors_json(errors: &[OrderError]) -> String {
     serde_json::to_string(errors).unwrap_or_else(|_| "[]".to_owned())
-}
-
-fn details_with(details: &RawValue, pos_order_id: Option<&str>) -> String {
-    let members = Members::parse(details.get()).unwrap_or_default();
-    let mut out = ObjectWriter::new(details.get().len() + 64);
-    for (key, value) in members.0.iter().filter(|(key, _)| key != "pos_order_id") {
-        out.member(key, value.get());
-    }
-    out.member("pos_order_id", &pos_order_id.map_or_else(|| "null".to_owned(), quote));
-    out.finish()
 }
 
 /// Writes an object whose values are JSON text already.

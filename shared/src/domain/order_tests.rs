@@ -8,6 +8,14 @@ fn order(text: &str) -> Result<Order, Vec<OrderError>> {
     Body::parse(text.as_bytes()).unwrap().into_order()
 }
 
+fn said<'a>(identity: Identity<'a>, order: &Order, status: OrderStatus, pos_order_id: Option<&'a str>) -> Said<'a> {
+    Said { identity, status, totals: order.totals(), pos_order_id, errors: &[] }
+}
+
+fn answer(order: &Order, identity: Identity<'_>, status: OrderStatus, pos_order_id: Option<&str>) -> String {
+    order.answer(&said(identity, order, status, pos_order_id), &PosOrderIdKey::default())
+}
+
 fn fields(text: &str) -> Vec<String> {
     order(text).unwrap_err().into_iter().filter_map(|error| error.field).collect()
 }
@@ -15,7 +23,7 @@ fn fields(text: &str) -> Vec<String> {
 #[test]
 fn unknown_keys_and_numbers_are_echoed_as_they_came() {
     let order = order(ORDER).unwrap();
-    let answer = order.answer(order.identity(), OrderStatus::Placed, Some("POS-7"), &[]);
+    let answer = answer(&order, order.identity(), OrderStatus::Placed, Some("POS-7"));
     assert_eq!(
         answer,
         r#"{"status":"placed","request_uid":"u-1","organization_id":"IA-YC-01","location_id":"PAR-LOC-12345","request_datetime":"2025-03-15T14:30:45.123Z","big":12345678901234567890,"exp":1.0E+2,"order_details":{"online_order_id":"ORD-1001","grand_total":23.45,"subtotal":21.50,"tip":0.10,"café":"\u00e9","pos_order_id":"POS-7"}}"#
@@ -64,7 +72,7 @@ fn every_wrong_field_is_named_at_once() {
 fn null_totals_and_a_null_online_order_id_are_allowed() {
     let text = ORDER.replace("\"ORD-1001\"", "null").replace("23.45", "null");
     let order = order(&text).unwrap();
-    assert_eq!((order.online_order_id(), order.grand_total()), (None, None));
+    assert_eq!((order.online_order_id(), order.totals().grand_total), (None, None));
 }
 
 #[test]
@@ -72,7 +80,7 @@ fn what_is_read_of_an_order_is_what_stands_in_it() {
     let order = order(ORDER).unwrap();
     assert_eq!(order.text(), ORDER);
     assert_eq!(order.request_datetime(), "2025-03-15T14:30:45.123Z");
-    assert_eq!((order.grand_total(), order.subtotal), (Some(Cents(2345)), Some(Cents(2150))));
+    assert_eq!(order.totals(), Totals { grand_total: Some(Cents(2345)), subtotal: Some(Cents(2150)) });
     assert_eq!(order.details().tip, Some(Cents(10)));
 }
 
@@ -81,7 +89,7 @@ fn an_answer_under_another_name_holds_that_name_and_its_time() {
     let order = order(ORDER).unwrap();
     let uid = RequestUid::new("u-2").unwrap();
     let identity = Identity { request_uid: &uid, request_datetime: "2025-03-16T00:00:00Z" };
-    let answer = order.answer(identity, OrderStatus::Pending, None, &[]);
+    let answer = answer(&order, identity, OrderStatus::Pending, None);
     assert_eq!(DigestMessage::of_body(&answer), order.message(identity));
     assert!(answer.contains(r#""request_uid":"u-2""#) && answer.contains(r#""request_datetime":"2025-03-16T00:00:00Z""#));
     assert!(answer.contains(r#""pos_order_id":null"#), "{answer}");
@@ -112,6 +120,44 @@ fn an_error_that_belongs_to_no_order_holds_only_errors() {
 fn the_smallest_order_is_answered() {
     let text = r#"{"request_uid":"u","organization_id":"o","location_id":"l","request_datetime":"2025-03-15T14:30:45Z","order_details":{}}"#;
     let order = order(text).unwrap();
-    let answer = order.answer(order.identity(), OrderStatus::Placed, Some("7"), &[]);
+    let answer = answer(&order, order.identity(), OrderStatus::Placed, Some("7"));
     assert_eq!(answer, text.replacen('{', r#"{"status":"placed","#, 1).replace("{}", r#"{"pos_order_id":"7"}"#));
+}
+
+#[test]
+fn calculated_totals_replace_those_that_differ_and_are_what_is_signed() {
+    let order = order(ORDER).unwrap();
+    for (totals, details) in [
+        (order.totals(), r#""grand_total":23.45,"subtotal":21.50,"tip":0.10,"café":"\u00e9","pos_order_id":null}"#),
+        (
+            Totals { subtotal: Some(Cents(2150)), grand_total: Some(Cents(1999)) },
+            r#""subtotal":21.50,"tip":0.10,"café":"\u00e9","grand_total":19.99,"pos_order_id":null}"#,
+        ),
+        (
+            Totals { subtotal: None, grand_total: Some(Cents(2345)) },
+            r#""tip":0.10,"café":"\u00e9","subtotal":null,"pos_order_id":null}"#,
+        ),
+    ] {
+        let said = Said { totals, ..said(order.identity(), &order, OrderStatus::Validated, None) };
+        let text = order.answer(&said, &PosOrderIdKey::default());
+        assert!(text.contains(details) && text.starts_with(r#"{"status":"validated""#), "{text}");
+        assert_eq!(DigestMessage::of_body(&text), order.message_with(order.identity(), totals));
+    }
+}
+
+#[test]
+fn the_pos_order_id_stands_where_it_is_wanted_and_never_twice() {
+    let sent = ORDER.replace("\"exp\"", "\"ticket\":\"forged\",\"exp\"").replace("\"tip\"", "\"ticket\":\"forged\",\"tip\"");
+    let order = order(&sent).unwrap();
+    for (key, expected) in [
+        ("ticket", r#""ticket":"forged","tip":0.10,"café":"\u00e9"},"ticket":"7"}"#),
+        (
+            "order_details.ticket",
+            r#""exp":1.0E+2,"order_details":{"online_order_id":"ORD-1001","grand_total":23.45,"subtotal":21.50,"tip":0.10,"café":"\u00e9","ticket":"7"}}"#,
+        ),
+    ] {
+        let text = order.answer(&said(order.identity(), &order, OrderStatus::Placed, Some("7")), &key.parse().unwrap());
+        assert!(text.ends_with(expected), "{text}");
+        assert_eq!(text.matches("forged").count(), 1, "{text}");
+    }
 }

@@ -8,6 +8,8 @@ pub const STORAGE_LIMIT: Duration = Duration::from_secs(1);
 pub const SEND_LIMIT: Duration = Duration::from_millis(500);
 /// One find or cancel at the POS.
 pub const ASK_LIMIT: Duration = Duration::from_secs(3);
+/// One menu fetched from a POS.
+pub const MENU_LIMIT: Duration = Duration::from_secs(8);
 /// How far two machines' clocks may differ.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(3);
 /// How long after a hand-off a message may take before the order counts as lost on the way.

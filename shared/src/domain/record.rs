@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    contract::PosOrderIdKey,
     ids::OrderKey,
-    order::{Fingerprint, Identity, Order},
+    order::{Fingerprint, Identity, Order, Said},
     status::{OrderError, OrderStatus, Stage},
     time::UnixMillis,
 };
@@ -155,13 +156,14 @@ impl OrderRecord {
 
     /// The body of an answer about it, under the identity of the request that asks.
     #[must_use]
-    pub fn answer(&self, identity: Identity<'_>) -> String {
+    pub fn answer(&self, identity: Identity<'_>, key: &PosOrderIdKey) -> String {
         let (pos_order_id, errors): (_, &[OrderError]) = match &self.state {
             State::Final(Final { outcome: Outcome::Placed { pos_order_id }, .. }) => (Some(pos_order_id.as_str()), &[]),
             State::Final(Final { outcome: Outcome::Rejected(errors) | Outcome::Errored(errors), .. }) => (None, errors),
             State::Open(_) => (None, &[]),
         };
-        self.order.answer(identity, self.status(), pos_order_id, errors)
+        let said = Said { identity, status: self.status(), totals: self.order.totals(), pos_order_id, errors };
+        self.order.answer(&said, key)
     }
 
     /// Adds to the history, dropping the oldest but the first when it is full.

@@ -73,6 +73,13 @@ impl DigestMessage {
         Self::new(&SignedFields::default())
     }
 
+    /// Whether it names no order: no id, no amount, no time. Errors and menus are signed over such, so that their digests
+    /// are in the hands of every caller whose token is good.
+    #[must_use]
+    pub fn names_no_order(&self) -> bool {
+        self.0.starts_with("0|") && self.0.ends_with("|0|0|0|0")
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -122,13 +129,13 @@ impl SharedId {
 
     /// Whether `digest`, in either letter case, is a request's digest of `message`; compared in constant time.
     ///
-    /// The all-null message is never a request's: errors are signed over it, so its digest is in everybody's hands.
+    /// A message that names no order is never a request's.
     #[must_use]
     pub fn verify_request(&self, message: &DigestMessage, digest: &str) -> bool {
         let Ok(bytes) = hex::decode(digest) else { return false };
         let mut mac = self.mac.clone();
         mac.update(message.0.as_bytes());
-        mac.verify_slice(&bytes).is_ok() && *message != DigestMessage::all_null()
+        mac.verify_slice(&bytes).is_ok() && !message.names_no_order()
     }
 }
 
@@ -185,6 +192,17 @@ mod tests {
         for value in ["", "a1b2c3d4e", "            "] {
             assert!(SharedId::new("a", value).is_err(), "{value:?}");
         }
+    }
+
+    #[test]
+    fn the_digest_of_a_menu_never_verifies_as_a_request() {
+        let shared_id = SharedId::new("a", "a1b2c3d4e5f6a7b8c9d0").unwrap();
+        let menu = DigestMessage::of_body(r#"{"organization_id":"O","location_id":"L"}"#);
+        let order = SignedFields { request_uid: Some("0"), location_id: Some("L"), ..SignedFields::default() };
+        assert_eq!(menu, DigestMessage::new(&order));
+        assert!(!shared_id.verify_request(&menu, &shared_id.sign(&menu)));
+        let free = DigestMessage::new(&SignedFields { request_uid: Some("1"), ..order });
+        assert!(shared_id.verify_request(&free, &shared_id.sign(&free)), "an order that costs nothing is one");
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// PAR's `GenericOrderStatuses` (contract section 2). `validated` belongs to the validate endpoint.
+/// PAR's `GenericOrderStatuses` (contract section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OrderStatus {
+    /// The order could be placed now. Said by validate alone, and never stored.
+    Validated,
     /// Accepted; the final status is not known yet.
     Pending,
     /// In the POS. Final.
@@ -21,6 +23,7 @@ impl OrderStatus {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Validated => "validated",
             Self::Pending => "pending",
             Self::Placed => "placed",
             Self::Rejected => "rejected",
@@ -97,6 +100,10 @@ pub enum ErrorCode {
     UnknownLocation,
     /// No order of this caller has this id.
     UnknownOrder,
+    /// The location has no menu.
+    UnknownMenu,
+    /// The path is switched off.
+    UnknownPath,
     /// The same `request_uid`, or the same online order, was submitted with other content.
     IdempotencyConflict,
     /// The location sends more orders a second than it may.
@@ -105,8 +112,18 @@ pub enum ErrorCode {
     TemporarilyUnavailable,
     /// A defect of ours.
     InternalError,
-    /// The location is switched off.
+    /// The location is switched off, or has no menu yet.
     LocationClosed,
+    /// The menu has no such product.
+    UnknownItem,
+    /// The product, or the modifier above it, does not offer this modifier.
+    UnknownModifier,
+    /// The item or modifier is sold out.
+    ItemUnavailable,
+    /// Too few or too many modifiers of a group are chosen.
+    ModifierCount,
+    /// A price, or a total, is not what the menu makes it.
+    PriceMismatch,
     /// The POS refused the order.
     PosRefused,
     /// The POS could not be reached before the order's deadline.
@@ -152,6 +169,7 @@ mod tests {
     #[test]
     fn every_status_but_pending_is_final_and_is_written_as_it_is_called() {
         for (status, text, is_final) in [
+            (OrderStatus::Validated, "validated", true),
             (OrderStatus::Pending, "pending", false),
             (OrderStatus::Placed, "placed", true),
             (OrderStatus::Rejected, "rejected", true),

@@ -1,7 +1,7 @@
 //! The bearer token: a JWT signed by HS256 with a Client Secret (contract section 5; RFC 7515, RFC 7519). Sixty lines over
 //! `hmac`, because the JWT crate's own HMAC would link a second copy of the cryptography (docs/decisions/0004).
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,7 +10,7 @@ use sha2::Sha256;
 
 use super::time::UnixMillis;
 
-/// How far the issuer's clock may differ from ours (contract U4).
+/// How far the issuer's clock may differ from ours, unless it is set otherwise (contract U4).
 pub const SKEW: Duration = Duration::from_secs(60);
 
 /// A Client Secret ready to verify. Its value cannot be read back or printed.
@@ -22,6 +22,16 @@ impl ClientSecret {
     #[must_use]
     pub fn new(key: &[u8]) -> Option<Self> {
         if key.is_empty() { None } else { Hmac::new_from_slice(key).ok().map(Self) }
+    }
+
+    /// Whether `digest`, hexadecimal in either letter case, is its HMAC-SHA256 of these parts one after the other; compared in
+    /// constant time (contract U7, the sibling recipe).
+    #[must_use]
+    pub fn verify_digest(&self, parts: [&[u8]; 2], digest: &str) -> bool {
+        let Ok(digest) = hex::decode(digest) else { return false };
+        let mut mac = self.0.clone();
+        parts.iter().for_each(|part| mac.update(part));
+        mac.verify_slice(&digest).is_ok()
     }
 }
 
@@ -48,6 +58,14 @@ impl Claims {
     pub fn client_ids(&self) -> impl Iterator<Item = &str> {
         [&self.client_id, &self.sub, &self.iss].into_iter().filter_map(Option::as_deref)
     }
+
+    fn client_id(&self, claim: ClientClaim) -> Option<&str> {
+        match claim {
+            ClientClaim::ClientId => self.client_id.as_deref(),
+            ClientClaim::Sub => self.sub.as_deref(),
+            ClientClaim::Iss => self.iss.as_deref(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -73,13 +91,46 @@ enum Audience {
     Many(Vec<String>),
 }
 
+/// The claim that must be the Client ID (contract U3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientClaim {
+    /// `client_id`
+    ClientId,
+    /// `sub`
+    Sub,
+    /// `iss`
+    Iss,
+}
+
+impl FromStr for ClientClaim {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "client_id" => Ok(Self::ClientId),
+            "sub" => Ok(Self::Sub),
+            "iss" => Ok(Self::Iss),
+            _ => Err(()),
+        }
+    }
+}
+
 /// What a token must hold besides a signature that verifies.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Expectations {
+    /// How far the issuer's clock may differ from ours.
+    pub skew: Duration,
+    /// The claim that must be the Client ID, when one must.
+    pub client_claim: Option<ClientClaim>,
     /// `iss`, when it is to be checked.
     pub issuer: Option<String>,
     /// One of `aud`, when it is to be checked.
     pub audience: Option<String>,
+}
+
+impl Default for Expectations {
+    fn default() -> Self {
+        Self { skew: SKEW, client_claim: None, issuer: None, audience: None }
+    }
 }
 
 /// Why a token is refused. For the log; the caller is told one sentence for all.
@@ -103,6 +154,9 @@ pub enum TokenError {
     /// `nbf` or `iat` lies ahead.
     #[error("the token is not valid yet")]
     NotYetValid,
+    /// The claim that must name the client does not.
+    #[error("the token does not name the client whose secret signed it")]
+    Client,
     /// `iss` is not the one configured.
     #[error("the token's issuer is not the expected one")]
     Issuer,
@@ -165,12 +219,12 @@ impl<'a> Token<'a> {
         })
     }
 
-    /// Checks the times, the issuer and the audience.
+    /// Checks the times, the client, the issuer and the audience.
     ///
     /// # Errors
     /// [`TokenError`] for the first claim that fails.
-    pub fn check_claims(&self, expected: &Expectations, now: UnixMillis) -> Result<(), TokenError> {
-        let skew = i64::try_from(SKEW.as_secs()).unwrap_or(0);
+    pub fn check_claims(&self, client_id: &str, expected: &Expectations, now: UnixMillis) -> Result<(), TokenError> {
+        let skew = i64::try_from(expected.skew.as_secs()).unwrap_or(0);
         let now = now.seconds();
         let exp = self.claims.exp.ok_or(TokenError::NoExpiry)?;
         if exp.0.saturating_add(skew) <= now {
@@ -178,6 +232,9 @@ impl<'a> Token<'a> {
         }
         if [self.claims.nbf, self.claims.iat].into_iter().flatten().any(|date| date.0.saturating_sub(skew) > now) {
             return Err(TokenError::NotYetValid);
+        }
+        if expected.client_claim.is_some_and(|claim| self.claims.client_id(claim) != Some(client_id)) {
+            return Err(TokenError::Client);
         }
         if expected.issuer.is_some() && expected.issuer != self.claims.iss {
             return Err(TokenError::Issuer);

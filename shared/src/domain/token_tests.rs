@@ -15,7 +15,7 @@ fn verify(text: &str, expected: &Expectations) -> Result<(), TokenError> {
     if !token.signed_by(&[ClientSecret::new(b"another").unwrap(), ClientSecret::new(KEY).unwrap()]) {
         return Err(TokenError::Signature);
     }
-    token.check_claims(expected, NOW)
+    token.check_claims("par-local", expected, NOW)
 }
 
 fn with(claims: &str) -> Result<(), TokenError> {
@@ -29,8 +29,8 @@ fn the_example_of_rfc_7515_appendix_a_1_verifies() {
     let text = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     let token = Token::parse(text).unwrap();
     assert!(token.signed_by(&[ClientSecret::new(&key).unwrap()]));
-    assert_eq!(token.check_claims(&Expectations::default(), UnixMillis(1_300_819_379_000)), Ok(()));
-    assert_eq!(token.check_claims(&Expectations::default(), NOW), Err(TokenError::Expired));
+    assert_eq!(token.check_claims("par-local", &Expectations::default(), UnixMillis(1_300_819_379_000)), Ok(()));
+    assert_eq!(token.check_claims("par-local", &Expectations::default(), NOW), Err(TokenError::Expired));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_date_too_large_for_its_digits_is_refused_and_not_read_as_its_first_one() {
 
 #[test]
 fn issuer_and_audience_are_checked_when_they_are_configured() {
-    let expected = Expectations { issuer: Some("par".into()), audience: Some("posnext".into()) };
+    let expected = Expectations { issuer: Some("par".into()), audience: Some("posnext".into()), ..Expectations::default() };
     let check = |claims: &str| verify(&token(r#"{"alg":"HS256"}"#, claims, KEY), &expected);
     assert_eq!(check(r#"{"exp":1742049100,"iss":"par","aud":"posnext"}"#), Ok(()));
     assert_eq!(check(r#"{"exp":1742049100,"iss":"par","aud":["x","posnext"]}"#), Ok(()));

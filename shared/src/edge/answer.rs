@@ -3,11 +3,12 @@
 use std::sync::{Mutex, PoisonError};
 
 use http::{
-    HeaderName, HeaderValue, Response, StatusCode,
-    header::{self, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{self, CACHE_CONTROL, CONTENT_TYPE, IF_NONE_MATCH, RETRY_AFTER},
 };
 
 use crate::domain::{
+    contract::Contract,
     order::{Order, bare_error},
     signature::{DigestMessage, SharedId},
     status::{ErrorCode, OrderError, OrderStatus},
@@ -18,9 +19,36 @@ pub const DIGEST: HeaderName = HeaderName::from_static("x-pch-digest");
 /// Marks an answer from a row that was there before the request.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// The HTTP status of an error (contract U6 to U20).
+/// What an answer is, from which its HTTP status follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What was asked for is read out.
+    Read,
+    /// What was asked for has not changed.
+    NotModified,
+    /// An order was submitted or validated, with this result.
+    Order(OrderStatus),
+    /// The request was not taken.
+    Error(ErrorCode),
+}
+
+/// The table of HTTP statuses (contract U6 to U20); a refusal is an answer too (U13, U14).
 #[must_use]
-pub fn error_status(code: ErrorCode) -> StatusCode {
+pub fn http_status(kind: Kind, contract: &Contract) -> StatusCode {
+    let set = |code| StatusCode::from_u16(code).unwrap_or(StatusCode::OK);
+    match kind {
+        Kind::Read | Kind::Order(OrderStatus::Validated | OrderStatus::Placed) => StatusCode::OK,
+        Kind::NotModified => StatusCode::NOT_MODIFIED,
+        Kind::Order(OrderStatus::Pending) => StatusCode::ACCEPTED,
+        Kind::Order(OrderStatus::Rejected) => set(contract.rejected_status),
+        Kind::Order(OrderStatus::Errored) => set(contract.errored_status),
+        Kind::Error(ErrorCode::DigestMissing | ErrorCode::DigestMismatch) => set(contract.digest_status),
+        Kind::Error(ErrorCode::UnknownOrganization | ErrorCode::UnknownLocation) => set(contract.unmapped_status),
+        Kind::Error(code) => error_status(code),
+    }
+}
+
+fn error_status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::TokenMissing
         | ErrorCode::TokenMalformed
@@ -38,13 +66,22 @@ pub fn error_status(code: ErrorCode) -> StatusCode {
         | ErrorCode::MissingField
         | ErrorCode::InvalidField => StatusCode::BAD_REQUEST,
         ErrorCode::DigestMissing | ErrorCode::DigestMismatch => StatusCode::PRECONDITION_FAILED,
-        ErrorCode::UnknownOrganization | ErrorCode::UnknownLocation | ErrorCode::UnknownOrder => StatusCode::NOT_FOUND,
+        ErrorCode::UnknownOrganization
+        | ErrorCode::UnknownLocation
+        | ErrorCode::UnknownOrder
+        | ErrorCode::UnknownMenu
+        | ErrorCode::UnknownPath => StatusCode::NOT_FOUND,
         ErrorCode::IdempotencyConflict => StatusCode::CONFLICT,
         ErrorCode::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
         // These end an order and stand in its answer, whose status is that of the order.
         ErrorCode::LocationClosed
+        | ErrorCode::UnknownItem
+        | ErrorCode::UnknownModifier
+        | ErrorCode::ItemUnavailable
+        | ErrorCode::ModifierCount
+        | ErrorCode::PriceMismatch
         | ErrorCode::PosRefused
         | ErrorCode::PosUnreachable
         | ErrorCode::PosMisconfigured
@@ -53,36 +90,44 @@ pub fn error_status(code: ErrorCode) -> StatusCode {
     }
 }
 
-/// The HTTP status of a submit's answer: a refusal is an answer too (contract U13, U14).
-#[must_use]
-pub fn submit_status(status: OrderStatus) -> StatusCode {
-    match status {
-        OrderStatus::Pending => StatusCode::ACCEPTED,
-        OrderStatus::Placed | OrderStatus::Rejected | OrderStatus::Errored => StatusCode::OK,
-    }
-}
-
 /// An answer before it is signed.
 #[derive(Debug)]
 pub struct Reply {
-    status: StatusCode,
+    kind: Kind,
     headers: Vec<(HeaderName, String)>,
     body: String,
-    message: DigestMessage,
+    /// What is signed; nothing where an answer leaves unsigned whatever is known.
+    message: Option<DigestMessage>,
 }
 
 impl Reply {
-    /// An answer about an order, signed over what its body says.
+    fn new(kind: Kind, body: String, message: Option<DigestMessage>) -> Self {
+        Self { kind, headers: Vec::new(), body, message }
+    }
+
+    /// An answer to an order, signed over what its body says.
     #[must_use]
-    pub fn order(status: StatusCode, body: String, message: DigestMessage) -> Self {
-        Self { status, headers: Vec::new(), body, message }
+    pub fn order(status: OrderStatus, body: String, message: DigestMessage) -> Self {
+        Self::new(Kind::Order(status), body, Some(message))
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn read(body: String, message: impl Into<Option<DigestMessage>>) -> Self {
+        Self::new(Kind::Read, body, message.into())
+    }
+
+    /// The caller knows it already.
+    #[must_use]
+    pub fn not_modified(message: impl Into<Option<DigestMessage>>) -> Self {
+        Self::new(Kind::NotModified, String::new(), message.into())
     }
 
     /// An error before the request has verified: it echoes nothing and is signed over the all-null order.
     #[must_use]
     pub fn errors(errors: &[OrderError]) -> Self {
         let code = errors.first().map_or(ErrorCode::InternalError, |error| error.code);
-        Self::order(error_status(code), bare_error(errors), DigestMessage::all_null()).retry(code)
+        Self::new(Kind::Error(code), bare_error(errors), Some(DigestMessage::all_null())).retry(code)
     }
 
     /// One such error.
@@ -95,7 +140,8 @@ impl Reply {
     #[must_use]
     pub fn verified_error(order: &Order, status: Option<OrderStatus>, error: OrderError) -> Self {
         let code = error.code;
-        Self::order(error_status(code), order.error_answer(status, &[error]), order.message(order.identity())).retry(code)
+        let body = order.error_answer(status, &[error]);
+        Self::new(Kind::Error(code), body, Some(order.message(order.identity()))).retry(code)
     }
 
     /// With one more header.
@@ -128,11 +174,11 @@ impl Signer {
 }
 
 /// The outermost layer: signs every answer for which a SharedId is known (design section 5, line 7).
-pub fn seal(reply: Reply, signer: &Signer) -> Response<String> {
+pub fn seal(reply: Reply, signer: &Signer, contract: &Contract) -> Response<String> {
     let mut response = Response::new(reply.body);
-    *response.status_mut() = reply.status;
+    *response.status_mut() = http_status(reply.kind, contract);
     let headers = response.headers_mut();
-    if reply.status != StatusCode::NOT_MODIFIED {
+    if reply.kind != Kind::NotModified {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -142,10 +188,17 @@ pub fn seal(reply: Reply, signer: &Signer) -> Response<String> {
             headers.insert(name, value);
         }
     }
-    if let Some(shared_id) = signer.take()
-        && let Ok(digest) = HeaderValue::from_str(&shared_id.sign(&reply.message))
+    if let (Some(shared_id), Some(message)) = (signer.take(), reply.message)
+        && let Ok(digest) = HeaderValue::from_str(&shared_id.sign(&message))
     {
         headers.insert(DIGEST, digest);
     }
     response
+}
+
+/// RFC 9110 section 13.1.2: a list of entity tags compared weakly, or `*`.
+pub(super) fn none_match(headers: &HeaderMap, etag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
 }

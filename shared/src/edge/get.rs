@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use http::{
-    HeaderMap, Method, Request, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER},
+    Method, Request, Response,
+    header::{ALLOW, CACHE_CONTROL, ETAG, RETRY_AFTER},
 };
 
 use super::{
-    answer::{DIGEST, Reply, Signer},
+    answer::{DIGEST, Reply, Signer, none_match},
     answered, let_in, unavailable,
 };
 use crate::{
@@ -46,7 +46,7 @@ where
     pub async fn handle<B>(&self, request: Request<B>) -> Response<String> {
         let (parts, _) = request.into_parts();
         let signer = Signer::default();
-        answered(&self.gate.secrets, &signer, self.get(&parts, &signer)).await
+        answered(&self.gate, &signer, self.get(&parts, &signer)).await
     }
 
     async fn get(&self, request: &http::request::Parts, signer: &Signer) -> Result<Reply, Reply> {
@@ -72,12 +72,13 @@ where
         signer.set(self.shared_id(&record).await.map_err(|error| unavailable(&error))?);
         let identity = alias.as_ref().map_or(record.order.identity(), Alias::identity);
         let etag = format!("\"v{}\"", record.version);
-        let (status, body) = if matches(&request.headers, &etag) {
-            (StatusCode::NOT_MODIFIED, String::new())
+        let message = record.order.message(identity);
+        let reply = if none_match(&request.headers, &etag) {
+            Reply::not_modified(message)
         } else {
-            (StatusCode::OK, record.answer(identity))
+            Reply::read(record.answer(identity, &self.gate.contract.pos_order_id_key), message)
         };
-        let reply = Reply::order(status, body, record.order.message(identity)).header(ETAG, etag);
+        let reply = reply.header(ETAG, etag);
         if record.status().is_final() {
             return Ok(reply.header(CACHE_CONTROL, "private, max-age=86400"));
         }
@@ -111,12 +112,6 @@ fn poll_after(age: Duration) -> Duration {
         60..300 => 15,
         _ => 60,
     })
-}
-
-/// RFC 9110 section 13.1.2: a list of entity tags compared weakly, or `*`.
-fn matches(headers: &HeaderMap, etag: &str) -> bool {
-    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(|tag| tag.trim()).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
 #[cfg(test)]

@@ -4,10 +4,14 @@
 pub mod answer;
 pub mod get;
 pub mod log;
+pub mod menus;
 pub mod metrics;
+mod par_menu;
 pub mod queue;
+pub mod receive;
 pub mod schedule;
 pub mod submit;
+pub mod validate;
 
 use std::{future::Future, panic::AssertUnwindSafe};
 
@@ -29,13 +33,13 @@ use answer::{Reply, Signer, seal};
 
 /// Runs a handler to an answer, whatever happens in it: the runtime would turn an error or a panic into an opaque 502.
 /// Old secrets are read again meanwhile, and not after: a function is frozen once it has answered.
-async fn answered<S: Secrets>(
-    secrets: &S,
+async fn answered<D, S: Secrets, C>(
+    gate: &Gate<D, S, C>,
     signer: &Signer,
     handler: impl Future<Output = Result<Reply, Reply>>,
 ) -> Response<String> {
     let handler = AssertUnwindSafe(handler).catch_unwind();
-    let (outcome, ()) = tokio::join!(handler, secrets.refresh_stale());
+    let (outcome, ()) = tokio::join!(handler, gate.secrets.refresh_stale());
     let reply = match outcome {
         Ok(Ok(reply) | Err(reply)) => reply,
         Err(_) => {
@@ -43,7 +47,7 @@ async fn answered<S: Secrets>(
             Reply::error(ErrorCode::InternalError, "this is a defect of the server; the same request may be sent again")
         }
     };
-    seal(reply, signer)
+    seal(reply, signer, &gate.contract)
 }
 
 /// Lets a caller in, and finds out whom to sign errors for.
@@ -79,7 +83,7 @@ fn token_code(error: TokenError) -> ErrorCode {
         TokenError::Signature => ErrorCode::TokenSignature,
         TokenError::Expired => ErrorCode::TokenExpired,
         TokenError::NotYetValid => ErrorCode::TokenNotYetValid,
-        TokenError::NoExpiry | TokenError::Issuer | TokenError::Audience => ErrorCode::TokenClaims,
+        TokenError::NoExpiry | TokenError::Client | TokenError::Issuer | TokenError::Audience => ErrorCode::TokenClaims,
     }
 }
 

@@ -4,7 +4,14 @@ use crate::{
         accept::{Accept, Accepted, Submission},
         limits::Limits,
     },
-    domain::{ability::Abilities, policy::Policy, record::State, status::OrderStatus},
+    domain::{
+        ability::Abilities,
+        check::{Rules, check},
+        contract::PricePolicy,
+        policy::Policy,
+        record::State,
+        status::OrderStatus,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,7 +30,9 @@ fn accept_in(world: &World) -> Accept<World, World, World, World> {
 
 async fn submit_to(world: &World, new: New, location: Location) -> Accepted {
     let accept = accept_in(world);
-    let submission = Submission { new, location: Arc::new(location), prefer_async: false, arrived: Instant::now() };
+    let rules = Rules { prices: PricePolicy::Reject, menu_required: false };
+    let refusals = check(&location, None, &new.order, rules).err().unwrap_or_default();
+    let submission = Submission { new, location: Arc::new(location), refusals, prefer_async: false, arrived: Instant::now() };
     accept.accept(submission).await
 }
 
@@ -103,7 +112,9 @@ async fn an_order_that_is_to_wait_is_sent_to_the_queue_at_once_and_not_placed() 
         let accept = accept_in(&world);
         let location = Arc::new(Location { mode, ..location(all()) });
         let new = New { traceparent: Some("00-trace".into()), ..new("u", "X", 1) };
-        let (record, _) = stored(accept.accept(Submission { new, location, prefer_async, arrived: Instant::now() }).await);
+        let (record, _) = stored(
+            accept.accept(Submission { new, location, refusals: Vec::new(), prefer_async, arrived: Instant::now() }).await,
+        );
         assert_eq!((record.status(), record.version), (OrderStatus::Pending, 1));
         let [(message, delay)] = world.sent().try_into().unwrap();
         assert_eq!((message.version, delay, message.traceparent.as_deref()), (1, Duration::ZERO, Some("00-trace")));
@@ -241,7 +252,7 @@ async fn submit_late(world: &World, policy: Policy, late: Duration) -> Duration 
     let arrived = Instant::now();
     tokio::time::sleep(late).await;
     let location = Arc::new(location(all()));
-    accept.accept(Submission { new: new("u", "X", 1), location, prefer_async: false, arrived }).await;
+    accept.accept(Submission { new: new("u", "X", 1), location, refusals: Vec::new(), prefer_async: false, arrived }).await;
     arrived.elapsed()
 }
 
@@ -327,6 +338,7 @@ async fn a_pos_that_keeps_failing_is_not_waited_for_until_a_trial_succeeds() {
         let submission = Submission {
             new: new(uid, uid, 1),
             location: Arc::new(location(all())),
+            refusals: Vec::new(),
             prefer_async: false,
             arrived: Instant::now(),
         };
@@ -361,7 +373,8 @@ async fn a_replay_uses_up_no_trial_and_other_locations_are_not_kept_waiting() {
     let accept = accept_in(&world);
     let submit = async |uid: &str, location_id: &str| {
         let location = Arc::new(Location { location_id: ParId::new(location_id).unwrap(), ..location(all()) });
-        let submission = Submission { new: new(uid, uid, 1), location, prefer_async: false, arrived: Instant::now() };
+        let submission =
+            Submission { new: new(uid, uid, 1), location, refusals: Vec::new(), prefer_async: false, arrived: Instant::now() };
         stored(accept.accept(submission).await).0.status()
     };
     for uid in ["1", "2", "3"] {
@@ -383,7 +396,9 @@ async fn a_location_over_its_rate_is_told_when_to_come_back_and_nothing_is_writt
     let mut accepted = Vec::new();
     for uid in ["1", "2", "3"] {
         let (new, location) = (new(uid, uid, 1), Arc::new(location(all())));
-        accepted.push(accept.accept(Submission { new, location, prefer_async: true, arrived: Instant::now() }).await);
+        accepted.push(
+            accept.accept(Submission { new, location, refusals: Vec::new(), prefer_async: true, arrived: Instant::now() }).await,
+        );
     }
     assert!(matches!(&accepted[2], Accepted::TooMany(wait) if *wait <= SECOND), "{accepted:?}");
     assert_eq!(world.0.rows.lock().unwrap().len(), 2);

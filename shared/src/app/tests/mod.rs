@@ -124,7 +124,17 @@ fn location(abilities: Abilities) -> Location {
     let id = |text| ParId::new(text).unwrap();
     let connector = Connector::Sandbox(SandboxConnector { abilities, ..SandboxConnector::default() });
     let (enabled, mode, shared_ids) = (true, Mode::Sync, None);
-    Location { organization_id: id("O"), location_id: id("L"), internal_id: "l".into(), enabled, mode, shared_ids, connector }
+    Location {
+        organization_id: id("O"),
+        location_id: id("L"),
+        internal_id: "l".into(),
+        enabled,
+        mode,
+        shared_ids,
+        pull_menu: false,
+        live_availability: false,
+        connector,
+    }
 }
 
 fn all() -> Abilities {

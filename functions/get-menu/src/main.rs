@@ -1,0 +1,14 @@
+//! `POST /posnext/menus` on Lambda.
+
+use std::convert::Infallible;
+
+use lambda_http::{Error, Request, run, service_fn};
+use posnext_shared::wiring;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let parts = wiring::start().await?;
+    parts.warm_up().await;
+    let function = parts.menu();
+    run(service_fn(async |request: Request| Ok::<_, Infallible>(function.handle(request).await))).await
+}

@@ -1,0 +1,196 @@
+use super::*;
+use crate::domain::{
+    directory::{Connector, Mode, SandboxConnector},
+    ids::ParId,
+    order::Body,
+};
+
+const MENU: &str = r#"{"currency":"USD","products":[
+    {"id":"4711","name":"Margherita","price":9.25,"modifier_groups":["size","extra"]},
+    {"id":"lemonade","name":"Lemonade","price":3.00},
+    {"id":"sushi","name":"Sushi by weight","price":19.99},
+    {"id":"gone","name":"Soup of yesterday","price":4.35,"available":false}],
+  "modifier_groups":[
+    {"id":"size","name":"Size","min":1,"max":1,"modifiers":[
+      {"id":"s","name":"Small","price":0.00},{"id":"l","name":"Large","price":2.50,"modifier_groups":["crust"]}]},
+    {"id":"crust","name":"Crust","max":1,"modifiers":[{"id":"thin","name":"Thin","price":-0.29},{"id":"thick","name":"Thick","price":0.29,"available":false}]},
+    {"id":"extra","name":"Extras","max":3,"modifiers":[{"id":"basil","name":"Basil","price":0.50}]}]}"#;
+
+const PIZZA: &str = r#"{"id":"4711","quantity":2,"price":9.25,"modifiers":[{"id":"l","modifiers":[{"id":"thin"}]},{"id":"basil","quantity":2,"price":0.5}]}"#;
+
+fn location(enabled: bool) -> Location {
+    let id = |text: &str| ParId::new(text).unwrap();
+    Location {
+        organization_id: id("O"),
+        location_id: id("L"),
+        internal_id: "l".into(),
+        enabled,
+        mode: Mode::Sync,
+        shared_ids: None,
+        pull_menu: false,
+        live_availability: false,
+        connector: Connector::Sandbox(SandboxConnector::prompt()),
+    }
+}
+
+fn order(details: &str) -> Order {
+    let text = format!(
+        r#"{{"request_uid":"u","organization_id":"O","location_id":"L","request_datetime":"2025-03-15T14:30:45Z","order_details":{details}}}"#
+    );
+    Body::parse(text.as_bytes()).unwrap().into_order().unwrap()
+}
+
+fn rules(prices: PricePolicy) -> Rules {
+    Rules { prices, menu_required: false }
+}
+
+fn checked_by(prices: PricePolicy, details: &str, sold_out: &[&str]) -> Result<Totals, Vec<OrderError>> {
+    let menu = Menu::parse(MENU.as_bytes()).unwrap();
+    let sold_out = sold_out.iter().map(|id| (*id).to_owned()).collect();
+    check(&location(true), Some(Offer { menu: &menu, sold_out: &sold_out }), &order(details), rules(prices))
+}
+
+fn checked(details: &str) -> Result<Totals, Vec<OrderError>> {
+    checked_by(PricePolicy::Reject, details, &[])
+}
+
+#[track_caller]
+fn reasons(details: &str) -> Vec<(ErrorCode, String)> {
+    let errors = checked(details).unwrap_err();
+    errors.into_iter().map(|error| (error.code, error.field.unwrap_or_default())).collect()
+}
+
+fn totals(subtotal: i64, grand_total: i64) -> Totals {
+    Totals { subtotal: Some(Cents(subtotal)), grand_total: Some(Cents(grand_total)) }
+}
+
+#[test]
+fn an_order_adds_up_with_nested_modifiers_discounts_taxes_fees_and_tip() {
+    // 2 x (9.25 + 2.50 - 0.29 + 2 x 0.50) = 24.92
+    assert_eq!(checked(&format!(r#"{{"items":[{PIZZA}]}}"#)), Ok(totals(2492, 2492)));
+    let all = format!(
+        r#"{{"items":[{PIZZA},{{"id":"lemonade"}}],"discounts":[{{"amount":-2}}],"taxes":[{{"amount":1.95}}],"fees":[{{"amount":0.99}}],
+            "tip":3,"subtotal":27.92,"grand_total":31.86}}"#
+    );
+    assert_eq!(checked(&all), Ok(totals(2792, 3186)));
+    assert_eq!(checked(&all.replace("-2", "2.00")), Ok(totals(2792, 3186)), "a discount reduces, whatever its sign");
+}
+
+#[test]
+fn what_is_weighed_is_rounded_once_a_line_half_a_cent_up() {
+    assert_eq!(
+        checked(r#"{"items":[{"id":"sushi","quantity":0.5},{"id":"sushi","quantity":0.333}]}"#),
+        Ok(totals(1000 + 666, 1666))
+    );
+}
+
+#[test]
+fn totals_that_binary_floats_would_cut_off_are_right_to_the_cent() {
+    assert_eq!(checked(r#"{"items":[{"id":"sushi"}],"subtotal":19.99,"grand_total":19.99}"#), Ok(totals(1999, 1999)));
+    assert_eq!(
+        reasons(r#"{"items":[{"id":"sushi"}],"subtotal":19.98,"grand_total":19.989}"#),
+        [(ErrorCode::PriceMismatch, "order_details.subtotal".to_owned())]
+    );
+}
+
+#[test]
+fn every_reason_is_told_at_once_with_its_path() {
+    let details = r#"{"items":[
+        {"id":"4711","price":9.24,"modifiers":[{"id":"l","modifiers":[{"id":"thick"},{"id":"basil"}]},{"id":"s"},{"id":"nuts"}]},
+        {"id":"unknown"},{"name":"no id"},{"id":"gone"},{"id":"lemonade","quantity":0},7,{"id":"lemonade","quantity":"two"}],
+        "tip":"much"}"#;
+    use ErrorCode::{InvalidField, ItemUnavailable, MissingField, ModifierCount, PriceMismatch, UnknownItem, UnknownModifier};
+    let expected = [
+        (InvalidField, "tip"),
+        (PriceMismatch, "items[0].price"),
+        (ItemUnavailable, "items[0].modifiers[0].modifiers[0].id"),
+        (UnknownModifier, "items[0].modifiers[0].modifiers[1].id"),
+        (UnknownModifier, "items[0].modifiers[2].id"),
+        (ModifierCount, "items[0].modifiers"),
+        (UnknownItem, "items[1].id"),
+        (MissingField, "items[2].id"),
+        (ItemUnavailable, "items[3].id"),
+        (InvalidField, "items[4].quantity"),
+        (InvalidField, "items[5]"),
+        (InvalidField, "items[6].quantity"),
+    ];
+    assert_eq!(reasons(details), expected.map(|(code, field)| (code, format!("order_details.{field}"))));
+}
+
+#[test]
+fn a_group_wants_its_number_of_choices() {
+    for (modifiers, right) in [
+        (r#"[]"#, false),
+        (r#"[{"id":"s"}]"#, true),
+        (r#"[{"id":"s","quantity":2}]"#, false),
+        (r#"[{"id":"s"},{"id":"basil","quantity":3}]"#, true),
+        (r#"[{"id":"s"},{"id":"basil","quantity":2},{"id":"basil","quantity":2}]"#, false),
+    ] {
+        let result = checked(&format!(r#"{{"items":[{{"id":"4711","modifiers":{modifiers}}}]}}"#));
+        assert_eq!(result.is_ok(), right, "{modifiers} {result:?}");
+    }
+}
+
+#[test]
+fn what_is_switched_off_is_not_available_as_item_or_as_modifier() {
+    let details = format!(r#"{{"items":[{PIZZA},{{"id":"lemonade"}}]}}"#);
+    let errors = checked_by(PricePolicy::Reject, &details, &["lemonade", "thin"]).unwrap_err();
+    let fields: Vec<_> = errors.iter().filter_map(|error| error.field.as_deref()).collect();
+    assert_eq!(fields, ["order_details.items[0].modifiers[0].modifiers[0].id", "order_details.items[1].id"]);
+}
+
+#[test]
+fn an_order_of_nothing_is_refused_where_there_is_a_menu() {
+    for (details, field) in [("{}", "items"), (r#"{"items":[]}"#, "items"), (r#"{"items":"two tacos"}"#, "items")] {
+        assert_eq!(reasons(details)[0].1, format!("order_details.{field}"), "{details}");
+    }
+}
+
+#[test]
+fn the_price_policy_says_what_another_price_means() {
+    let details = r#"{"items":[{"id":"lemonade","price":2.00}],"subtotal":2.00,"grand_total":2.00}"#;
+    assert_eq!(checked_by(PricePolicy::Reject, details, &[]).unwrap_err().len(), 3);
+    assert_eq!(checked_by(PricePolicy::Recalculate, details, &[]), Ok(totals(300, 300)));
+    assert_eq!(checked_by(PricePolicy::Trust, details, &[]), Ok(totals(200, 200)));
+    let silent = r#"{"items":[{"id":"lemonade","price":2.00}],"grand_total":2.00}"#;
+    assert_eq!(checked_by(PricePolicy::Trust, silent, &[]), Ok(totals(300, 200)));
+}
+
+#[test]
+fn a_location_without_a_menu_lets_any_order_through_unless_a_menu_is_required() {
+    let order = order(r#"{"grand_total":23.45,"items":"two tacos"}"#);
+    let free = check(&location(true), None, &order, rules(PricePolicy::Reject));
+    assert_eq!(free, Ok(Totals { subtotal: None, grand_total: Some(Cents(2345)) }));
+    let required = Rules { menu_required: true, ..rules(PricePolicy::Reject) };
+    assert_eq!(check(&location(true), None, &order, required).unwrap_err()[0].code, ErrorCode::LocationClosed);
+    assert_eq!(check(&location(false), None, &order, rules(PricePolicy::Reject)).unwrap_err()[0].code, ErrorCode::LocationClosed);
+}
+
+#[test]
+fn a_location_that_is_off_says_so_beside_what_is_wrong_with_the_order() {
+    let menu = Menu::parse(MENU.as_bytes()).unwrap();
+    let offer = Offer { menu: &menu, sold_out: &HashSet::new() };
+    let errors =
+        check(&location(false), Some(offer), &order(r#"{"items":[{"id":"x"}]}"#), rules(PricePolicy::Reject)).unwrap_err();
+    let codes: Vec<_> = errors.iter().map(|error| error.code).collect();
+    assert_eq!(codes, [ErrorCode::LocationClosed, ErrorCode::UnknownItem]);
+}
+
+#[test]
+fn thousands_of_reasons_are_counted_and_not_stored() {
+    let items = vec![r#"{"id":"x"}"#; 5_000].join(",");
+    let errors = checked(&format!(r#"{{"items":[{items}]}}"#)).unwrap_err();
+    assert_eq!((errors.len(), errors[100].message.as_str()), (101, "and 4900 more reasons"));
+}
+
+#[test]
+fn amounts_beyond_measure_are_refused_and_do_not_overflow() {
+    for details in [
+        r#"{"items":[{"id":"lemonade","quantity":79228162514264337593543950335}]}"#,
+        r#"{"items":[{"id":"lemonade","quantity":1000000000000000000}]}"#,
+        r#"{"items":[{"id":"4711","modifiers":[{"id":"l","quantity":79228162514264337593543950335},{"id":"s","quantity":79228162514264337593543950335}]}]}"#,
+        r#"{"items":[{"id":"lemonade"}],"discounts":[{"amount":3.01}]}"#,
+    ] {
+        assert!(checked(details).is_err(), "{details}");
+    }
+}

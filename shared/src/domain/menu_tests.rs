@@ -1,0 +1,117 @@
+use super::*;
+
+fn modifier(id: &str, groups: &[&str]) -> String {
+    format!(r#"{{"id":"{id}","name":"{id}","price":0.50,"modifier_groups":{groups:?}}}"#)
+}
+
+fn group(id: &str, modifiers: &[String]) -> String {
+    format!(r#"{{"id":"{id}","name":"{id}","min":0,"max":2,"modifiers":[{}]}}"#, modifiers.join(","))
+}
+
+fn menu(groups: &[String], product_groups: &[&str]) -> String {
+    format!(
+        r#"{{"currency":"USD","categories":[{{"id":"c","name":"C","products":["p"]}}],
+            "products":[{{"id":"p","name":"P","price":18.15,"modifier_groups":{product_groups:?}}}],"modifier_groups":[{}]}}"#,
+        groups.join(",")
+    )
+}
+
+#[track_caller]
+fn faults(text: &str) -> String {
+    Menu::parse(text.as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn a_menu_reads_back_as_it_was_written_to_the_cent() {
+    let text = menu(&[group("g", &[modifier("m", &["h"])]), group("h", &[modifier("m", &[])])], &["g"]);
+    let menu = Menu::parse(text.as_bytes()).unwrap();
+    assert_eq!(menu.product("p").unwrap().price, Cents(1815));
+    assert_eq!(menu.group("h").unwrap().modifiers[0].price, Cents(50));
+    assert!(menu.knows("p") && menu.knows("m") && !menu.knows("g"));
+    let written = menu.to_json();
+    assert!(written.contains(r#""price":18.15"#), "{written}");
+    assert_eq!(Menu::parse(written.as_bytes()).unwrap().content(), menu.content());
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let text = menu(&[group("g", &[modifier("m", &["lost"])])], &["gone"]).replace(r#"["p"]"#, r#"["absent"]"#);
+    let why = faults(&text);
+    for expected in [
+        "no product absent",
+        "product p: there is no modifier group gone",
+        "modifier m in group g: there is no modifier group lost",
+    ] {
+        assert!(why.contains(expected), "{why}");
+    }
+}
+
+#[test]
+fn a_modifier_that_could_be_of_two_groups_is_refused() {
+    let text = menu(&[group("g", &[modifier("m", &[])]), group("h", &[modifier("m", &[])])], &["g", "h"]);
+    assert!(faults(&text).contains("product p: offers modifier m twice"));
+}
+
+#[test]
+fn groups_that_open_themselves_are_refused_and_deep_ones_are_counted() {
+    let cycle = menu(&[group("g", &[modifier("m", &["h"])]), group("h", &[modifier("n", &["g"])])], &["g"]);
+    assert!(faults(&cycle).contains("opens itself"));
+    let chain = |levels: usize| {
+        let level = |i: usize| {
+            let next = if i + 1 < levels { vec![format!("g{}", i + 1)] } else { Vec::new() };
+            let next: Vec<&str> = next.iter().map(String::as_str).collect();
+            group(&format!("g{i}"), &[modifier(&format!("m{i}"), &next)])
+        };
+        menu(&(0..levels).map(level).collect::<Vec<_>>(), &["g0"])
+    };
+    assert!(Menu::parse(chain(DEEPEST).as_bytes()).is_ok());
+    assert!(faults(&chain(DEEPEST + 1)).contains("deep"));
+    assert!(faults(&chain(5_000)).contains("deep"));
+}
+
+#[test]
+fn a_wide_menu_of_shared_groups_is_measured_once_a_group() {
+    // Every level opens the next one a hundred times: counted path by path this would be 100^10.
+    let level = |i: usize| {
+        let next = if i < 9 { vec![format!("g{}", i + 1)] } else { Vec::new() };
+        let next: Vec<&str> = next.iter().map(String::as_str).collect();
+        group(&format!("g{i}"), &(0..100).map(|n| modifier(&format!("m{i}-{n}"), &next)).collect::<Vec<_>>())
+    };
+    assert!(Menu::parse(menu(&(0..10).map(level).collect::<Vec<_>>(), &["g0"]).as_bytes()).is_ok());
+}
+
+#[test]
+fn what_is_wrong_is_said_at_once_and_not_endlessly() {
+    let text =
+        menu(&[group("g", &[])], &[]).replace("USD", "usd").replace("18.15", "-1").replace(r#""max":2"#, r#""min":3,"max":2"#);
+    let why = faults(&text.replace(r#""min":0,"#, ""));
+    for expected in ["ISO 4217", "must not be negative", "min not more than max", "modifiers must not be empty"] {
+        assert!(why.contains(expected), "{why}");
+    }
+    let products: Vec<String> = (0..100).map(|_| r#"{"id":"p","name":"P","price":1}"#.to_owned()).collect();
+    let why = faults(&format!(r#"{{"currency":"USD","products":[{}]}}"#, products.join(",")));
+    assert!(why.contains("product p: the id is used twice") && why.ends_with("and 79 more"), "{why}");
+}
+
+#[test]
+fn prices_are_whole_cents_and_never_texts() {
+    for price in ["\"9.25\"", "9.255", "null", "true", "1e40"] {
+        let text = menu(&[], &[]).replace("18.15", price);
+        assert!(faults(&text).contains("at most two decimals"), "{price}: {}", faults(&text));
+    }
+}
+
+#[test]
+fn what_is_no_menu_is_refused() {
+    for text in [
+        "",
+        "[]",
+        "{}",
+        r#"{"currency":"USD","products":[]}"#,
+        r#"{"currency":"USD","products":[{"id":"","name":"x","price":1}]}"#,
+    ] {
+        assert!(Menu::parse(text.as_bytes()).is_err(), "{text}");
+    }
+    let large = vec![b' '; LARGEST_MENU + 1];
+    assert!(Menu::parse(&large).unwrap_err().to_string().contains("bytes"));
+}
