@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{bail, ensure};
 use futures_util::future::join_all;
 
-use super::{Judged, all_right, not_tried, passed};
+use super::{Judged, all_right, not_tried, passed, validate::rejected};
 use crate::certify::{
     AT_ONCE,
     bench::Probe,
@@ -33,7 +33,7 @@ pub(super) async fn invalid(probe: &Probe) -> Judged {
         line.id = format!("no-such-item-{}", uuid::Uuid::now_v7().simple());
     }
     let answer = probe.order(Endpoint::Submit, &draft).await?;
-    answer.expect_status(200, "rejected")?;
+    rejected(&answer)?;
     ensure!(answer.told.says_why(), "rejected without errors, code and message");
     ensure!(answer.told.pos_order_id.is_none(), "rejected, but with a POS order id");
     probe.get(&draft).await?.expect_status(200, "rejected")?;

@@ -8,7 +8,7 @@ use super::{Judged, all_right, not_tried, passed};
 use crate::certify::{
     bench::Probe,
     draft::Draft,
-    exchange::{Endpoint, Exchange},
+    exchange::{Ask, Endpoint, Exchange},
 };
 
 const NO_MENU: &str = "this location has no menu to check an order against";
@@ -83,28 +83,35 @@ pub(super) async fn invalid(probe: &Probe) -> Judged {
 
 pub(super) async fn wrong_price(probe: &Probe) -> Judged {
     let Some(mut draft) = checked_draft(probe).await? else { return Ok(not_tried(NO_MENU)) };
+    let right = draft.grand_total;
     if let Some(line) = draft.lines.first_mut() {
         line.price += 1;
     }
     draft.calculate();
-    rejected(&*probe.order(Endpoint::Validate, &draft).await?)
+    corrected(probe, &draft, right).await
 }
 
-/// Rejected, or validated with the right totals instead (contract U26): both are answers PAR can work with.
 pub(super) async fn wrong_total(probe: &Probe) -> Judged {
     let Some(mut draft) = checked_draft(probe).await? else { return Ok(not_tried(NO_MENU)) };
-    let right = Some(draft.total());
+    let right = draft.grand_total;
     draft.grand_total = right.map(|total| total + 1);
-    let answer = probe.order(Endpoint::Validate, &draft).await?;
+    corrected(probe, &draft, right).await
+}
+
+/// Rejected, or validated with the right total instead (contract U26): both are answers PAR can work with.
+async fn corrected(probe: &Probe, draft: &Draft, right: Option<i64>) -> Judged {
+    let ask = Ask { about: None, ..Ask::order(probe.par(), Endpoint::Validate, draft) };
+    let answer = probe.send(ask).await?;
     if answer.told.status() == "validated" {
-        ensure!(answer.told.grand_total == right, "validated, with {:?} cents, not {right:?}", answer.told.grand_total);
-        return Ok(passed("validated with the right totals"));
+        let told = answer.told.grand_total;
+        ensure!(told == right, "validated, with a grand total of {told:?} cents, not {right:?}");
+        return Ok(passed("validated with the right total"));
     }
     rejected(&answer)
 }
 
 /// By default with 200 (contract U13); another deployment may have chosen a 4xx.
-fn rejected(answer: &Exchange) -> Judged {
+pub(super) fn rejected(answer: &Exchange) -> Judged {
     let fitting = matches!(answer.code(), 200 | 400..=499);
     ensure!(fitting && answer.told.status() == "rejected", "answered {}, not 200 rejected", answer.summary());
     Ok(passed(""))
