@@ -28,7 +28,10 @@ struct Variant {
 }
 
 fn variant(name: &'static str, broken: Broken, failing: &'static [&'static str]) -> Variant {
-    Variant { name, broken, failing, options: options() }
+    // Half of all orders, and slow for it: left out where it shows nothing.
+    let concurrent = "submit-concurrent";
+    let skip = if failing.contains(&concurrent) { Vec::new() } else { owned(&[concurrent]) };
+    Variant { name, broken, failing, options: Options { skip, ..options() } }
 }
 
 fn answers(change: impl Fn(&Sent, &mut Back) + Send + Sync + 'static) -> Broken {
@@ -316,7 +319,7 @@ async fn what_says_back_something_else_is_named() {
                     json.as_object_mut().unwrap().remove("status");
                 }
             }),
-            &["status-values", "submit-invalid"],
+            &["status-values", "submit-invalid", "final-status-stable"],
         ),
         variant("errors without a code", answers(|_, back| back.body = back.body.replace(r#""code""#, r#""kind""#)), UNEXPLAINED),
         variant(
@@ -391,7 +394,7 @@ async fn what_takes_orders_wrongly_is_named() {
             &["async-polls"],
         ),
         Variant {
-            options: Options { timeout: Duration::from_millis(300), ..options() },
+            options: Options { timeout: Duration::from_millis(300), skip: owned(&["submit-concurrent"]), ..options() },
             ..variant(
                 "a 202 never ends",
                 orders(|sent, json| {
@@ -513,9 +516,11 @@ async fn what_validates_wrongly_is_named() {
             answers(|sent, back| {
                 if sent.path.starts_with("/posnext/orders/") && !sent.is("get") {
                     back.code = 404;
+                    back.body = r#"{"errors":[{"code":"unknown_path","message":"there is no such path"}]}"#.to_owned();
+                    back.headers.remove("x-pch-digest");
                 }
             }),
-            &["plural-paths"],
+            &["plural-paths", "errors-signed"],
         ),
     ])
     .await;
