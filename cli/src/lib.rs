@@ -1,6 +1,7 @@
 //! posnext on one machine: the whole product over embedded engines, a client that plays PAR,
 //! and what puts it to the proof.
 
+pub mod certify;
 pub mod faults;
 pub mod lambda;
 pub mod load;

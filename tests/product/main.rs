@@ -8,6 +8,7 @@
 mod bad_input;
 mod bootstraps;
 mod callers;
+mod certify;
 mod connector;
 mod dependencies;
 mod docs;

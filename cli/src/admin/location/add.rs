@@ -10,6 +10,8 @@ use posnext_shared::domain::{
     ids::{ParId, Tenant},
 };
 
+use crate::certify_command::Switches;
+
 use super::{
     super::{stack::Stack, text},
     Desk, Which, certification,
@@ -47,6 +49,8 @@ pub(super) struct Add {
     /// Do not check it
     #[arg(long)]
     no_check: bool,
+    #[command(flatten)]
+    switches: Switches,
 }
 
 /// How its POS is reached (docs/pos-connector.openapi.yaml).
@@ -150,6 +154,7 @@ pub(super) async fn run(stack: &Stack, desk: &Desk, add: Add) -> anyhow::Result<
             Err(_) => return refused("where can it be checked? Give --url, or --no-check"),
         },
     };
+    let contract = add.switches.contract()?;
     let plan = Plan::of(stack, desk, &add).await?;
     apply(desk, &plan).await.context("stopped half-way, which has no effect; give the same command again")?;
     println!("{} is mapped{}", add.which, if !plan.location.enabled { ", and switched off" } else { "" });
@@ -158,7 +163,7 @@ pub(super) async fn run(stack: &Stack, desk: &Desk, add: Add) -> anyhow::Result<
     }
     let Some(url) = url else { return Ok(ExitCode::SUCCESS) };
     let again = format!("posnext admin location disable {} {}", add.which.organization, add.which.location);
-    match certification::check(desk, &url, &add.which, &plan.client_id).await {
+    match certification::check(desk, &url, &add.which, &plan.client_id, contract).await {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => {
             println!("it is mapped, but a check failed; to keep orders out: {again}");

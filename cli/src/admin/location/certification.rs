@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use posnext_local::par::{Manner, Par, sample_order};
+use posnext_local::{
+    certify::{self, Options},
+    par::{Manner, Par, sample_order},
+};
+use posnext_shared::domain::contract::Contract;
 use tokio::time::Instant;
 
 use super::{Desk, Which, look};
@@ -11,15 +15,17 @@ use super::{Desk, Which, look};
 /// Functions believe what they have read of the directory for half a minute.
 const PATIENCE: Duration = Duration::from_secs(45);
 const PAUSE: Duration = Duration::from_secs(1);
+/// No order is placed, so none is waited for.
+const TIMEOUT: Duration = Duration::ZERO;
 
 /// Whether all is well.
-pub(super) async fn check(desk: &Desk, url: &str, which: &Which, client_id: &str) -> anyhow::Result<bool> {
+pub(super) async fn check(desk: &Desk, url: &str, which: &Which, client_id: &str, contract: Contract) -> anyhow::Result<bool> {
     let par = par(desk, url, which, client_id).await?;
     let order = sample_order(which.organization.as_str(), which.location.as_str(), &format!("check-{}", uuid::Uuid::now_v7()));
     if !seen(&par, &order).await? {
         return Ok(false);
     }
-    dry_certification(par, which).await
+    dry_certification(par, which, contract).await
 }
 
 /// PAR, with what is live now.
@@ -36,28 +42,47 @@ async fn par(desk: &Desk, url: &str, which: &Which, client_id: &str) -> anyhow::
     Par::new(url, client_id, &value(&client.secret).await?, &shared_id)
 }
 
-/// Waits until the functions know the location: a wrong digest is refused for what it is.
+/// Waits until the functions know the client, the organization and the location: a wrong digest is refused for what it is.
 async fn seen(par: &Par, order: &str) -> anyhow::Result<bool> {
     let until = Instant::now() + PATIENCE;
     loop {
         let answer = par.submit(order, Manner::WrongDigest).await?;
-        match answer.code.as_u16() {
-            412 => return Ok(true),
-            200 | 202 => bail!("an order with a wrong digest was taken: {}", answer.body),
-            _ if Instant::now() + PAUSE > until => {
-                println!("FAIL  the functions know the location (answered {}: {})", answer.code, answer.body);
-                return Ok(false);
-            }
-            _ => tokio::time::sleep(PAUSE).await,
+        let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        let error = body.pointer("/errors/0/code").and_then(serde_json::Value::as_str).unwrap_or_default();
+        if matches!(answer.status.as_str(), "placed" | "pending") {
+            bail!("an order with a wrong digest was taken: {}", answer.body);
         }
+        if !matches!(answer.code.as_u16(), 401 | 503) && !matches!(error, "unknown_organization" | "unknown_location") {
+            return Ok(true);
+        }
+        if Instant::now() + PAUSE > until {
+            println!("FAIL  the functions know the location (answered {}: {})", answer.code, answer.body);
+            return Ok(false);
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// What PAR's checklist asks for, as far as it takes no order.
-async fn dry_certification(par: Par, which: &Which) -> anyhow::Result<bool> {
-    let order = sample_order(which.organization.as_str(), which.location.as_str(), &format!("check-{}", uuid::Uuid::now_v7()));
-    let answer = par.submit(&order, Manner::NoToken).await?;
-    let refused = answer.code.as_u16() == 401;
-    println!("{}  an order without a token is refused with 401", if refused { "ok  " } else { "FAIL" });
-    Ok(refused)
+/// PAR's integration checklist, as far as it takes no order. Where there is no menu yet, nothing is validated.
+async fn dry_certification(par: Par, which: &Which, contract: Contract) -> anyhow::Result<bool> {
+    let (organization, location) = (which.organization.to_string(), which.location.to_string());
+    let has_menu = par.menus(&organization, &location).await?.code.as_u16() == 200;
+    let options = Options {
+        organization,
+        location: String::new(),
+        menu_location: if has_menu { location } else { String::new() },
+        async_location: String::new(),
+        dry: true,
+        contract,
+        only: Vec::new(),
+        skip: Vec::new(),
+        timeout: TIMEOUT,
+        poll_every: None,
+    };
+    let report = certify::run(par, options, &|_, _, _| {}).await?;
+    print!("{}", report.text(false));
+    if !has_menu {
+        println!("it has no menu yet, so orders to it are not checked: `posnext admin menu put`");
+    }
+    Ok(report.passed())
 }
