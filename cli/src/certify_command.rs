@@ -15,6 +15,8 @@ use posnext_local::{
     local,
 };
 
+use posnext_shared::domain::contract::Contract;
+
 use crate::order::Credentials;
 
 #[derive(Debug, Args)]
@@ -40,6 +42,8 @@ pub(crate) struct CertifyArguments {
     /// Place no order: what would is not tried
     #[arg(long)]
     dry: bool,
+    #[command(flatten)]
+    switches: Switches,
     /// Try only these checks, by id, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     only: Vec<String>,
@@ -60,6 +64,37 @@ pub(crate) struct CertifyArguments {
     junit: Option<PathBuf>,
 }
 
+/// What the deployment was set to answer, where PAR has not told us; its settings have the same names.
+#[derive(Debug, Args)]
+struct Switches {
+    /// HTTP status of a missing or wrong digest
+    #[arg(long, env = "POSNEXT_STATUS_DIGEST", default_value_t = 412, value_name = "STATUS")]
+    status_digest: u16,
+    /// HTTP status of an organization or location that is not mapped
+    #[arg(long, env = "POSNEXT_STATUS_UNMAPPED", default_value_t = 404, value_name = "STATUS")]
+    status_unmapped: u16,
+    /// HTTP status of an order that is rejected
+    #[arg(long, env = "POSNEXT_STATUS_REJECTED", default_value_t = 200, value_name = "STATUS")]
+    status_rejected: u16,
+    /// Where an answer has the POS's order id
+    #[arg(long, env = "POSNEXT_POS_ORDER_ID_KEY", default_value = "order_details.pos_order_id", value_name = "KEY")]
+    pos_order_id_key: String,
+}
+
+impl Switches {
+    fn contract(&self) -> anyhow::Result<Contract> {
+        let key = &self.pos_order_id_key;
+        let no_key = || anyhow::anyhow!("{key:?} is no place for the POS's order id; it is order_details.NAME or NAME");
+        Ok(Contract {
+            digest_status: self.status_digest,
+            unmapped_status: self.status_unmapped,
+            rejected_status: self.status_rejected,
+            pos_order_id_key: key.parse().map_err(|()| no_key())?,
+            ..Contract::default()
+        })
+    }
+}
+
 pub(crate) async fn run(arguments: CertifyArguments) -> anyhow::Result<ExitCode> {
     let [json, junit] = [&arguments.json, &arguments.junit].map(|file| file.as_deref());
     ensure!(
@@ -73,6 +108,7 @@ pub(crate) async fn run(arguments: CertifyArguments) -> anyhow::Result<ExitCode>
         menu_location: arguments.menu_location,
         async_location: arguments.async_location,
         dry: arguments.dry,
+        contract: arguments.switches.contract()?,
         only: arguments.only,
         skip: arguments.skip,
         timeout: Duration::from_secs(arguments.timeout),

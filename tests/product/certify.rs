@@ -11,7 +11,9 @@ use posnext_local::{
     par::Par,
 };
 
-use crate::support::{CLIENT_SECRET, SHARED_ID, in_process, rows};
+use posnext_shared::domain::contract::{Contract, PosOrderIdKey};
+
+use crate::support::{Binary, CLIENT_SECRET, SHARED_ID, in_process, rows};
 use broken::{Broken, Sent};
 
 /// Everything, against the fixed points of the local product.
@@ -22,6 +24,7 @@ pub(crate) fn options() -> Options {
         menu_location: "PAR-LOC-MENU".to_owned(),
         async_location: "PAR-LOC-ASYNC".to_owned(),
         dry: false,
+        contract: Contract::default(),
         only: Vec::new(),
         skip: Vec::new(),
         timeout: Duration::from_secs(30),
@@ -113,6 +116,31 @@ async fn every_check_can_be_tried_alone() {
         let report = certified(&caller.url, Options { only: owned(&[id]), ..options() }).await;
         assert_eq!(report.ids(Outcome::Pass), [id], "{}", report.text(false));
     }
+}
+
+#[tokio::test]
+async fn a_deployment_is_held_to_what_it_was_set_to() {
+    let settings = [
+        ("POSNEXT_STATUS_DIGEST", "403"),
+        ("POSNEXT_STATUS_UNMAPPED", "422"),
+        ("POSNEXT_STATUS_REJECTED", "400"),
+        ("POSNEXT_POS_ORDER_ID_KEY", "ticket"),
+        ("POSNEXT_PRICE_POLICY", "recalculate"),
+        ("POSNEXT_SIGN_MENUS", "true"),
+    ];
+    let binary = Binary::start(&settings, None);
+    let contract = Contract {
+        digest_status: 403,
+        unmapped_status: 422,
+        rejected_status: 400,
+        pos_order_id_key: PosOrderIdKey { in_details: false, name: "ticket".to_owned() },
+        ..Contract::default()
+    };
+    let report = certified(&binary.caller.url, Options { contract, ..options() }).await;
+    assert_eq!(report.ids(Outcome::Fail), Vec::<&str>::new(), "{}", report.text(false));
+    let report = certified(&binary.caller.url, options()).await;
+    let named = ["digest-wrong", "unmapped-location", "validate-invalid", "submit-placed"];
+    assert!(ids(&report, Outcome::Fail).is_superset(&BTreeSet::from(named)), "{}", report.text(false));
 }
 
 #[tokio::test]

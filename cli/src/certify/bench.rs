@@ -118,7 +118,7 @@ impl Probe {
 
     /// Sends it and waits for the answer.
     pub(crate) async fn send(&self, ask: Ask) -> anyhow::Result<Arc<Exchange>> {
-        let (record, exchange) = exchange::send(self.par(), ask).await;
+        let (record, exchange) = exchange::send(self.par(), &self.options().contract.pos_order_id_key, ask).await;
         self.show([&record]);
         let exchange = Arc::new(exchange?);
         self.bench.log.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&exchange));

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::ensure;
-use posnext_shared::domain::signature::DigestMessage;
+use posnext_shared::domain::{contract::PosOrderIdKey, signature::DigestMessage};
 use reqwest::Method;
 use serde::Serialize;
 
@@ -220,7 +220,7 @@ impl Exchange {
 }
 
 /// Sends it. The record is there even if no answer came.
-pub(crate) async fn send(par: &Par, ask: Ask) -> (Arc<Record>, anyhow::Result<Exchange>) {
+pub(crate) async fn send(par: &Par, pos_order_id: &PosOrderIdKey, ask: Ask) -> (Arc<Record>, anyhow::Result<Exchange>) {
     let method = if ask.endpoint == Endpoint::Get { Method::GET } else { Method::POST };
     let token = match par.bearer(ask.bearer) {
         Ok(token) => token,
@@ -232,7 +232,8 @@ pub(crate) async fn send(par: &Par, ask: Ask) -> (Arc<Record>, anyhow::Result<Ex
     let answer = par.send_raw(&request).await;
     let took = began.elapsed();
     let record = Arc::new(record(par, &ask, request.token.as_deref(), answer.as_ref(), took));
-    let exchange = answer.map(|answer| Exchange { told: Told::read(&answer.body), ask, answer, record: Arc::clone(&record) });
+    let exchange =
+        answer.map(|answer| Exchange { told: Told::read(&answer.body, pos_order_id), ask, answer, record: Arc::clone(&record) });
     (record, exchange)
 }
 

@@ -18,6 +18,8 @@ use std::{
 
 use anyhow::{bail, ensure};
 
+use posnext_shared::domain::contract::Contract;
+
 use crate::par::Par;
 use bench::{Bench, Probe};
 use checks::{CHECKS, Check, Judged, Need};
@@ -40,6 +42,8 @@ pub struct Options {
     pub async_location: String,
     /// Places no order.
     pub dry: bool,
+    /// What PAR has not told us, as this deployment answers it.
+    pub contract: Contract,
     /// Ids of the only checks to try; all if there are none.
     pub only: Vec<String>,
     /// Ids of checks to leave out.

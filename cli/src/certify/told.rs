@@ -1,6 +1,6 @@
 //! What an answer about an order says.
 
-use posnext_shared::domain::{canonical::Members, money::Cents};
+use posnext_shared::domain::{canonical::Members, contract::PosOrderIdKey, money::Cents};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -33,7 +33,7 @@ struct Reason {
 
 impl Told {
     /// Reads an answer's body.
-    pub(crate) fn read(body: &str) -> Self {
+    pub(crate) fn read(body: &str, pos_order_id: &PosOrderIdKey) -> Self {
         let members = Members::parse(body).unwrap_or_default();
         let details = members.get("order_details").and_then(|text| Members::parse(text).ok()).unwrap_or_default();
         let cents = |key: &str| details.get(key).and_then(|text| Cents::from_json_number(text).ok()).map(|cents| cents.0);
@@ -49,7 +49,7 @@ impl Told {
             location_id: string(&members, "location_id"),
             request_datetime: string(&members, "request_datetime"),
             online_order_id: string(&details, "online_order_id"),
-            pos_order_id: id(&details, "pos_order_id"),
+            pos_order_id: id(if pos_order_id.in_details { &details } else { &members }, &pos_order_id.name),
             subtotal: cents("subtotal"),
             grand_total: cents("grand_total"),
             errors: reasons.iter().map(reason).collect(),

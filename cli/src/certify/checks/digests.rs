@@ -52,19 +52,19 @@ pub(super) async fn tampered(probe: &Probe) -> Judged {
     refused(probe, digests).await
 }
 
-/// Every order with one of these digests has to be answered 412.
+/// Every order with one of these digests has to be refused.
 async fn refused(probe: &Probe, digests: impl Fn(&Draft) -> Vec<(&'static str, Option<String>)>) -> Judged {
     let targets = probe.targets();
     if targets.is_empty() {
         return Ok(not_tried(NOWHERE));
     }
-    let mut wrong = Vec::new();
+    let (mut wrong, code) = (Vec::new(), probe.options().contract.digest_status);
     for (endpoint, location) in targets {
         let draft = probe.draft(location).await;
         for (name, digest) in digests(&draft) {
             let answer = probe.send(Ask::order(probe.par(), endpoint, &draft).digest(digest)).await?;
-            if answer.code() != 412 {
-                wrong.push(format!("{name}: {} answered {}, not 412", endpoint.name(), answer.summary()));
+            if answer.code() != code {
+                wrong.push(format!("{name}: {} answered {}, not {code}", endpoint.name(), answer.summary()));
             }
         }
     }

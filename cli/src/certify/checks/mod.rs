@@ -64,17 +64,19 @@ pub(crate) const CHECKS: &[Check] = &[
     check("token-expired", Item::Jwt, "an expired token: 401", &[], |p| Box::pin(tokens::refused(p, Bearer::Expired))),
     check("token-alg-none", Item::Jwt, "alg none, unsigned: 401", &[], |p| Box::pin(tokens::refused(p, Bearer::Unsigned))),
     check("token-without-exp", Item::Jwt, "a token for ever: 401", &[], |p| Box::pin(tokens::refused(p, Bearer::Endless))),
-    check("digest-missing", Item::RequestSignature, "an order without x-pch-digest: 412", &[], |p| Box::pin(digests::missing(p))),
-    check("digest-whole-shared-id", Item::RequestSignature, "keyed with the whole SharedId: 412", &[], |p| {
+    check("digest-missing", Item::RequestSignature, "an order without x-pch-digest: refused", &[], |p| {
+        Box::pin(digests::missing(p))
+    }),
+    check("digest-whole-shared-id", Item::RequestSignature, "keyed with the whole SharedId: refused", &[], |p| {
         Box::pin(digests::whole_shared_id(p))
     }),
-    check("digest-tampered", Item::RequestSignature, "one signed value changed after signing: 412", &[], |p| {
+    check("digest-tampered", Item::RequestSignature, "one signed value changed after signing: refused", &[], |p| {
         Box::pin(digests::tampered(p))
     }),
-    check("digest-of-errors", Item::RequestSignature, "the digest that errors carry, sent back: 412", &[], |p| {
+    check("digest-of-errors", Item::RequestSignature, "the digest that errors carry, sent back: refused", &[], |p| {
         Box::pin(digests::of_errors(p))
     }),
-    check("digest-wrong", Item::Mismatch, "a wrong digest: 412", &[], |p| Box::pin(digests::wrong(p))),
+    check("digest-wrong", Item::Mismatch, "a wrong digest: refused", &[], |p| Box::pin(digests::wrong(p))),
     check("digest-wrong-stores-nothing", Item::Mismatch, "an order refused for its digest is not stored", ORDERS, |p| {
         Box::pin(digests::stores_nothing(p))
     }),
@@ -107,13 +109,9 @@ pub(crate) const CHECKS: &[Check] = &[
         Box::pin(validate::says_why(p))
     }),
     check("submit-placed", Item::Submit, "200 placed, with the POS order id", ORDERS, |p| Box::pin(submit::placed(p))),
-    check(
-        "submit-invalid",
-        Item::Submit,
-        "an item that is not on the menu: 200 rejected",
-        &[Need::Orders, Need::Validation],
-        |p| Box::pin(submit::invalid(p)),
-    ),
+    check("submit-invalid", Item::Submit, "an item that is not on the menu: rejected", &[Need::Orders, Need::Validation], |p| {
+        Box::pin(submit::invalid(p))
+    }),
     check("submit-replay", Item::Submit, "sent again, it is the same POS order", ORDERS, |p| Box::pin(submit::replay(p))),
     check("submit-conflict", Item::Submit, "the same request_uid with other content: 409, the first stands", ORDERS, |p| {
         Box::pin(submit::conflict(p))
@@ -127,10 +125,10 @@ pub(crate) const CHECKS: &[Check] = &[
     check("async-final", Item::Polling, "it ends: placed, with the POS order id", ASYNC, |p| Box::pin(polling::ends(p))),
     check("get-order", Item::Get, "an order is read as it was answered", ORDERS, |p| Box::pin(submit::get(p))),
     check("get-unknown", Item::Get, "an id that was never sent: 404", &[], |p| Box::pin(refusals::unknown_order(p))),
-    check("unmapped-organization", Item::Mapping, "an organization that is not mapped: 404", &[], |p| {
+    check("unmapped-organization", Item::Mapping, "an organization that is not mapped: refused", &[], |p| {
         Box::pin(refusals::unmapped_organization(p))
     }),
-    check("unmapped-location", Item::Mapping, "a location that is not mapped: 404", &[], |p| {
+    check("unmapped-location", Item::Mapping, "a location that is not mapped: refused", &[], |p| {
         Box::pin(refusals::unmapped_location(p))
     }),
     check("malformed-json", Item::Errors, "a body that is no JSON: 400", &[], |p| Box::pin(refusals::malformed_json(p))),

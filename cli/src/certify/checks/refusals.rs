@@ -42,13 +42,13 @@ pub(super) async fn unmapped_organization(probe: &Probe) -> Judged {
     let draft = Draft { organization: organization.clone(), ..probe.nowhere() };
     let mut asks: Vec<_> = ORDERS.map(|endpoint| Ask::order(probe.par(), endpoint, &draft).anonymous()).into();
     asks.push(Ask::menu(&organization, &draft.location));
-    refused(probe, 404, asks).await
+    refused(probe, probe.options().contract.unmapped_status, asks).await
 }
 
 pub(super) async fn unmapped_location(probe: &Probe) -> Judged {
     let mut asks = orders(probe, |ask, _| ask);
     asks.push(Ask::menu(&probe.options().organization, &probe.nowhere().location));
-    refused(probe, 404, asks).await
+    refused(probe, probe.options().contract.unmapped_status, asks).await
 }
 
 pub(super) async fn malformed_json(probe: &Probe) -> Judged {

@@ -47,9 +47,10 @@ fn each(probe: &Probe, of: impl Fn(&Exchange) -> bool, judge: impl Fn(&Exchange)
 pub(super) async fn answers(probe: &Probe) -> Judged {
     some_answers(probe).await?;
     let par = probe.par();
-    each(probe, Exchange::is_about_an_order, |exchange| {
-        (exchange.is_signed(par) != Some(true)).then(|| exchange.suspicion(par).to_owned())
-    })
+    // Menus need no signature; one that is there has to be right (contract U11).
+    let signed =
+        |exchange: &Exchange| exchange.is_about_an_order() || (exchange.code() == 200 && exchange.answer.digest.is_some());
+    each(probe, signed, |exchange| (exchange.is_signed(par) != Some(true)).then(|| exchange.suspicion(par).to_owned()))
 }
 
 /// Where nobody can know whose SharedId it is, an answer may be unsigned, but never wrongly signed.

@@ -33,7 +33,7 @@ pub(super) async fn invalid(probe: &Probe) -> Judged {
         line.id = format!("no-such-item-{}", uuid::Uuid::now_v7().simple());
     }
     let answer = probe.order(Endpoint::Submit, &draft).await?;
-    rejected(&answer)?;
+    rejected(probe, &answer)?;
     ensure!(answer.told.says_why(), "rejected without errors, code and message");
     ensure!(answer.told.pos_order_id.is_none(), "rejected, but with a POS order id");
     probe.get(&draft).await?.expect_status(200, "rejected")?;

@@ -24,7 +24,8 @@ pub(super) async fn valid(probe: &Probe) -> Judged {
 
 /// Fails where there is no answer to go by, so that nothing is read out of its silence.
 fn answered(answer: &Exchange) -> anyhow::Result<()> {
-    ensure!(answer.is_about_an_order(), "validate answered {}", answer.summary());
+    let said = answer.told.status.is_some() && answer.told.request_uid.is_some();
+    ensure!(said, "validate answered {}", answer.summary());
     Ok(())
 }
 
@@ -78,7 +79,7 @@ pub(super) async fn calculates(probe: &Probe) -> Judged {
 
 pub(super) async fn invalid(probe: &Probe) -> Judged {
     let Some((_, answer)) = probe.refused().await? else { return Ok(not_tried(NO_MENU)) };
-    rejected(&answer)
+    rejected(probe, &answer)
 }
 
 pub(super) async fn wrong_price(probe: &Probe) -> Judged {
@@ -107,13 +108,12 @@ async fn corrected(probe: &Probe, draft: &Draft, right: Option<i64>) -> Judged {
         ensure!(told == right, "validated, with a grand total of {told:?} cents, not {right:?}");
         return Ok(passed("validated with the right total"));
     }
-    rejected(&answer)
+    rejected(probe, &answer)
 }
 
-/// By default with 200 (contract U13); another deployment may have chosen a 4xx.
-pub(super) fn rejected(answer: &Exchange) -> Judged {
-    let fitting = matches!(answer.code(), 200 | 400..=499);
-    ensure!(fitting && answer.told.status() == "rejected", "answered {}, not 200 rejected", answer.summary());
+/// With the code that this deployment has for it (contract U13).
+pub(super) fn rejected(probe: &Probe, answer: &Exchange) -> Judged {
+    answer.expect_status(probe.options().contract.rejected_status, "rejected")?;
     Ok(passed(""))
 }
 
