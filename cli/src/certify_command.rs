@@ -66,7 +66,7 @@ pub(crate) struct CertifyArguments {
 
 /// What the deployment was set to answer, where PAR has not told us; its settings have the same names.
 #[derive(Debug, Args)]
-struct Switches {
+pub(crate) struct Switches {
     /// HTTP status of a missing or wrong digest
     #[arg(long, env = "POSNEXT_STATUS_DIGEST", default_value_t = 412, value_name = "STATUS")]
     status_digest: u16,
@@ -82,7 +82,7 @@ struct Switches {
 }
 
 impl Switches {
-    fn contract(&self) -> anyhow::Result<Contract> {
+    pub(crate) fn contract(&self) -> anyhow::Result<Contract> {
         let key = &self.pos_order_id_key;
         let no_key = || anyhow::anyhow!("{key:?} is no place for the POS's order id; it is order_details.NAME or NAME");
         Ok(Contract {
