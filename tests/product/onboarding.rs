@@ -1,5 +1,7 @@
 //! Locations, onboarded and looked after by the real binary, against a running local product.
 
+mod rotation;
+
 use std::process::Stdio;
 
 use posnext_local::{local::Product, pos};
@@ -12,7 +14,7 @@ use posnext_shared::{
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{CLIENT_SECRET, SHARED_ID, fresh_uid, hmac_hex, in_process, now, order, token, token_with};
+use crate::support::{CLIENT_SECRET, SHARED_ID, fresh_uid, hmac_hex, in_process, now, order, rows, token, token_with};
 
 const PAR_SHARED_ID: &str = "par-gave-us-this-shared-id";
 const PAR_CLIENT_SECRET: &str = "par-gave-us-this-client-secret";
@@ -207,11 +209,13 @@ async fn what_cannot_be_right_is_refused_with_what_to_do_before_anything_is_writ
 
 #[tokio::test]
 async fn a_location_with_a_shared_id_of_its_own_is_checked_from_outside_and_switched_off_and_on() {
-    let (product, base) = (in_process().await.0, played_pos().await);
+    let ((product, caller), base) = (in_process().await, played_pos().await);
     let add = ["add", "IA-YC-01", "PAR-LOC-OWN", "--internal-id", "N", "--base", &base, "--auth", "none"];
     let (code, text) = location(&product, &[&add[..], &["--own-shared-id-from", "env:PAR_SHARED_ID"]].concat(), "").await;
-    assert!(code == 0 && text.contains("ok    an order without a token is refused with 401"), "{text}");
-    assert!(text.contains("its POS promises nothing"), "{text}");
+    assert!(code == 0 && text.contains("pass       digest-tampered") && !text.contains("FAIL"), "{text}");
+    assert!(text.contains("it has no menu yet") && text.contains("its POS promises nothing"), "{text}");
+    let placements = caller.send(caller.http.get(format!("{}/_local/placements", caller.url))).await;
+    assert_eq!((placements.text.as_str(), rows(&product, "posnext-orders").await), ("[]", 0), "no order is placed to check it");
 
     let answered = async |shared_id: &str| {
         let (code, body, signed) = submit(&fresh(&product).await, "IA-YC-01", "PAR-LOC-OWN", &token(), shared_id).await;
@@ -225,11 +229,41 @@ async fn a_location_with_a_shared_id_of_its_own_is_checked_from_outside_and_swit
     assert_eq!(answered(PAR_SHARED_ID).await, said(200, "rejected"));
 
     // Replaced, it stays off: whoever switched it off had a reason.
-    let (code, text) = location(&product, &[&add[..], &["--cancel", "--replace", "--no-check"]].concat(), "").await;
-    assert!(code == 0 && text.contains("is mapped, and switched off"), "{text}");
+    let (code, text) = location(&product, &[&add[..], &["--cancel", "--replace"]].concat(), "").await;
+    assert!(code == 0 && text.contains("is mapped, and switched off") && text.contains("it is not checked"), "{text}");
     assert_eq!(answered(SHARED_ID).await, said(200, "rejected"));
     assert_eq!(location(&product, &["enable", "IA-YC-01", "PAR-LOC-OWN"], "").await.0, 0);
     assert_eq!(answered(SHARED_ID).await, said(200, "placed"));
+}
+
+#[tokio::test]
+async fn a_location_with_a_menu_is_checked_against_it_and_no_order_is_placed() {
+    let ((product, caller), base) = (in_process().await, played_pos().await);
+    let add = ["add", "IA-YC-01", "PAR-LOC-MENU", "--internal-id", "N", "--base", &base, "--auth", "none", "--replace"];
+    let (code, text) = location(&product, &add, "").await;
+    for check in ["validate-valid", "validate-wrong-price", "menu-references", "unmapped-location", "errors-signed"] {
+        assert!(text.contains(&format!("pass       {check}")), "{text}");
+    }
+    assert!(code == 0 && text.contains("not tried  submit-placed") && !text.contains("FAIL"), "{text}");
+    let placements = caller.send(caller.http.get(format!("{}/_local/placements", caller.url))).await;
+    assert_eq!((placements.text.as_str(), rows(&product, "posnext-orders").await), ("[]", 0));
+}
+
+#[tokio::test]
+async fn a_check_that_fails_is_told_with_what_to_do_and_the_location_stays_mapped() {
+    let product = in_process().await.0;
+    // Whatever is asked, this answers 200.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let anything = axum::Router::new().fallback(axum::routing::any(async || r#"{"status":"rejected"}"#));
+    tokio::spawn(async move { axum::serve(listener, anything).await });
+    let add = ["add", "IA-YC-01", "PAR-LOC-BAD", "--internal-id", "N", "--base", "https://pos.example", "--auth", "none"];
+    let (code, text) = location(&product, &[&add[..], &["--url", &url]].concat(), "").await;
+    assert!(code == 1 && text.contains("location PAR-LOC-BAD of IA-YC-01 is mapped") && text.contains("token-missing"), "{text}");
+    assert!(text.contains("to keep orders out: posnext admin location disable IA-YC-01 PAR-LOC-BAD"), "{text}");
+    assert_eq!(location(&product, &["show", "IA-YC-01", "PAR-LOC-BAD"], "").await.0, 0);
+    let (code, text) = location(&product, &[&add[..], &["--replace", "--url", "http://127.0.0.1:9"]].concat(), "").await;
+    assert!(code == 2 && text.contains("it is mapped, but could not be checked"), "{text}");
 }
 
 #[tokio::test]
@@ -243,89 +277,4 @@ async fn a_location_with_an_order_under_way_keeps_its_pos() {
     let (organization, id) = (ParId::new("IA-YC-01").unwrap(), ParId::new("PAR-LOC-DOWN").unwrap());
     let known = product.services.parts.directory().location(&organization, &id).await.unwrap().unwrap();
     assert!(matches!(known.connector, Connector::Sandbox(_)));
-}
-
-const ROTATE: [&str; 3] = ["rotate-secret", "IA-YC-01", "PAR-LOC-12345"];
-
-#[tokio::test]
-async fn while_a_shared_id_is_rotated_both_are_taken_and_at_the_end_the_new_one_alone() {
-    let (product, caller) = in_process().await;
-    let rotate = async |more: &[&str]| location(&product, &[&ROTATE[..], &["shared-id"], more].concat(), "").await;
-    let (code, text) = rotate(&["--finish"]).await;
-    assert!(code == 1 && text.contains("only one value") && text.contains("--from SOURCE"), "{text}");
-
-    let (code, text) = rotate(&["--from", "generate"]).await;
-    let new = revealed(&text, "new value of the SharedId of organization IA-YC-01 and all its locations");
-    assert!(code == 0 && text.matches(&new).count() == 1 && text.contains("Wait 5 minutes"), "{text}");
-    assert!(!text.contains(SHARED_ID), "{text}");
-    // The functions that are running: one with the new value makes them read it.
-    for shared_id in [SHARED_ID, new.as_str(), SHARED_ID] {
-        let (code, body, signed) = submit(&product.services.parts, "IA-YC-01", "PAR-LOC-12345", &token(), shared_id).await;
-        assert_eq!((code, body["status"].as_str(), signed), (200, Some("placed"), true), "{body}");
-    }
-    // What nobody has signed is signed with the old one, which PAR knows for certain.
-    let wrong = caller.bare_submission(&order("x", "PAR-LOC-12345")).header("x-pch-digest", "0".repeat(64));
-    let refusal = caller.send(wrong.bearer_auth(token())).await.signed();
-    assert_eq!(refusal.code, 412, "{}", refusal.text);
-
-    let (code, text) = rotate(&["--from", "env:PAR_SHARED_ID"]).await;
-    assert!(code == 1 && text.contains("has begun already") && text.contains("--finish"), "{text}");
-    let (_, text) = location(&product, &["show", "IA-YC-01", "PAR-LOC-12345"], "").await;
-    assert!(text.contains("BEING ROTATED") && !text.contains(&new) && !text.contains(SHARED_ID), "{text}");
-
-    let (code, text) = rotate(&["--finish"]).await;
-    assert!(code == 0 && text.contains("within 5 minutes"), "{text}");
-    let submitted = async |parts: &Parts, shared_id| submit(parts, "IA-YC-01", "PAR-LOC-12345", &token(), shared_id).await.0;
-    let fresh = fresh(&product).await;
-    assert_eq!((submitted(&fresh, SHARED_ID).await, submitted(&fresh, &new).await), (412, 200));
-    // Functions that have read both forget the old one within five minutes.
-    assert_eq!(submitted(&product.services.parts, SHARED_ID).await, 200);
-    tokio::time::pause();
-    tokio::time::advance(std::time::Duration::from_mins(5)).await;
-    tokio::time::resume();
-    submitted(&product.services.parts, &new).await;
-    assert_eq!((submitted(&product.services.parts, SHARED_ID).await, submitted(&product.services.parts, &new).await), (412, 200));
-}
-
-#[tokio::test]
-async fn a_client_secret_is_rotated_and_a_rotation_can_be_abandoned() {
-    let product = in_process().await.0;
-    let rotate = async |more: &[&str], input| location(&product, &[&ROTATE[..], &["client"], more].concat(), input).await;
-    let code = async |token: String| submit(&fresh(&product).await, "IA-YC-01", "PAR-LOC-12345", &token, SHARED_ID).await.0;
-    let (done, text) = rotate(&["--from", "-"], "a-client-secret-that-was-piped\n").await;
-    assert!(done == 0 && text.contains("the Client Secret of par-local") && !text.contains("piped"), "{text}");
-    let piped = || token_by("a-client-secret-that-was-piped");
-    assert_eq!((code(token()).await, code(piped()).await), (200, 200));
-    assert_eq!(rotate(&["--abandon"], "").await.0, 0);
-    assert_eq!((code(token()).await, code(piped()).await), (200, 401));
-    assert_eq!(rotate(&["--from", "env:PAR_CLIENT_SECRET"], "").await.0, 0);
-    assert_eq!(rotate(&["--finish"], "").await.0, 0);
-    assert_eq!((code(token()).await, code(token_by(PAR_CLIENT_SECRET)).await), (401, 200));
-    let (done, text) = rotate(&["--from", "env:PAR_CLIENT_SECRET"], "").await;
-    assert!(done == 1 && text.contains("is no other than the one that is live"), "{text}");
-    let (done, text) = rotate(&[], "").await;
-    assert!(done == 2 && text.contains("--from"), "{text}");
-}
-
-#[tokio::test]
-async fn a_pos_secret_is_rotated_where_there_is_one() {
-    let (product, base) = (in_process().await.0, played_pos().await);
-    let (code, text) = location(&product, &[&ROTATE[..], &["pos", "--from", "generate"]].concat(), "").await;
-    assert!(code == 1 && text.contains("there is no secret to rotate"), "{text}");
-    let add = ["add", "IA-YC-01", "PAR-LOC-POS", "--internal-id", "N", "--base", &base, "--auth", "hmac", "--no-check"];
-    let (_, text) = location(&product, &[&add[..], &["--pos-secret-from", "generate"]].concat(), "").await;
-    let old = revealed(&text, "POS secret");
-    let rotate = ["rotate-secret", "IA-YC-01", "PAR-LOC-POS", "pos"];
-    let (code, text) = location(&product, &[&rotate[..], &["--from", "generate"]].concat(), "").await;
-    let new = revealed(&text, "new value of the POS secret of location PAR-LOC-POS of IA-YC-01");
-    assert!(code == 0 && text.contains("1. Let the POS take both values."), "{text}");
-    let live = async || {
-        let text = secret(&product, "posnext/pos/IA-YC-01/PAR-LOC-POS").await.unwrap();
-        let live: Value = serde_json::from_str(&text).unwrap();
-        live["live"].as_array().unwrap().iter().map(|live| live["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    // The first is the one that requests are proved by.
-    assert_eq!(live().await, [old, new.clone()]);
-    assert_eq!(location(&product, &[&rotate[..], &["--finish"]].concat(), "").await.0, 0);
-    assert_eq!(live().await, [new]);
 }

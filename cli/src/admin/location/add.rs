@@ -162,6 +162,10 @@ pub(super) async fn run(stack: &Stack, desk: &Desk, add: Add) -> anyhow::Result<
         println!("its POS promises nothing: an order whose reply is lost waits for a person (posnext admin orders --stuck)");
     }
     let Some(url) = url else { return Ok(ExitCode::SUCCESS) };
+    if !plan.location.enabled {
+        println!("it rejects every order, so it is not checked; `location enable` it, then `posnext certify --dry`");
+        return Ok(ExitCode::SUCCESS);
+    }
     let again = format!("posnext admin location disable {} {}", add.which.organization, add.which.location);
     match certification::check(desk, &url, &add.which, &plan.client_id, contract).await {
         Ok(true) => Ok(ExitCode::SUCCESS),
