@@ -92,7 +92,7 @@ impl Par {
     /// # Errors
     /// A sentence when the order is no order, or no answer came.
     pub async fn submit(&self, order: &str, manner: Manner) -> anyhow::Result<Answer> {
-        let digest = self.digest(order)?;
+        let digest = self.digest_of_order(order)?;
         let path = "/posnext/order/submit";
         let request = match manner {
             Manner::Right => self.request(Method::POST, path)?.header(DIGEST, digest),
@@ -108,7 +108,7 @@ impl Par {
     /// # Errors
     /// A sentence when the order is no order, or no answer came.
     pub async fn validate(&self, order: &str) -> anyhow::Result<Answer> {
-        let request = self.request(Method::POST, "/posnext/order/validate")?.header(DIGEST, self.digest(order)?);
+        let request = self.request(Method::POST, "/posnext/order/validate")?.header(DIGEST, self.digest_of_order(order)?);
         self.send(request.header(header::CONTENT_TYPE, "application/json").body(order.to_owned())).await
     }
 
@@ -130,7 +130,7 @@ impl Par {
         self.send(self.request(Method::GET, &format!("/posnext/orders/{request_uid}"))?).await
     }
 
-    fn digest(&self, order: &str) -> anyhow::Result<String> {
+    fn digest_of_order(&self, order: &str) -> anyhow::Result<String> {
         let parsed = Body::parse(order.as_bytes())?.into_order();
         let parsed = parsed.map_err(|errors| {
             let reasons: Vec<_> = errors.into_iter().map(|error| error.message).collect();
