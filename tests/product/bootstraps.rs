@@ -1,7 +1,9 @@
 //! The functions' own binaries, as Lambda runs them, with the local services over the wire.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{io::Read, path::PathBuf, process::Command, time::Duration};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use flate2::read::GzDecoder;
 use serde_json::Value;
 
 use crate::{
@@ -24,6 +26,22 @@ async fn every_function_does_its_work_as_lambda_runs_it() {
     assert_eq!((&base64["statusCode"], &body(&base64)["status"]), (&200.into(), &"placed".into()));
     assert_eq!(submit.invoke_file("submit-order/202-async").await["statusCode"], 202);
     assert_eq!(submit.invoke_file("submit-order/412-wrong-digest").await["statusCode"], 412);
+
+    let mut validate = Runtime::start("validate-order", product.services.environment()).await;
+    let validated = validate.invoke_file("validate-order/200-validated").await;
+    assert_eq!((&validated["statusCode"], &body(&validated)["status"]), (&200.into(), &"validated".into()), "{validated}");
+    assert_eq!(validated["headers"]["x-pch-digest"], digest_of(&body(&validated)));
+
+    let mut menu = Runtime::start("get-menu", product.services.environment()).await;
+    let compressed = menu.invoke_file("get-menu/200-menu").await;
+    // API Gateway hands compressed bytes on as they are, if they are marked so.
+    assert_eq!((&compressed["isBase64Encoded"], &compressed["headers"]["content-encoding"]), (&true.into(), &"gzip".into()));
+    let bytes = STANDARD.decode(compressed["body"].as_str().unwrap()).unwrap();
+    let mut text = String::new();
+    GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["location_id"], "PAR-LOC-MENU");
+    assert_eq!(menu.invoke_file("get-menu/304-not-modified").await["statusCode"], 304);
 
     let mut get = Runtime::start("get-order", product.services.environment()).await;
     let read = get.invoke_file("get-order/200-placed").await;

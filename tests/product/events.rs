@@ -35,6 +35,19 @@ async fn every_event_file_is_answered_by_its_function() {
         let response = get.handle(lambda_http::request::from_str(&event).unwrap()).await;
         assert_eq!(response.status().as_str(), &name[..3], "get-order/{name}: {}", response.body());
     }
+    let validate = product.services.parts.validate();
+    for (name, event) in files("validate-order") {
+        let response = validate.handle(lambda_http::request::from_str(&event).unwrap()).await;
+        assert_eq!(response.status().as_str(), &name[..3], "validate-order/{name}: {}", response.body());
+        if let Some(said) = name.strip_prefix("200-") {
+            assert!(response.body().starts_with(&format!("{{\"status\":\"{said}\"")), "{}", response.body());
+        }
+    }
+    let menu = product.services.parts.menu();
+    for (name, event) in files("get-menu") {
+        let response = menu.handle(lambda_http::request::from_str(&event).unwrap()).await;
+        assert_eq!(response.status().as_str(), &name[..3], "get-menu/{name}");
+    }
     let process = product.services.parts.process();
     for (name, event) in files("process-order") {
         let event: SqsEvent = serde_json::from_str(&event).unwrap();

@@ -8,11 +8,10 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::{Router, body::to_bytes, extract::Request, response::IntoResponse, routing::any};
-use posnext_local::local::{Services, start_services};
+use posnext_local::local::{SAMPLE_MENU, Services, start_services};
 use posnext_shared::domain::{
     ability::Abilities,
     directory::{Connector, HttpAuth, HttpConnector, Location, Mode, SandboxConnector},
-    ids::ParId,
 };
 use serde_json::{Value, json};
 use serde_yaml_ng::Value as Yaml;
@@ -20,7 +19,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     runtime::Runtime,
-    support::{ROOT, digest_of, order, token},
+    support::{ROOT, digest_of, location, order, selling_pos, token},
 };
 
 /// An action on a resource of the template.
@@ -80,6 +79,7 @@ impl Calls {
                 let table = match text("TableName").as_str() {
                     "posnext-orders" => "OrdersTable",
                     "posnext-directory" => "DirectoryTable",
+                    "posnext-menus" => "MenusTable",
                     "posnext-sandbox" => "SandboxTable",
                     other => panic!("a call about the table {other:?}"),
                 };
@@ -183,19 +183,8 @@ async fn make_due(services: &Services, uid: &str) {
     update.expression_attribute_values(":past", AttributeValue::N("1".to_owned())).send().await.unwrap();
 }
 
-async fn put_location(services: &Services, id: &str, mode: Mode, connector: Connector) {
-    let location = Location {
-        organization_id: ParId::new("IA-YC-01").unwrap(),
-        location_id: ParId::new(id).unwrap(),
-        internal_id: "YC-LC-100".to_owned(),
-        enabled: true,
-        mode,
-        shared_ids: None,
-        pull_menu: false,
-        live_availability: false,
-        connector,
-    };
-    services.parts.directory().put_location(&location).await.unwrap();
+async fn put_location(services: &Services, location: &Location) {
+    services.parts.directory().put_location(location).await.unwrap();
 }
 
 /// A POS that knows no path, behind a secret.
@@ -210,19 +199,47 @@ async fn misconfigured_pos(services: &Services) -> Connector {
     Connector::Http(HttpConnector { base, auth: Some(HttpAuth::Bearer { secret }), abilities: Abilities::default() })
 }
 
+/// A stored menu, and one that is fetched from a POS behind a secret, replacing one of long ago.
+async fn menus_read(services: &Services, connector: Connector) -> Calls {
+    let menu = Arc::new(Mutex::new(SAMPLE_MENU.to_owned()));
+    let Connector::Http(settings) = connector else { panic!("{connector:?}") };
+    let connector = Connector::Http(HttpConnector { base: selling_pos(menu, &[]).await, ..settings });
+    put_location(services, &Location { pull_menu: true, ..location("PAR-LOC-PULL", connector) }).await;
+    let left_over =
+        [("pk", "IA-YC-01|PAR-LOC-PULL"), ("sk", "data#0123#0000")].map(|(k, v)| (k.to_owned(), AttributeValue::S(v.to_owned())));
+    let put = aws_sdk_dynamodb::Client::new(&services.aws.dynamodb).put_item().table_name("posnext-menus");
+    put.set_item(Some(left_over.into())).item("at", AttributeValue::N("1".to_owned())).send().await.unwrap();
+
+    let calls = Calls::default();
+    let mut function = Runtime::start("get-menu", calls.record(services).await).await;
+    assert_eq!(function.invoke_file("get-menu/200-menu").await["statusCode"], 200);
+    let event = std::fs::read_to_string(format!("{ROOT}/events/get-menu/200-menu.json")).unwrap();
+    let pulled = function.invoke(event.replace("PAR-LOC-MENU", "PAR-LOC-PULL")).await;
+    assert_eq!(pulled["statusCode"], 200, "{pulled}");
+    calls
+}
+
 #[tokio::test]
 async fn each_function_is_allowed_the_calls_it_makes_and_no_other() {
     // Nobody listens on port 9: what the queue holds is left to this test.
     let services = start_services(None, "http://127.0.0.1:9").await.unwrap();
-    let misconfigured = misconfigured_pos(&services).await;
-    put_location(&services, "PAR-LOC-WRONG", Mode::Sync, misconfigured.clone()).await;
-    put_location(&services, "PAR-LOC-WRONG-ASYNC", Mode::Async, misconfigured).await;
+    let pos = misconfigured_pos(&services).await;
+    put_location(&services, &location("PAR-LOC-WRONG", pos.clone())).await;
+    put_location(&services, &Location { mode: Mode::Async, ..location("PAR-LOC-WRONG-ASYNC", pos.clone()) }).await;
     let takes_a_while = SandboxConnector { delay_ms: 20, ..SandboxConnector::prompt() };
-    put_location(&services, "PAR-LOC-WHILE", Mode::Sync, Connector::Sandbox(takes_a_while)).await;
+    put_location(&services, &location("PAR-LOC-WHILE", Connector::Sandbox(takes_a_while))).await;
 
     let submitted = Calls::default();
     let mut submit = Runtime::start("submit-order", submitted.record(&services).await).await;
-    for file in ["200-placed", "200-rejected", "202-async", "202-respond-async", "404-unknown-location", "409-conflict"] {
+    for file in [
+        "200-placed",
+        "200-rejected",
+        "200-rejected-off-menu",
+        "202-async",
+        "202-respond-async",
+        "404-unknown-location",
+        "409-conflict",
+    ] {
         submit.invoke_file(&format!("submit-order/{file}")).await;
     }
     // The POS refuses the request itself: a copy goes to the dead-letter queue.
@@ -235,6 +252,13 @@ async fn each_function_is_allowed_the_calls_it_makes_and_no_other() {
     submit.invoke_file("submit-order/202-async").await;
     submit.invoke(submit_event(&order("find", "PAR-LOC-FIND").replacen("\"find\"", "\"again\"", 1))).await;
     check("SubmitOrder", &submitted);
+
+    let validated = Calls::default();
+    let mut validate = Runtime::start("validate-order", validated.record(&services).await).await;
+    validate.invoke_file("validate-order/200-validated").await;
+    check("ValidateOrder", &validated);
+
+    check("GetMenu", &menus_read(&services, pos).await);
 
     let read = Calls::default();
     let mut get = Runtime::start("get-order", read.record(&services).await).await;

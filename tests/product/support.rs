@@ -4,12 +4,17 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use posnext_local::local::{self, Product};
+use posnext_shared::domain::{
+    directory::{Connector, Location, Mode},
+    ids::ParId,
+};
 use reqwest::{RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 use sha2::Sha256;
@@ -77,6 +82,35 @@ pub(crate) fn order(uid: &str, location: &str) -> String {
 
 pub(crate) fn fresh_uid(prefix: &str) -> String {
     format!("{prefix}-{}", uuid::Uuid::now_v7())
+}
+
+/// An order of the sample menu, right to the cent.
+pub(crate) fn menu_order(uid: &str, location: &str) -> String {
+    format!(
+        r#"{{"request_uid":"{uid}","organization_id":"IA-YC-01","location_id":"{location}","request_datetime":"{DATETIME}","order_details":{{"online_order_id":"ORD-{uid}","items":[{{"id":"4711","quantity":2,"price":9.25,"modifiers":[{{"id":"17","quantity":1,"price":0.00}}]}},{{"id":"4720","quantity":1,"price":3.00}}],"taxes":[{{"name":"VAT","amount":1.95}}],"subtotal":21.50,"grand_total":23.45}}}}"#
+    )
+}
+
+/// A location of the local organization.
+pub(crate) fn location(id: &str, connector: Connector) -> Location {
+    Location {
+        organization_id: ParId::new("IA-YC-01").unwrap(),
+        location_id: ParId::new(id).unwrap(),
+        internal_id: "YC-LC-100".to_owned(),
+        enabled: true,
+        mode: Mode::Sync,
+        shared_ids: None,
+        pull_menu: false,
+        live_availability: false,
+        connector,
+    }
+}
+
+/// A request as PAR would send it, with everything right.
+pub(crate) fn signed_request(path: &str, body: &str) -> http::Request<String> {
+    let digest = digest_of(&serde_json::from_str(body).unwrap());
+    let request = http::Request::post(path).header("content-type", "application/json").header("x-pch-digest", digest);
+    request.header("authorization", format!("Bearer {}", token())).body(body.to_owned()).unwrap()
 }
 
 /// An answer and everything about it.
@@ -149,6 +183,18 @@ impl Caller {
         self.send(self.submission(body)).await.signed()
     }
 
+    pub(crate) async fn validate(&self, body: &str) -> Answer {
+        let json: Value = serde_json::from_str(body).unwrap();
+        let url = format!("{}/posnext/order/validate", self.url);
+        let request = self.http.post(url).header("content-type", "application/json").body(body.to_owned());
+        self.send(request.header("x-pch-digest", digest_of(&json)).bearer_auth(token())).await.signed()
+    }
+
+    pub(crate) async fn menu(&self, location: &str) -> Answer {
+        let request = self.http.post(format!("{}/posnext/menus?location_id={location}", self.url));
+        self.send(request.bearer_auth(token())).await
+    }
+
     /// A GET whose answer may be an error.
     pub(crate) async fn get_any(&self, uid: &str) -> Answer {
         self.send(self.http.get(format!("{}/posnext/orders/{uid}", self.url)).bearer_auth(token())).await
@@ -212,6 +258,17 @@ impl Drop for Binary {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A POS that sells: it hands out this menu, and says that these are sold out.
+pub(crate) async fn selling_pos(menu: Arc<Mutex<String>>, sold_out: &'static [&'static str]) -> String {
+    let routes = axum::Router::new()
+        .route("/menus/{location}", axum::routing::get(async move || menu.lock().unwrap().clone()))
+        .route("/availability", axum::routing::post(async move || axum::Json(serde_json::json!({ "unavailable": sold_out }))));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+    base
 }
 
 /// The product in this process, with a look behind the API.

@@ -106,7 +106,7 @@ fn every_function_may_read_secrets_under_the_stacks_own_prefix_only() {
         .filter(|line| line.contains(":secretsmanager:"))
         .map(str::trim)
         .collect();
-    assert_eq!(resources.len(), 3);
+    assert_eq!(resources.len(), 5);
     assert!(resources.iter().all(|line| line.ends_with(":secret:${AWS::StackName}/*")), "{resources:?}");
 }
 
