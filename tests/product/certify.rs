@@ -82,7 +82,7 @@ async fn a_dry_run_places_nothing_even_where_everything_is_let_in() {
         sent.right_digest();
     };
     let broken = Broken::new().before(lets_all_in).start(&caller.url).await;
-    let dry = Options { dry: true, ..options() };
+    let dry = Options::dry("IA-YC-01", "PAR-LOC-MENU");
     let report = certified(&broken, dry.clone()).await;
     assert!(ids(&report, Outcome::Fail).is_superset(&BTreeSet::from(["token-missing", "digest-missing", "digest-wrong"])));
     let report = certified(&caller.url, dry).await;

@@ -17,6 +17,9 @@ use super::{
 };
 use crate::par::Par;
 
+/// Between two polls, whatever Retry-After says: PAR polls at intervals of its own.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// Polls in a row that may be answered something else than 200 before polling ends.
 const MOST_BAD_POLLS: usize = 5;
 
@@ -257,7 +260,8 @@ impl Probe {
             let poll = self.get(draft).await?;
             bad = if poll.code() == 200 { 0 } else { bad + 1 };
             let pause = poll.answer.retry_after.unwrap_or(Duration::from_secs(1));
-            let pause = self.options().poll_every.map_or(pause, |longest| longest.min(pause));
+            let longest = self.options().poll_every.unwrap_or(LONGEST_PAUSE);
+            let pause = pause.clamp(SHORTEST_PAUSE.min(longest), longest);
             let last = (poll.code() == 200 && poll.told.status() != "pending") || bad == MOST_BAD_POLLS;
             polls.push(poll);
             if last || Instant::now() + pause > until {

@@ -55,6 +55,23 @@ pub struct Options {
 }
 
 impl Options {
+    /// What can be tried of a location before it takes orders: everything that places none.
+    #[must_use]
+    pub fn dry(organization: &str, location: &str) -> Self {
+        Self {
+            organization: organization.to_owned(),
+            location: location.to_owned(),
+            menu_location: location.to_owned(),
+            async_location: String::new(),
+            dry: true,
+            contract: Contract::default(),
+            only: Vec::new(),
+            skip: Vec::new(),
+            timeout: Duration::from_secs(90),
+            poll_every: None,
+        }
+    }
+
     fn location(&self) -> Option<&str> {
         Some(self.location.as_str()).filter(|location| !location.is_empty())
     }

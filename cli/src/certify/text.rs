@@ -10,7 +10,13 @@ impl Report {
     /// The report as a person reads it: exchanges of what failed, or of everything.
     #[must_use]
     pub fn text(&self, verbose: bool) -> String {
-        let mut out = format!("{}, organization {}{}\n\n", self.url, self.organization, if self.dry { ", dry" } else { "" });
+        let mut out = format!("{}, organization {}\n", self.url, self.organization);
+        let [orders, menu, asynchronous] =
+            self.locations.each_ref().map(|id| if id.is_empty() { "nowhere" } else { id.as_str() });
+        let _ = match self.dry {
+            true => writeln!(out, "menu and validate at {menu}; dry: no order is placed\n"),
+            false => writeln!(out, "orders at {orders}, menu and validate at {menu}, 202 at {asynchronous}\n"),
+        };
         let _ = writeln!(out, "What PAR obliges a partner to");
         for (name, outcome, reason) in self.obligations() {
             line(&mut out, &format!("  {:<9}  {name:<32} {reason}", outcome.word()));
@@ -72,6 +78,7 @@ impl Report {
         json!({
             "url": self.url,
             "organization_id": self.organization,
+            "locations": { "submit": self.locations[0], "menu": self.locations[1], "async": self.locations[2] },
             "dry": self.dry,
             "passed": self.passed(),
             "counts": self.counts(),

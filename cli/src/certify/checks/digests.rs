@@ -31,7 +31,7 @@ pub(super) async fn whole_shared_id(probe: &Probe) -> Judged {
     refused(probe, digests).await
 }
 
-/// The digest stays that of the order as it was before one of its signed values changed. (Location: see the mapping's checks.)
+/// The digest stays that of the order as it was before one of its signed values changed.
 pub(super) async fn tampered(probe: &Probe) -> Judged {
     let digests = |draft: &Draft| {
         let changed = |change: &dyn Fn(&mut Draft)| {
