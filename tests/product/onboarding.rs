@@ -157,6 +157,23 @@ async fn an_add_that_was_cut_off_anywhere_has_no_effect_and_is_repeated() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_there_may_call_for_one_more_organization_and_keeps_its_others() {
+    let (product, base) = (in_process().await.0, played_pos().await);
+    let owner = ["--organization-internal-id", "NEW03", "--shared-id-from", "env:PAR_SHARED_ID", "--client-id", "par-local"];
+    let pos = ["--internal-id", "N", "--base", &base, "--auth", "none", "--cancel", "--no-check"];
+    for id in ["PAR-LOC-1", "PAR-LOC-2"] {
+        let (code, text) = location(&product, &[&["add", "IA-NEW-03", id][..], &owner, &pos].concat(), "").await;
+        assert!(code == 0, "what is mapped already is given again: {text}");
+        let (code, body, signed) = submit(&fresh(&product).await, "IA-NEW-03", id, &token(), PAR_SHARED_ID).await;
+        assert_eq!((code, body["status"].as_str(), signed), (200, Some("placed"), true), "{body}");
+    }
+    let clients = directory(&product).clients().await.unwrap();
+    let organizations: Vec<_> = clients[0].organizations.iter().map(ParId::as_str).collect();
+    assert_eq!((clients.len(), organizations), (1, vec!["IA-YC-01", "IA-NEW-03"]));
+    assert_eq!(submit(&fresh(&product).await, "IA-YC-01", "PAR-LOC-12345", &token(), SHARED_ID).await.0, 200);
+}
+
+#[tokio::test]
 async fn what_cannot_be_right_is_refused_with_what_to_do_before_anything_is_written() {
     let product = in_process().await.0;
     let base = ["--base", "http://127.0.0.1:9", "--auth", "none", "--no-check"];

@@ -186,24 +186,28 @@ async fn apply(desk: &Desk, plan: &Plan) -> anyhow::Result<()> {
             reveal(secret.what, &secret.value.text)?;
         }
     }
-    // What somebody else has written meanwhile is found by giving the command again.
+    // Not created and yet as wanted: an earlier try of the same write got through, or somebody else wanted the same.
+    let directory = &desk.directory;
     if let Some(organization) = &plan.organization {
-        let created = desk.directory.create_organization(organization).await?;
-        anyhow::ensure!(created, "organization {} was mapped by somebody else meanwhile", organization.organization_id);
+        let done = directory.create_organization(organization).await?
+            || directory.organization(&organization.organization_id).await?.as_ref() == Some(organization);
+        anyhow::ensure!(done, "organization {} was mapped by somebody else meanwhile", organization.organization_id);
     }
     match &plan.client {
         ClientChange::None => {}
         ClientChange::Create(client) => {
-            let created = desk.directory.create_client(client).await?;
-            anyhow::ensure!(created, "client {} was written by somebody else meanwhile", client.client_id);
+            let done = directory.create_client(client).await? || directory.clients().await?.contains(client);
+            anyhow::ensure!(done, "client {} was written by somebody else meanwhile", client.client_id);
         }
         ClientChange::Allow(organization) => allow(desk, &plan.client_id, organization).await?,
     }
+    let location = &plan.location;
     if plan.replace {
-        desk.directory.replace_location(&plan.location).await?;
+        directory.replace_location(location).await?;
     } else {
-        let created = desk.directory.create_location(&plan.location).await?;
-        anyhow::ensure!(created, "location {} was mapped by somebody else meanwhile", plan.location.location_id);
+        let done = directory.create_location(location).await?
+            || directory.location(&location.organization_id, &location.location_id).await?.as_ref() == Some(location);
+        anyhow::ensure!(done, "location {} was mapped by somebody else meanwhile", location.location_id);
     }
     Ok(())
 }
