@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{bail, ensure};
 use futures_util::future::join_all;
 
-use super::{Judged, all_right, not_tried, passed, validate::rejected};
+use super::{Judged, all_right, names, not_tried, passed, validate::rejected};
 use crate::certify::{
     AT_ONCE,
     bench::Probe,
@@ -101,6 +101,7 @@ pub(super) async fn plural(probe: &Probe) -> Judged {
     if targets.is_empty() {
         return Ok(not_tried("no location to send an order to"));
     }
+    let tried = names(&targets);
     let mut wrong = Vec::new();
     for (endpoint, _) in targets {
         let (draft, first) = match endpoint {
@@ -113,7 +114,7 @@ pub(super) async fn plural(probe: &Probe) -> Judged {
             wrong.push(format!("{path} answered {}, the other path {}", answer.summary(), first.summary()));
         }
     }
-    all_right(&wrong, "")
+    all_right(&wrong, tried)
 }
 
 pub(super) async fn get(probe: &Probe) -> Judged {
