@@ -44,7 +44,7 @@ enum Command {
     Smoke(smoke::SmokeArguments),
     /// Play PAR through all of its integration checklist, against any deployment, and report what came of it
     ///
-    /// Without --dry it places orders: about 30, at --location and --async-location. Exit code: 0 nothing failed; 1 something
+    /// Without --dry it places orders: about 25, at --location and --async-location. Exit code: 0 nothing failed; 1 something
     /// failed; 2 it could not be tried.
     Certify(certify_command::CertifyArguments),
     /// Kill, stop and cut off the functions and services under a stream of orders, and compare what everybody holds

@@ -132,12 +132,15 @@ pub(super) async fn stable(probe: &Probe) -> Judged {
     if !probe.options().async_location.is_empty() {
         drafts.push(probe.polled().await?.draft);
     }
+    let (mut firsts, mut wrong) = (BTreeMap::new(), Vec::new());
     for draft in &drafts {
         for _ in 0..READS {
-            probe.get(draft).await?;
+            let read = probe.get(draft).await?;
+            if read.code() != 200 {
+                wrong.push(format!("{}: GET answered {}", draft.uid, read.summary()));
+            }
         }
     }
-    let (mut firsts, mut wrong) = (BTreeMap::new(), Vec::new());
     for exchange in probe.bench.log() {
         let Some(about) = exchange.ask.about.as_ref().filter(|_| exchange.is_about_an_order()) else { continue };
         if exchange.ask.endpoint == Endpoint::Validate {
