@@ -138,7 +138,8 @@ In a second terminal, play PAR:
   cargo run -q -- order submit --help                     more
 
 Locations: PAR-LOC-12345 prompt, -SLOW 20 s, -ASYNC always 202, -REJECT refuses, -FLAKY fails twice first,
-           -LOSTREPLY and -FIND lose the first reply, -DOWN never answers, -OFF is switched off
+           -LOSTREPLY and -FIND lose the first reply, -DOWN never answers, -OFF is switched off,
+           -MENU has a menu and checks orders against it
 What the sandbox POS holds: http://{address}/_local/placements
 Stop with Ctrl-C.
 

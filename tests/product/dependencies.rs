@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::support::ROOT;
 
-const FUNCTIONS: [&str; 4] = ["submit-order", "process-order", "get-order", "recover-orders"];
+const FUNCTIONS: [&str; 6] = ["submit-order", "validate-order", "get-menu", "process-order", "get-order", "recover-orders"];
 
 fn tree(package: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO"))

@@ -45,8 +45,8 @@ pub(super) async fn receive<D: Directory, S: Secrets, C: Clock, B: AsRef<[u8]>>(
 ) -> Result<Verified, Reply> {
     let (headers, path, raw) = (request.headers(), request.uri().path(), request.body().as_ref());
     let client = let_in(gate, headers, signer).await;
-    // The two spellings of the path differ in one letter (contract C1).
-    if !gate.contract.path_aliases && path.contains("/orders/") {
+    // The two spellings of the path differ in their last segment but one (contract C1); anything may stand before.
+    if !gate.contract.path_aliases && path.rsplit('/').nth(1) == Some("orders") {
         return Err(Reply::error(ErrorCode::UnknownPath, "this spelling of the path is switched off; write /posnext/order/"));
     }
     if request.method() != Method::POST {
