@@ -115,8 +115,7 @@ pub(crate) async fn run(arguments: CertifyArguments) -> anyhow::Result<ExitCode>
         poll_every: None,
     };
     let bar = progress();
-    let watch = |number: usize, all: usize, id: &str| {
-        bar.set_length(all as u64);
+    let watch = |number: usize, _: usize, id: &str| {
         bar.set_position(number as u64);
         bar.set_message(id.to_owned());
     };
@@ -156,7 +155,7 @@ fn progress() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::new(0);
+    let bar = ProgressBar::new(certify::ids().count() as u64);
     if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} [{bar:40}] {pos}/{len} {msg}") {
         bar.set_style(style);
     }

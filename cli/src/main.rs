@@ -45,7 +45,7 @@ enum Command {
     Smoke(smoke::SmokeArguments),
     /// Play PAR through all of its integration checklist, against any deployment, and report what came of it
     ///
-    /// Without --dry it places orders: about 30, at --location and --async-location. Exit code: 0 nothing failed; 1 something
+    /// Without --dry it places orders: about 25, at --location and --async-location. Exit code: 0 nothing failed; 1 something
     /// failed; 2 it could not be tried.
     Certify(certify_command::CertifyArguments),
     /// Send orders at a given rate to a test location, as PAR does, and measure every answer from when it was due

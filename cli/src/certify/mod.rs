@@ -24,7 +24,7 @@ use crate::par::Par;
 use bench::{Bench, Probe};
 use checks::{CHECKS, Check, Judged, Need};
 pub use exchange::{Endpoint, Record, Shown};
-pub use report::{CheckResult, Item, Latency, Outcome, Report};
+pub use report::{CheckResult, Counts, Item, Latency, Outcome, Report};
 
 /// Orders that are submitted at once.
 const AT_ONCE: usize = 20;

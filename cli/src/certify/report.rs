@@ -240,7 +240,7 @@ impl Report {
         self.checks.iter().filter(move |check| check.item == item)
     }
 
-    /// What came of an item, and a line about it.
+    /// What came of an item, and a line about it: it has passed only where nothing of it was left out.
     #[must_use]
     pub fn item(&self, item: Item) -> (Outcome, String) {
         let with = |outcome| self.of(item).filter(|check| check.outcome == outcome).collect::<Vec<_>>();
@@ -249,18 +249,18 @@ impl Report {
             let first = checks.first().map(|check| format!("{}: {}", check.id, check.reason)).unwrap_or_default();
             if checks.len() > 1 { format!("{first} (and {} more)", checks.len() - 1) } else { first }
         };
-        for outcome in [Outcome::Fail, Outcome::Warning] {
-            let checks = with(outcome);
-            if !checks.is_empty() {
-                return (outcome, about(&checks));
-            }
+        let (failed, warned, passed) = (with(Outcome::Fail), with(Outcome::Warning), with(Outcome::Pass).len());
+        if !failed.is_empty() {
+            return (Outcome::Fail, about(&failed));
         }
-        let passed = with(Outcome::Pass).len();
-        match (passed, left_out.len()) {
+        match (passed + warned.len(), left_out.len()) {
             (0, _) => (Outcome::NotTried, about(&left_out)),
-            (1, 0) => (Outcome::Pass, "1 check".to_owned()),
-            (passed, 0) => (Outcome::Pass, format!("{passed} checks")),
-            (passed, left) => (Outcome::Pass, format!("{passed} passed, {left} not tried: {}", about(&left_out))),
+            (tried, left) if left > 0 => {
+                (Outcome::NotTried, format!("in part: {tried} tried without a failure, {left} not: {}", about(&left_out)))
+            }
+            _ if !warned.is_empty() => (Outcome::Warning, about(&warned)),
+            (1, _) => (Outcome::Pass, "1 check".to_owned()),
+            (tried, _) => (Outcome::Pass, format!("{tried} checks")),
         }
     }
 
@@ -309,8 +309,8 @@ mod tests {
         use Outcome::{Fail, NotTried, Pass, Warning};
         let item =
             |outcomes: &[Outcome]| report(&outcomes.iter().map(|of| (Item::Jwt, *of)).collect::<Vec<_>>()).item(Item::Jwt).0;
-        assert_eq!([item(&[]), item(&[NotTried]), item(&[Pass, NotTried])], [NotTried, NotTried, Pass]);
-        assert_eq!([item(&[Pass, Warning]), item(&[Warning, Fail, Pass])], [Warning, Fail]);
+        assert_eq!([item(&[]), item(&[NotTried]), item(&[Pass, NotTried])], [NotTried, NotTried, NotTried]);
+        assert_eq!([item(&[Pass]), item(&[Pass, Warning]), item(&[Warning, Fail, Pass])], [Pass, Warning, Fail]);
         let report = report(&[(Item::Submit, Pass), (Item::Get, Pass), (Item::Menu, Pass), (Item::Jwt, Pass)]);
         let obligations = report.obligations();
         assert_eq!(obligations[0], ("Four endpoints", NotTried, "Validate with a valid order".to_owned()));

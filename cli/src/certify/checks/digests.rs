@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 
-use super::{Judged, all_right, not_tried, passed};
+use super::{Judged, all_right, names, not_tried, passed};
 use crate::certify::{
     bench::Probe,
     draft::Draft,
@@ -58,6 +58,7 @@ async fn refused(probe: &Probe, digests: impl Fn(&Draft) -> Vec<(&'static str, O
     if targets.is_empty() {
         return Ok(not_tried(NOWHERE));
     }
+    let tried = names(&targets);
     let (mut wrong, code) = (Vec::new(), probe.options().contract.digest_status);
     for (endpoint, location) in targets {
         let draft = probe.draft(location).await;
@@ -68,7 +69,7 @@ async fn refused(probe: &Probe, digests: impl Fn(&Draft) -> Vec<(&'static str, O
             }
         }
     }
-    all_right(&wrong, "")
+    all_right(&wrong, tried)
 }
 
 pub(super) async fn stores_nothing(probe: &Probe) -> Judged {

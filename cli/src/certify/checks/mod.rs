@@ -14,7 +14,7 @@ use std::fmt::Write;
 use anyhow::bail;
 use futures_util::future::BoxFuture;
 
-use super::{Outcome, bench::Probe, report::Item};
+use super::{Outcome, bench::Probe, exchange::Endpoint, report::Item};
 use crate::par::Bearer;
 
 /// What came of a check, and a word about it; an error is a failure, and its text says why.
@@ -172,6 +172,11 @@ pub(crate) fn warning(note: impl Into<String>) -> (Outcome, String) {
 /// Nobody knows.
 pub(crate) fn not_tried(why: impl Into<String>) -> (Outcome, String) {
     (Outcome::NotTried, why.into())
+}
+
+/// The endpoints that a check tried: in a dry run, not all.
+pub(crate) fn names(targets: &[(Endpoint, &str)]) -> String {
+    targets.iter().map(|(endpoint, _)| endpoint.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// Fails with everything that is wrong, the first few of it spelled out.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Judged, all_right, not_tried, passed, warning};
+use super::{Judged, all_right, names, not_tried, passed, warning};
 use crate::certify::{
     bench::Probe,
     draft::Draft,
@@ -89,6 +89,7 @@ pub(super) async fn cents(probe: &Probe) -> Judged {
     if targets.is_empty() {
         return Ok(not_tried("no location to send an order to"));
     }
+    let tried = names(&targets);
     let mut wrong = Vec::new();
     for (endpoint, location) in targets {
         let bound = probe.aside().menu(location).await.ok().flatten().is_some();
@@ -107,7 +108,7 @@ pub(super) async fn cents(probe: &Probe) -> Judged {
             wrong.push(format!("{}: {}; are cents rounded?", endpoint.name(), answer.suspicion(probe.par())));
         }
     }
-    all_right(&wrong, "")
+    all_right(&wrong, tried)
 }
 
 /// What was sent and what came back of one member, in every answer about a known order. An error may leave a member out.

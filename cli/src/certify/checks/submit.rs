@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{bail, ensure};
 use futures_util::future::join_all;
 
-use super::{Judged, all_right, not_tried, passed, validate::rejected};
+use super::{Judged, all_right, names, not_tried, passed, validate::rejected};
 use crate::certify::{
     AT_ONCE,
     bench::Probe,
@@ -101,6 +101,7 @@ pub(super) async fn plural(probe: &Probe) -> Judged {
     if targets.is_empty() {
         return Ok(not_tried("no location to send an order to"));
     }
+    let tried = names(&targets);
     let mut wrong = Vec::new();
     for (endpoint, _) in targets {
         let (draft, first) = match endpoint {
@@ -113,7 +114,7 @@ pub(super) async fn plural(probe: &Probe) -> Judged {
             wrong.push(format!("{path} answered {}, the other path {}", answer.summary(), first.summary()));
         }
     }
-    all_right(&wrong, "")
+    all_right(&wrong, tried)
 }
 
 pub(super) async fn get(probe: &Probe) -> Judged {
@@ -131,12 +132,15 @@ pub(super) async fn stable(probe: &Probe) -> Judged {
     if !probe.options().async_location.is_empty() {
         drafts.push(probe.polled().await?.draft);
     }
+    let (mut firsts, mut wrong) = (BTreeMap::new(), Vec::new());
     for draft in &drafts {
         for _ in 0..READS {
-            probe.get(draft).await?;
+            let read = probe.get(draft).await?;
+            if read.code() != 200 {
+                wrong.push(format!("{}: GET answered {}", draft.uid, read.summary()));
+            }
         }
     }
-    let (mut firsts, mut wrong) = (BTreeMap::new(), Vec::new());
     for exchange in probe.bench.log() {
         let Some(about) = exchange.ask.about.as_ref().filter(|_| exchange.is_about_an_order()) else { continue };
         if exchange.ask.endpoint == Endpoint::Validate {

@@ -13,13 +13,24 @@ const NO_202: [&str; 5] = ["async-accepted", "async-location", "async-polls", "a
 
 /// Deployments that lose track of orders.
 pub(super) fn variants() -> Vec<Variant> {
-    let (reads, first_polls, replays) = (Seen::default(), Seen::default(), Seen::default());
+    let (reads, gone, first_polls, replays) = (Seen::default(), Seen::default(), Seen::default(), Seen::default());
     vec![
         variant(
             "a final status changes",
             orders(move |sent, json| {
                 if sent.is("get") && json["status"] == "placed" && reads.once_more(&sent.uid()) > 2 {
                     json["status"] = json!("errored");
+                }
+            }),
+            &["final-status-stable"],
+        ),
+        variant(
+            "a final order is gone after a while",
+            answers(move |sent, back| {
+                if sent.is("get") && back.status() == "placed" && gone.once_more(&sent.uid()) > 3 {
+                    back.code = 404;
+                    back.body = r#"{"errors":[{"code":"unknown_order","message":"no more"}]}"#.to_owned();
+                    back.headers.remove("x-pch-digest");
                 }
             }),
             &["final-status-stable"],
@@ -108,7 +119,7 @@ pub(super) fn variants() -> Vec<Variant> {
         variant(
             "202 where several orders come at once",
             answers(|sent, back| {
-                if sent.under_way == 10 && back.status() == "placed" {
+                if sent.under_way > 1 && back.status() == "placed" {
                     back.code = 202;
                     back.edit(|json| json["status"] = json!("pending"));
                 }
