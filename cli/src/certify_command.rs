@@ -76,6 +76,9 @@ pub(crate) struct Switches {
     /// HTTP status of an order that is rejected
     #[arg(long, env = "POSNEXT_STATUS_REJECTED", default_value_t = 200, value_name = "STATUS")]
     status_rejected: u16,
+    /// What the digest of a request covers: order or path-and-body
+    #[arg(long, env = "POSNEXT_REQUEST_DIGEST", default_value = "order", value_name = "RECIPE")]
+    request_digest: String,
     /// Where an answer has the POS's order id
     #[arg(long, env = "POSNEXT_POS_ORDER_ID_KEY", default_value = "order_details.pos_order_id", value_name = "KEY")]
     pos_order_id_key: String,
@@ -84,11 +87,14 @@ pub(crate) struct Switches {
 impl Switches {
     pub(crate) fn contract(&self) -> anyhow::Result<Contract> {
         let key = &self.pos_order_id_key;
+        let recipe = &self.request_digest;
+        let no_recipe = || anyhow::anyhow!("{recipe:?} is no recipe of a request's digest; it is order or path-and-body");
         let no_key = || anyhow::anyhow!("{key:?} is no place for the POS's order id; it is order_details.NAME or NAME");
         Ok(Contract {
             digest_status: self.status_digest,
             unmapped_status: self.status_unmapped,
             rejected_status: self.status_rejected,
+            request_digest: recipe.parse().map_err(|()| no_recipe())?,
             pos_order_id_key: key.parse().map_err(|()| no_key())?,
             ..Contract::default()
         })

@@ -11,7 +11,7 @@ use posnext_local::{
     par::Par,
 };
 
-use posnext_shared::domain::contract::{Contract, PosOrderIdKey};
+use posnext_shared::domain::contract::{Contract, PosOrderIdKey, RequestDigest};
 
 use crate::support::{Binary, CLIENT_SECRET, SHARED_ID, in_process, rows};
 use broken::{Broken, Sent};
@@ -127,6 +127,7 @@ async fn a_deployment_is_held_to_what_it_was_set_to() {
         ("POSNEXT_STATUS_UNMAPPED", "422"),
         ("POSNEXT_STATUS_REJECTED", "400"),
         ("POSNEXT_POS_ORDER_ID_KEY", "ticket"),
+        ("POSNEXT_REQUEST_DIGEST", "path-and-body"),
         ("POSNEXT_PRICE_POLICY", "recalculate"),
         ("POSNEXT_SIGN_MENUS", "true"),
     ];
@@ -135,12 +136,14 @@ async fn a_deployment_is_held_to_what_it_was_set_to() {
         digest_status: 403,
         unmapped_status: 422,
         rejected_status: 400,
+        request_digest: RequestDigest::PathAndBody,
         pos_order_id_key: PosOrderIdKey { in_details: false, name: "ticket".to_owned() },
         ..Contract::default()
     };
     let report = certified(&binary.caller.url, Options { contract, ..options() }).await;
     assert_eq!(report.ids(Outcome::Fail), Vec::<&str>::new(), "{}", report.text(false));
-    let report = certified(&binary.caller.url, options()).await;
+    let recipe = Contract { request_digest: RequestDigest::PathAndBody, ..Contract::default() };
+    let report = certified(&binary.caller.url, Options { contract: recipe, ..options() }).await;
     let named = ["digest-wrong", "unmapped-location", "validate-invalid", "submit-placed"];
     assert!(ids(&report, Outcome::Fail).is_superset(&BTreeSet::from(named)), "{}", report.text(false));
 }

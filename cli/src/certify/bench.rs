@@ -121,7 +121,7 @@ impl Probe {
 
     /// Sends it and waits for the answer.
     pub(crate) async fn send(&self, ask: Ask) -> anyhow::Result<Arc<Exchange>> {
-        let (record, exchange) = exchange::send(self.par(), &self.options().contract.pos_order_id_key, ask).await;
+        let (record, exchange) = exchange::send(self.par(), &self.options().contract, ask).await;
         self.show([&record]);
         let exchange = Arc::new(exchange?);
         self.bench.log.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&exchange));
@@ -130,7 +130,7 @@ impl Probe {
 
     /// Sends an order to validate or submit.
     pub(crate) async fn order(&self, endpoint: Endpoint, draft: &Draft) -> anyhow::Result<Arc<Exchange>> {
-        self.send(Ask::order(self.par(), endpoint, draft)).await
+        self.send(Ask::order(endpoint, draft)).await
     }
 
     /// Reads an order.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::ensure;
-use posnext_shared::domain::{contract::PosOrderIdKey, signature::DigestMessage};
+use posnext_shared::domain::{contract::Contract, signature::DigestMessage};
 use reqwest::Method;
 use serde::Serialize;
 
@@ -44,12 +44,26 @@ impl Endpoint {
     }
 }
 
+/// The digest of a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Digest {
+    /// As PAR makes it, of what is sent.
+    Right,
+    /// None.
+    Missing,
+    /// As PAR makes it, of another body.
+    Of(String),
+    /// This text.
+    Text(String),
+}
+
 /// A request before it is sent. What is not said otherwise is as PAR does it.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
     pub(crate) endpoint: Endpoint,
     pub(crate) path: String,
     pub(crate) bearer: Bearer,
+    pub(crate) digest: Digest,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Option<String>,
     /// The order it is about.
@@ -60,15 +74,14 @@ pub(crate) struct Ask {
 
 impl Ask {
     /// An order, signed, to validate or submit.
-    pub(crate) fn order(par: &Par, endpoint: Endpoint, draft: &Draft) -> Self {
-        let body = draft.json();
-        let headers = vec![(DIGEST, par.digest(&body)), ("content-type", "application/json".to_owned())];
+    pub(crate) fn order(endpoint: Endpoint, draft: &Draft) -> Self {
         Self {
             endpoint,
             path: format!("/posnext/order/{}", endpoint.name()),
             bearer: Bearer::Right,
-            headers,
-            body: Some(body),
+            digest: Digest::Right,
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: Some(draft.json()),
             about: Some(draft.clone()),
             attributable: true,
         }
@@ -80,6 +93,7 @@ impl Ask {
             endpoint: Endpoint::Get,
             path: format!("/posnext/orders/{}", draft.uid),
             bearer: Bearer::Right,
+            digest: Digest::Missing,
             headers: Vec::new(),
             body: None,
             about: Some(draft.clone()),
@@ -94,6 +108,7 @@ impl Ask {
             endpoint: Endpoint::Menus,
             path: "/posnext/menus".to_owned(),
             bearer: Bearer::Right,
+            digest: Digest::Missing,
             headers: vec![("content-type", "application/json".to_owned())],
             body: Some(body),
             about: None,
@@ -102,9 +117,8 @@ impl Ask {
     }
 
     /// With another digest, or with none.
-    pub(crate) fn digest(mut self, digest: Option<String>) -> Self {
-        self.headers.retain(|(name, _)| *name != DIGEST);
-        self.headers.extend(digest.map(|digest| (DIGEST, digest)));
+    pub(crate) fn digest(mut self, digest: Digest) -> Self {
+        self.digest = digest;
         self
     }
 
@@ -114,12 +128,11 @@ impl Ask {
         self
     }
 
-    /// With another body, whose digest is right all the same.
-    pub(crate) fn body(mut self, par: &Par, body: String) -> Self {
-        let digest = par.digest(&body);
+    /// With a body that is no order.
+    pub(crate) fn body(mut self, body: String) -> Self {
         self.body = Some(body);
         self.about = None;
-        self.digest(Some(digest))
+        self
     }
 
     /// The other side cannot know for whom to sign.
@@ -220,32 +233,49 @@ impl Exchange {
 }
 
 /// Sends it. The record is there even if no answer came.
-pub(crate) async fn send(par: &Par, pos_order_id: &PosOrderIdKey, ask: Ask) -> (Arc<Record>, anyhow::Result<Exchange>) {
-    let method = if ask.endpoint == Endpoint::Get { Method::GET } else { Method::POST };
-    let token = match par.bearer(ask.bearer) {
-        Ok(token) => token,
-        Err(error) => return (Arc::new(record(par, &ask, None, Err(&error), Duration::ZERO)), Err(error)),
+pub(crate) async fn send(par: &Par, contract: &Contract, ask: Ask) -> (Arc<Record>, anyhow::Result<Exchange>) {
+    let request = match request(par, contract, &ask) {
+        Ok(request) => request,
+        Err(error) => return (Arc::new(record(par, &unsent(&ask), Err(&error), Duration::ZERO)), Err(error)),
     };
-    let (path, headers, body) = (ask.path.clone(), ask.headers.clone(), ask.body.clone());
-    let request = RawRequest { method, path, token, headers, body };
     let began = tokio::time::Instant::now();
     let answer = par.send_raw(&request).await;
-    let took = began.elapsed();
-    let record = Arc::new(record(par, &ask, request.token.as_deref(), answer.as_ref(), took));
+    let record = Arc::new(record(par, &request, answer.as_ref(), began.elapsed()));
+    let key = &contract.pos_order_id_key;
     let exchange =
-        answer.map(|answer| Exchange { told: Told::read(&answer.body, pos_order_id), ask, answer, record: Arc::clone(&record) });
+        answer.map(|answer| Exchange { told: Told::read(&answer.body, key), ask, answer, record: Arc::clone(&record) });
     (record, exchange)
 }
 
-fn record(par: &Par, ask: &Ask, token: Option<&str>, answer: Result<&Answer, &anyhow::Error>, took: Duration) -> Record {
+/// The request without what could not be made.
+fn unsent(ask: &Ask) -> RawRequest {
+    let method = if ask.endpoint == Endpoint::Get { Method::GET } else { Method::POST };
+    RawRequest { method, path: ask.path.clone(), token: None, headers: ask.headers.clone(), body: ask.body.clone() }
+}
+
+fn request(par: &Par, contract: &Contract, ask: &Ask) -> anyhow::Result<RawRequest> {
+    let body = ask.body.as_deref().unwrap_or_default();
+    let made = |body: &str| par.request_digest(contract.request_digest, &ask.path, body);
+    let digest = match &ask.digest {
+        Digest::Right => Some(made(body)?),
+        Digest::Of(other) => Some(made(other)?),
+        Digest::Text(text) => Some(text.clone()),
+        Digest::Missing => None,
+    };
+    let mut request = RawRequest { token: par.bearer(ask.bearer)?, ..unsent(ask) };
+    request.headers.extend(digest.map(|digest| (DIGEST, digest)));
+    Ok(request)
+}
+
+fn record(par: &Par, request: &RawRequest, answer: Result<&Answer, &anyhow::Error>, took: Duration) -> Record {
+    let token = request.token.as_deref();
     let conceal = |text: &str| par.conceal(text, token);
-    let mut headers: Vec<_> = ask.headers.iter().map(|(name, value)| ((*name).to_owned(), conceal(value))).collect();
+    let mut headers: Vec<_> = request.headers.iter().map(|(name, value)| ((*name).to_owned(), conceal(value))).collect();
     if token.is_some() {
         headers.insert(0, ("authorization".to_owned(), "Bearer <token>".to_owned()));
     }
-    let method = if ask.endpoint == Endpoint::Get { "GET" } else { "POST" };
-    let line = format!("{method} {}", ask.path);
-    let request = Shown { line, headers, body: cut(&conceal(ask.body.as_deref().unwrap_or_default())) };
+    let line = format!("{} {}", request.method, request.path);
+    let request = Shown { line, headers, body: cut(&conceal(request.body.as_deref().unwrap_or_default())) };
     let answer = match answer {
         Ok(answer) => Shown {
             line: answer.code.to_string(),

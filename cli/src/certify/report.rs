@@ -63,7 +63,7 @@ pub enum Item {
     Mismatch,
     /// PAR's ids.
     Mapping,
-    /// Status values.
+    /// Form and status values of answers.
     Statuses,
     /// Speed.
     Speed,
@@ -104,7 +104,7 @@ impl Item {
             Self::Errors => "Error responses",
             Self::Mismatch => "Signature mismatch",
             Self::Mapping => "PAR's ids",
-            Self::Statuses => "Status values",
+            Self::Statuses => "Form of answers",
             Self::Speed => "Speed",
         }
     }

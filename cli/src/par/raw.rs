@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use posnext_shared::domain::signature::DigestMessage;
+use posnext_shared::domain::{contract::RequestDigest, signature::DigestMessage};
 use reqwest::Method;
 
 use super::{Answer, Par, TOKEN_S, hmac, jwt_text};
@@ -70,6 +70,20 @@ impl Par {
         })
     }
 
+    /// The digest of a request, by either recipe (contract U7).
+    ///
+    /// # Errors
+    /// A sentence when the URL or the Client Secret cannot be used.
+    pub fn request_digest(&self, recipe: RequestDigest, path: &str, body: &str) -> anyhow::Result<String> {
+        match recipe {
+            RequestDigest::Order => Ok(self.digest(body)),
+            RequestDigest::PathAndBody => {
+                let path = reqwest::Url::parse(&format!("{}{path}", self.url))?.path().to_owned();
+                Ok(hex(&hmac(self.client_secret.as_bytes(), &format!("{path}{body}"))?))
+            }
+        }
+    }
+
     /// The digest of a body, as PAR makes it.
     #[must_use]
     pub fn digest(&self, body: &str) -> String {
@@ -89,7 +103,7 @@ impl Par {
             return None;
         }
         let bytes = hmac(self.shared_id_text.as_bytes(), DigestMessage::of_body(body).as_str()).ok()?;
-        Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(hex(&bytes))
     }
 
     /// Sends it.
@@ -125,4 +139,8 @@ impl Par {
             .filter(|(secret, _)| !secret.is_empty())
             .fold(text.to_owned(), |text, (secret, name)| text.replace(secret, name))
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -156,6 +156,7 @@ pub(crate) const CHECKS: &[Check] = &[
     check("status-values", Item::Statuses, "one of the five in every answer about an order", &[], |p| {
         Box::pin(signatures::statuses(p))
     }),
+    check("answers-json", Item::Statuses, "every answer is JSON, and is called so", &[], |p| Box::pin(signatures::json(p))),
     check("latency", Item::Speed, "p95 of an answer under a second", &[], |p| Box::pin(signatures::latency(p))),
 ];
 

@@ -30,7 +30,7 @@ async fn refused(probe: &Probe, code: u16, asks: impl IntoIterator<Item = Ask>) 
 /// Orders to nowhere: nothing is placed by them even where they are let in.
 fn orders(probe: &Probe, change: impl Fn(Ask, &Draft) -> Ask) -> Vec<Ask> {
     let draft = probe.nowhere();
-    ORDERS.map(|endpoint| change(Ask::order(probe.par(), endpoint, &draft), &draft)).into()
+    ORDERS.map(|endpoint| change(Ask::order(endpoint, &draft), &draft)).into()
 }
 
 pub(super) async fn unknown_order(probe: &Probe) -> Judged {
@@ -40,7 +40,7 @@ pub(super) async fn unknown_order(probe: &Probe) -> Judged {
 pub(super) async fn unmapped_organization(probe: &Probe) -> Judged {
     let organization = format!("no-such-organization-{}", uuid::Uuid::now_v7().simple());
     let draft = Draft { organization: organization.clone(), ..probe.nowhere() };
-    let mut asks: Vec<_> = ORDERS.map(|endpoint| Ask::order(probe.par(), endpoint, &draft).anonymous()).into();
+    let mut asks: Vec<_> = ORDERS.map(|endpoint| Ask::order(endpoint, &draft).anonymous()).into();
     asks.push(Ask::menu(&organization, &draft.location));
     refused(probe, probe.options().contract.unmapped_status, asks).await
 }
@@ -55,7 +55,7 @@ pub(super) async fn malformed_json(probe: &Probe) -> Judged {
     let cut = |ask: Ask, draft: &Draft| {
         let mut body = draft.json();
         body.pop();
-        Ask { body: Some(body), about: None, ..ask }.anonymous()
+        ask.body(body).anonymous()
     };
     refused(probe, 400, orders(probe, cut)).await
 }
@@ -71,10 +71,9 @@ pub(super) async fn content_type(probe: &Probe) -> Judged {
 
 /// Without `request_datetime`; signed as such an order is, with 0 for it.
 pub(super) async fn missing_field(probe: &Probe) -> Judged {
-    let par = probe.par();
     let without = |ask: Ask, draft: &Draft| {
         let member = format!(r#""request_datetime":"{}","#, draft.datetime);
-        ask.body(par, draft.json().replace(&member, ""))
+        ask.body(draft.json().replace(&member, ""))
     };
     refused(probe, 400, orders(probe, without)).await
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use posnext_shared::domain::canonical::Members;
+
 use super::{Judged, all_right, names, not_tried, passed, warning};
 use crate::certify::{
     bench::Probe,
     draft::Draft,
-    exchange::{Ask, Endpoint, Exchange},
+    exchange::{Ask, Digest, Endpoint, Exchange},
     report::Latency,
     told::STATUSES,
 };
@@ -58,7 +60,7 @@ pub(super) async fn errors(probe: &Probe) -> Judged {
     probe.order(Endpoint::Validate, &probe.nowhere()).await?;
     for (endpoint, location) in probe.targets() {
         let draft = probe.draft(location).await;
-        probe.send(Ask::order(probe.par(), endpoint, &draft).digest(None)).await?;
+        probe.send(Ask::order(endpoint, &draft).digest(Digest::Missing)).await?;
     }
     let par = probe.par();
     let judged = each(probe, Exchange::is_refusal, |exchange| match exchange.is_signed(par) {
@@ -168,6 +170,17 @@ pub(super) async fn statuses(probe: &Probe) -> Judged {
     each(probe, speaks, |exchange| {
         let known = STATUSES.contains(&exchange.told.status());
         (!known).then(|| format!("the status is {:?}", exchange.told.status()))
+    })
+}
+
+/// Every answer but refusals, which have a check of their own.
+pub(super) async fn json(probe: &Probe) -> Judged {
+    some_answers(probe).await?;
+    let served = |exchange: &Exchange| matches!(exchange.code(), 200..=299);
+    each(probe, served, |exchange| {
+        let content_type = exchange.answer.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let right = content_type.starts_with("application/json") && Members::parse(&exchange.answer.body).is_ok();
+        (!right).then(|| format!("Content-Type is {content_type:?}, or the body is no JSON object"))
     })
 }
 

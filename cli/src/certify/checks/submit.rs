@@ -71,7 +71,7 @@ pub(super) async fn conflict(probe: &Probe) -> Judged {
     }
     draft.calculate();
     // What it is about stays the order that stands: its totals are the right ones of any answer.
-    let ask = Ask { about: None, ..Ask::order(probe.par(), Endpoint::Submit, &draft) };
+    let ask = Ask { about: None, ..Ask::order(Endpoint::Submit, &draft) };
     probe.send(ask).await?.expect(409)?;
     let read = probe.get(&before).await?;
     ensure!(read.code() == 200, "after it, GET answered {}", read.summary());
@@ -109,7 +109,7 @@ pub(super) async fn plural(probe: &Probe) -> Judged {
             _ => probe.submitted().await?,
         };
         let path = format!("/posnext/orders/{}", endpoint.name());
-        let answer = probe.send(Ask { path: path.clone(), ..Ask::order(probe.par(), endpoint, &draft) }).await?;
+        let answer = probe.send(Ask { path: path.clone(), ..Ask::order(endpoint, &draft) }).await?;
         if (answer.code(), answer.told.status()) != (first.code(), first.told.status()) {
             wrong.push(format!("{path} answered {}, the other path {}", answer.summary(), first.summary()));
         }

@@ -42,6 +42,6 @@ async fn ask(probe: &Probe, endpoint: Endpoint) -> Ask {
     match endpoint {
         Endpoint::Get => Ask::get(&draft),
         Endpoint::Menus => Ask::menu(&draft.organization, &draft.location),
-        Endpoint::Submit | Endpoint::Validate => Ask::order(probe.par(), endpoint, &draft),
+        Endpoint::Submit | Endpoint::Validate => Ask::order(endpoint, &draft),
     }
 }

@@ -101,7 +101,7 @@ pub(super) async fn wrong_total(probe: &Probe) -> Judged {
 
 /// Rejected, or validated with the right total instead (contract U26): both are answers PAR can work with.
 async fn corrected(probe: &Probe, draft: &Draft, right: Option<i64>) -> Judged {
-    let ask = Ask { about: None, ..Ask::order(probe.par(), Endpoint::Validate, draft) };
+    let ask = Ask { about: None, ..Ask::order(Endpoint::Validate, draft) };
     let answer = probe.send(ask).await?;
     if answer.told.status() == "validated" {
         let told = answer.told.grand_total;

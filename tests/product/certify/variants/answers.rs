@@ -129,6 +129,15 @@ pub(super) fn said_back() -> Vec<Variant> {
         ),
         variant("errors without a code", answers(|_, back| back.body = back.body.replace(r#""code""#, r#""kind""#)), UNEXPLAINED),
         variant("an unmapped location is answered 500", code("unknown_location", 500), &["unmapped-location"]),
+        variant(
+            "polls are called text",
+            answers(|sent, back| {
+                if sent.is("get") && back.code == 200 {
+                    back.headers.insert("content-type", "text/plain".parse().unwrap());
+                }
+            }),
+            &["answers-json"],
+        ),
         variant("a missing field is answered 422", code("missing_field", 422), &["missing-field"]),
         variant("an unmapped organization is answered 403", code("unknown_organization", 403), &["unmapped-organization"]),
         variant(
