@@ -1,6 +1,8 @@
 //! The `posnext` command.
 
 mod admin;
+mod certify_command;
+mod load_command;
 mod order;
 mod smoke;
 
@@ -41,6 +43,15 @@ enum Command {
     ///
     /// Exit code: 0 all is well; 1 a check failed; 2 it could not be tried.
     Smoke(smoke::SmokeArguments),
+    /// Play PAR through all of its integration checklist, against any deployment, and report what came of it
+    ///
+    /// Without --dry it places orders: about 25, at --location and --async-location. Exit code: 0 nothing failed; 1 something
+    /// failed; 2 it could not be tried.
+    Certify(certify_command::CertifyArguments),
+    /// Send orders at a given rate to a test location, as PAR does, and measure every answer from when it was due
+    ///
+    /// Exit code: 0 every answer was right and every order placed; 1 not; 2 it could not be tried.
+    Load(load_command::LoadArguments),
     /// Kill, stop and cut off the functions and services under a stream of orders, and compare what everybody holds
     ///
     /// Exit code: 0 every promise was kept; 1 one was broken; 2 it could not be run.
@@ -82,6 +93,8 @@ async fn main() -> ExitCode {
         Some(Command::Local(local)) => run_local(local).await,
         Some(Command::Order(order)) => order::run(order).await,
         Some(Command::Smoke(smoke)) => smoke::run(smoke).await,
+        Some(Command::Certify(certify)) => certify_command::run(certify).await,
+        Some(Command::Load(load)) => load_command::run(load).await,
         Some(Command::Faults(options)) => {
             faults::run(options).await.map(|kept| if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }

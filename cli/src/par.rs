@@ -1,6 +1,8 @@
 //! Plays PAR: mints the token, signs the order, sends it, checks the signature of every answer.
 
-use std::{net::Ipv4Addr, time::Duration};
+mod raw;
+
+use std::{fmt, net::Ipv4Addr, time::Duration};
 
 use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -12,6 +14,8 @@ use posnext_shared::domain::{
 };
 use reqwest::{Method, StatusCode, header};
 use sha2::Sha256;
+
+pub use raw::{Bearer, RawRequest};
 
 /// How long a minted token lives.
 const TOKEN_S: i64 = 300;
@@ -27,13 +31,19 @@ pub(crate) fn http_client() -> reqwest::ClientBuilder {
 }
 
 /// A client of one deployment, with PAR's credentials.
-#[derive(Debug)]
 pub struct Par {
     url: String,
     client_id: String,
     client_secret: String,
     shared_id: SharedId,
+    shared_id_text: String,
     http: reqwest::Client,
+}
+
+impl fmt::Debug for Par {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Par").field("url", &self.url).field("client_id", &self.client_id).finish_non_exhaustive()
+    }
 }
 
 /// How an order is submitted.
@@ -60,6 +70,10 @@ pub struct Answer {
     pub location: Option<String>,
     /// `Retry-After`.
     pub retry_after: Option<Duration>,
+    /// `x-pch-digest`.
+    pub digest: Option<String>,
+    /// Every header.
+    pub headers: header::HeaderMap,
     /// The body as it came.
     pub body: String,
     /// Whether the answer's digest is right; `None` if it has none.
@@ -83,8 +97,15 @@ impl Par {
             client_id: client_id.to_owned(),
             client_secret: client_secret.to_owned(),
             shared_id: SharedId::new("par", shared_id)?,
+            shared_id_text: shared_id.to_owned(),
             http: http.timeout(ANSWER_LIMIT).build()?,
         })
+    }
+
+    /// The deployment.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Signs and submits an order.
@@ -92,12 +113,7 @@ impl Par {
     /// # Errors
     /// A sentence when the order is no order, or no answer came.
     pub async fn submit(&self, order: &str, manner: Manner) -> anyhow::Result<Answer> {
-        let parsed = Body::parse(order.as_bytes())?.into_order();
-        let parsed = parsed.map_err(|errors| {
-            let reasons: Vec<_> = errors.into_iter().map(|error| error.message).collect();
-            anyhow::anyhow!("this is no order: {}", reasons.join("; "))
-        })?;
-        let digest = self.shared_id.sign(&parsed.message(parsed.identity()));
+        let digest = self.digest_of_order(order)?;
         let path = "/posnext/order/submit";
         let request = match manner {
             Manner::Right => self.request(Method::POST, path)?.header(DIGEST, digest),
@@ -108,12 +124,40 @@ impl Par {
         self.send(request.header(header::CONTENT_TYPE, "application/json").body(order.to_owned())).await
     }
 
+    /// Signs an order and asks whether it would be taken.
+    ///
+    /// # Errors
+    /// A sentence when the order is no order, or no answer came.
+    pub async fn validate(&self, order: &str) -> anyhow::Result<Answer> {
+        let request = self.request(Method::POST, "/posnext/order/validate")?.header(DIGEST, self.digest_of_order(order)?);
+        self.send(request.header(header::CONTENT_TYPE, "application/json").body(order.to_owned())).await
+    }
+
+    /// Asks for a location's menu.
+    ///
+    /// # Errors
+    /// A sentence when no answer came.
+    pub async fn menus(&self, organization: &str, location: &str) -> anyhow::Result<Answer> {
+        let body = serde_json::json!({ "organization_id": organization, "location_id": location }).to_string();
+        let request = self.request(Method::POST, "/posnext/menus")?;
+        self.send(request.header(header::CONTENT_TYPE, "application/json").body(body)).await
+    }
+
     /// Reads an order.
     ///
     /// # Errors
     /// A sentence when no answer came.
     pub async fn get(&self, request_uid: &str) -> anyhow::Result<Answer> {
         self.send(self.request(Method::GET, &format!("/posnext/orders/{request_uid}"))?).await
+    }
+
+    fn digest_of_order(&self, order: &str) -> anyhow::Result<String> {
+        let parsed = Body::parse(order.as_bytes())?.into_order();
+        let parsed = parsed.map_err(|errors| {
+            let reasons: Vec<_> = errors.into_iter().map(|error| error.message).collect();
+            anyhow::anyhow!("this is no order: {}", reasons.join("; "))
+        })?;
+        Ok(self.shared_id.sign(&parsed.message(parsed.identity())))
     }
 
     fn request(&self, method: Method, path: &str) -> anyhow::Result<reqwest::RequestBuilder> {
@@ -123,12 +167,9 @@ impl Par {
 
     /// A JWT as PAR mints it (contract section 5).
     fn token(&self, now: i64) -> anyhow::Result<String> {
-        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
-        let claims = serde_json::json!({ "sub": self.client_id, "iat": now, "nbf": now, "exp": now + TOKEN_S }).to_string();
-        let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.client_secret.as_bytes())?;
-        mac.update(signed.as_bytes());
-        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())))
+        let claims = serde_json::json!({ "sub": self.client_id, "iat": now, "nbf": now, "exp": now + TOKEN_S });
+        let signed = jwt_text("HS256", &claims);
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(hmac(self.client_secret.as_bytes(), &signed)?)))
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
@@ -139,15 +180,27 @@ impl Par {
             }
             Err(error) => return Err(error).context("no answer"),
         };
-        let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (code, headers) = (response.status(), response.headers().clone());
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (location, retry_after, digest) = (text("location"), text("retry-after"), text(DIGEST));
-        let code = response.status();
         let body = response.text().await?;
         let status = Members::parse(&body).ok().and_then(|members| string(&members, "status")).unwrap_or_default();
-        let signed = digest.map(|digest| digest == self.shared_id.sign(&DigestMessage::of_body(&body)));
+        let signed = digest.as_ref().map(|digest| *digest == self.shared_id.sign(&DigestMessage::of_body(&body)));
         let retry_after = retry_after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-        Ok(Answer { code, status, location, retry_after, body, signed })
+        Ok(Answer { code, status, location, retry_after, digest, headers, body, signed })
     }
+}
+
+/// The part of a JWT that is signed.
+fn jwt_text(algorithm: &str, claims: &serde_json::Value) -> String {
+    let header = serde_json::json!({ "alg": algorithm, "typ": "JWT" });
+    format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()))
+}
+
+fn hmac(key: &[u8], text: &str) -> anyhow::Result<Vec<u8>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key)?;
+    mac.update(text.as_bytes());
+    Ok(mac.finalize().into_bytes().to_vec())
 }
 
 fn string(members: &Members<'_>, key: &str) -> Option<String> {

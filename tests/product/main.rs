@@ -8,6 +8,7 @@
 mod bad_input;
 mod bootstraps;
 mod callers;
+mod certify;
 mod connector;
 mod contract_settings;
 mod dependencies;
@@ -18,8 +19,10 @@ mod flood;
 mod guard;
 mod layers;
 mod limits;
+mod load;
 mod logs;
 mod menus;
+mod onboarding;
 mod operate;
 mod polling;
 mod privileges;

@@ -1,5 +1,6 @@
 //! `posnext admin`: what an operator does to a stack, with AWS credentials of their own.
 
+mod location;
 mod menu;
 mod orders;
 mod redrive;
@@ -51,6 +52,8 @@ enum Verb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Onboard locations: map them, give them their secrets, check them, switch them, rotate their secrets
+    Location(location::LocationArguments),
     /// Put, show and switch what a location sells
     Menu {
         #[command(subcommand)]
@@ -88,6 +91,7 @@ pub(crate) async fn run(arguments: AdminArguments) -> anyhow::Result<ExitCode> {
         Verb::Explain { order } => orders::explain(&stack, &key(&order)?).await,
         Verb::End { order, decision, reason } => orders::end(&stack, &key(&order)?, decision, &reason).await,
         Verb::Redrive { dry_run } => redrive::run(&stack, dry_run).await,
+        Verb::Location(location) => location::run(&stack, location).await,
         Verb::Menu { verb } => menu::run(&stack, verb).await,
         Verb::Sandbox { client_secret, shared_id } => sandbox(&stack, client_secret, shared_id).await,
     }
@@ -106,10 +110,9 @@ fn key(text: &str) -> anyhow::Result<OrderKey> {
 }
 
 async fn sandbox(stack: &Stack, client_secret: String, shared_id: String) -> anyhow::Result<ExitCode> {
-    let (table, prefix) = (stack.value("DirectoryTable")?, stack.value("SecretsPrefix")?);
+    let (table, prefix) = (stack.value("DirectoryTable")?, stack.secrets_prefix()?);
     let aws = local::aws().await?;
     let directory = DirectoryTable::new(aws_sdk_dynamodb::Client::new(&aws), table, true);
-    let prefix = format!("{}/", prefix.trim_end_matches('/'));
     let put = local::Put { secrets: aws_sdk_secretsmanager::Client::new(&aws), prefix, client_secret, shared_id };
     put.put(&directory, &stack.menus().await?).await?;
     println!("the locations of organization {} are in; functions see them within a minute", local::ORGANIZATION);

@@ -23,7 +23,8 @@ pub(super) struct Stack {
 }
 
 /// The variable that stands in for an output, the functions' own.
-const VARIABLES: [(&str, &str); 10] = [
+const VARIABLES: [(&str, &str); 11] = [
+    ("Url", "POSNEXT_URL"),
     ("OrdersTable", "POSNEXT_ORDERS_TABLE"),
     ("DirectoryTable", "POSNEXT_DIRECTORY_TABLE"),
     ("MenusTable", "POSNEXT_MENUS_TABLE"),
@@ -75,6 +76,11 @@ impl Stack {
         let policy = Policy::new(Duration::from_secs(number("OrderDeadlineS")?), Policy::default().answer_deadline);
         let retention = Duration::from_hours(number("RetentionDays")? * 24);
         Ok(Policy { retention, guard: Duration::from_hours(number("GuardHours")?), ..policy })
+    }
+
+    /// What the names of the stack's secrets start with.
+    pub(super) fn secrets_prefix(&self) -> anyhow::Result<String> {
+        Ok(format!("{}/", self.value("SecretsPrefix")?.trim_end_matches('/')))
     }
 
     pub(super) async fn orders(&self) -> anyhow::Result<OrderTable> {

@@ -11,7 +11,6 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context;
 use aws_config::{Region, timeout::TimeoutConfig};
 use futures_util::StreamExt;
-use indicatif::{ProgressBar, ProgressStyle};
 use posnext_shared::{
     adapters::{aws, directory::DirectoryTable, orders::OrderTable},
     app::ports::{ListOpen, ReadOrder},
@@ -27,6 +26,7 @@ use crate::{
     local::{CLIENT_ID, CLIENT_SECRET, ORGANIZATION, SHARED_ID},
     par::Par,
     pos::{ABILITIES, BEHAVIOURS, Entry},
+    progress::{progress, step},
 };
 use chaos::{Chaos, Fate};
 use stack::{Functions, Services};
@@ -159,26 +159,6 @@ async fn quiet(services: &Services) -> anyhow::Result<()> {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-fn progress(length: usize, message: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(length as u64).with_message(message);
-    let template =
-        if length == 0 { "{spinner} {elapsed} {msg}" } else { "{elapsed:>4} [{bar:40}] {pos}/{len} {msg}, {eta} left" };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
-}
-
-/// One more; where there is no terminal to draw on, a line for every tenth of them.
-fn step(bar: &ProgressBar) {
-    bar.inc(1);
-    let (done, all) = (bar.position(), bar.length().unwrap_or_default());
-    if bar.is_hidden() && all >= 1_000 && done.is_multiple_of(all / 10) {
-        eprintln!("{done} of {all}: {}", bar.message());
     }
 }
 

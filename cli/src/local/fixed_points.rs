@@ -1,7 +1,5 @@
 //! What every local product knows from the start, so that any client can be pointed at it.
 
-use anyhow::Context;
-use aws_sdk_secretsmanager::{error::SdkError, operation::create_secret::CreateSecretError};
 use posnext_shared::{
     adapters::{clock::SystemClock, directory::DirectoryTable, menu_table::MenuTable},
     app::ports::{Clock, SaveMenu},
@@ -13,6 +11,8 @@ use posnext_shared::{
     },
     wiring::Aws,
 };
+
+use crate::secret_store::{Live, SecretStore};
 
 /// Where it listens unless told otherwise.
 pub const LISTEN: &str = "127.0.0.1:3000";
@@ -126,20 +126,6 @@ impl Put {
     }
 
     async fn put_secret(&self, name: &str, value: &str) -> anyhow::Result<()> {
-        let text = serde_json::json!({ "live": [{ "id": "local", "value": value }] }).to_string();
-        let created = self.secrets.create_secret().name(name).secret_string(&text).send().await;
-        let exists = |error: &SdkError<CreateSecretError>| {
-            error.as_service_error().is_some_and(CreateSecretError::is_resource_exists_exception)
-        };
-        match created {
-            Err(error) if exists(&error) => {
-                let put = self.secrets.put_secret_value().secret_id(name).secret_string(text).send().await;
-                put.with_context(|| format!("cannot write the secret {name}"))?;
-            }
-            other => {
-                other.with_context(|| format!("cannot create the secret {name}"))?;
-            }
-        }
-        Ok(())
+        SecretStore::new(self.secrets.clone()).write(name, &Live::one("local", value)).await
     }
 }

@@ -103,20 +103,16 @@ impl DirectoryTable {
     }
 
     async fn put<T: Serialize>(&self, pk: String, sk: &str, value: &T) -> Result<(), PortError> {
-        let mut item: HashMap<String, AttributeValue> =
-            serde_dynamo::to_item(value).map_err(|error| PortError::Corrupt(error.to_string()))?;
-        item.insert("pk".to_owned(), AttributeValue::S(pk));
-        item.insert("sk".to_owned(), AttributeValue::S(sk.to_owned()));
-        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item));
+        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(row(pk, sk, value)?));
         put.send().await.map_err(|error| unavailable(&error))?;
         Ok(())
     }
 }
 
-const CLIENTS: &str = "client";
-const ORGANIZATIONS: &str = "organization";
+pub(super) const CLIENTS: &str = "client";
+pub(super) const ORGANIZATIONS: &str = "organization";
 
-fn location_pk(organization: &ParId) -> String {
+pub(super) fn location_pk(organization: &ParId) -> String {
     format!("location#{organization}")
 }
 
@@ -182,6 +178,14 @@ fn lock<T>(cache: &Cache<T>) -> MutexGuard<'_, Entries<T>> {
     cache.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn read<T: DeserializeOwned>(item: HashMap<String, AttributeValue>) -> Result<T, PortError> {
+pub(super) fn row<T: Serialize>(pk: String, sk: &str, value: &T) -> Result<HashMap<String, AttributeValue>, PortError> {
+    let mut item: HashMap<String, AttributeValue> =
+        serde_dynamo::to_item(value).map_err(|error| PortError::Corrupt(error.to_string()))?;
+    item.insert("pk".to_owned(), AttributeValue::S(pk));
+    item.insert("sk".to_owned(), AttributeValue::S(sk.to_owned()));
+    Ok(item)
+}
+
+pub(super) fn read<T: DeserializeOwned>(item: HashMap<String, AttributeValue>) -> Result<T, PortError> {
     serde_dynamo::from_item(item).map_err(|error| PortError::Corrupt(format!("a directory row: {error}")))
 }

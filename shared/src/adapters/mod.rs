@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod clock;
 pub mod directory;
+pub mod directory_admin;
 pub mod http_pos;
 pub mod menu_table;
 pub mod order_item;

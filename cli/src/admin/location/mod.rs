@@ -1,0 +1,129 @@
+//! Locations: onboarded in one command, looked at, switched, and their secrets rotated.
+
+mod add;
+mod certification;
+mod look;
+mod plan;
+mod rotate;
+mod source;
+
+use std::{io::Write, process::ExitCode};
+
+use clap::{Args, Subcommand};
+use posnext_local::{local, secret_store::SecretStore};
+use posnext_shared::{adapters::directory_admin::DirectoryAdmin, domain::ids::ParId};
+
+use super::stack::Stack;
+
+#[derive(Debug, Args)]
+pub(crate) struct LocationArguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Map a location, with its organization, client and secrets where these are missing, and check it
+    ///
+    /// Nothing is written before everything has been looked at; the location itself is written last, so that an add that was
+    /// cut off has no effect and can be repeated. Exit code: 0 mapped and checked; 1 refused, or mapped and a check failed; 2
+    /// it could not be tried.
+    Add(Box<add::Add>),
+    /// List all mapped locations
+    List {
+        /// Only those of PAR's OrganizationId
+        #[arg(long, value_parser = par_id)]
+        organization: Option<ParId>,
+    },
+    /// Tell a location's mapping, who may call for it, and which secrets are live; never their values
+    Show(Which),
+    /// Switch a location off: every order is rejected
+    Disable(Which),
+    /// Switch a location on
+    Enable(Which),
+    /// Replace a secret without an order refused: both values are live until --finish
+    RotateSecret(rotate::Rotate),
+}
+
+/// A location.
+#[derive(Debug, Clone, Args)]
+struct Which {
+    /// PAR's OrganizationId
+    #[arg(value_parser = par_id)]
+    organization: ParId,
+    /// PAR's LocationId
+    #[arg(value_parser = par_id)]
+    location: ParId,
+}
+
+impl std::fmt::Display for Which {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "location {} of {}", self.location, self.organization)
+    }
+}
+
+fn par_id(text: &str) -> Result<ParId, String> {
+    ParId::new(text).map_err(|error| error.to_string())
+}
+
+/// Nothing was written, for a reason that the operator can do something about.
+#[derive(Debug)]
+struct Refused(String);
+
+impl std::error::Error for Refused {}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn refused<T>(why: impl Into<String>) -> anyhow::Result<T> {
+    Err(Refused(why.into()).into())
+}
+
+/// What an operator works on.
+#[derive(Debug)]
+struct Desk {
+    directory: DirectoryAdmin,
+    secrets: SecretStore,
+    prefix: String,
+}
+
+impl Desk {
+    async fn of(stack: &Stack) -> anyhow::Result<Self> {
+        let (table, prefix) = (stack.value("DirectoryTable")?, stack.secrets_prefix()?);
+        let aws = local::aws().await?;
+        Ok(Self {
+            directory: DirectoryAdmin::new(aws_sdk_dynamodb::Client::new(&aws), table),
+            secrets: SecretStore::new(aws_sdk_secretsmanager::Client::new(&aws)),
+            prefix,
+        })
+    }
+}
+
+pub(super) async fn run(stack: &Stack, arguments: LocationArguments) -> anyhow::Result<ExitCode> {
+    let desk = Desk::of(stack).await?;
+    let done = match arguments.verb {
+        Verb::Add(add) => add::run(stack, &desk, *add).await,
+        Verb::List { organization } => look::list(&desk, organization.as_ref()).await,
+        Verb::Show(which) => look::show(&desk, &which).await,
+        Verb::Disable(which) => look::switch(&desk, &which, false).await,
+        Verb::Enable(which) => look::switch(&desk, &which, true).await,
+        Verb::RotateSecret(rotate) => rotate::run(&desk, rotate).await,
+    };
+    match done {
+        Err(error) if error.is::<Refused>() => {
+            println!("nothing was done: {error}");
+            Ok(ExitCode::FAILURE)
+        }
+        done => done,
+    }
+}
+
+/// Shows a value that was generated, which nothing will show again.
+fn reveal(what: &str, value: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{what}, shown this once: {value}")?;
+    Ok(out.flush()?)
+}
