@@ -47,6 +47,35 @@ enum Verb {
         #[command(flatten)]
         patience: Patience,
     },
+    /// Sign an order and ask whether it would be taken, and what it comes to; places nothing
+    ///
+    /// Exit code: 0 validated; 1 rejected or refused; 2 no usable answer; 3 the answer's signature is wrong or missing.
+    Validate {
+        #[command(flatten)]
+        caller: Caller,
+        /// PAR's OrganizationId in the sample order
+        #[arg(long, default_value = local::ORGANIZATION)]
+        organization: String,
+        /// PAR's LocationId in the sample order
+        #[arg(long, default_value = local::MENU_LOCATION)]
+        location: String,
+        /// Send this JSON file instead of the sample order (`-` for standard input)
+        #[arg(long, conflicts_with_all = ["organization", "location"])]
+        file: Option<PathBuf>,
+    },
+    /// Read a location's menu
+    ///
+    /// Exit code: 0 it was answered; 1 it was refused; 2 no usable answer.
+    Menu {
+        #[command(flatten)]
+        caller: Caller,
+        /// PAR's OrganizationId
+        #[arg(long, default_value = local::ORGANIZATION)]
+        organization: String,
+        /// PAR's LocationId
+        #[arg(long, default_value = local::MENU_LOCATION)]
+        location: String,
+    },
     /// Read an order once
     Get {
         #[command(flatten)]
@@ -111,10 +140,7 @@ impl Credentials {
 pub(crate) async fn run(arguments: OrderArguments) -> anyhow::Result<ExitCode> {
     match arguments.verb {
         Verb::Submit { caller, organization, location, request_uid, file, prefer_async, no_wait, patience } => {
-            let order = match file {
-                Some(file) => read_order(&file)?,
-                None => sample_order(&organization, &location, &request_uid.unwrap_or_else(|| uuid::Uuid::now_v7().to_string())),
-            };
+            let order = order(file, &organization, &location, request_uid)?;
             let par = caller.par()?;
             println!("          {}", summary(&order)?);
             let began = Instant::now();
@@ -127,6 +153,20 @@ pub(crate) async fn run(arguments: OrderArguments) -> anyhow::Result<ExitCode> {
                 _ => Ok(finish(&answer)),
             }
         }
+        Verb::Validate { caller, organization, location, file } => {
+            let order = order(file, &organization, &location, None)?;
+            let par = caller.par()?;
+            println!("          {}", summary(&order)?);
+            let began = Instant::now();
+            let answer = par.validate(&order).await?;
+            show(began, "validate", &answer);
+            Ok(finish(&answer))
+        }
+        Verb::Menu { caller, organization, location } => {
+            let answer = caller.par()?.menus(&organization, &location).await?;
+            println!("{}", answer.body);
+            Ok(if answer.code.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Verb::Get { caller, request_uid } => {
             let began = Instant::now();
             let answer = caller.par()?.get(&request_uid).await?;
@@ -136,6 +176,14 @@ pub(crate) async fn run(arguments: OrderArguments) -> anyhow::Result<ExitCode> {
         Verb::Watch { caller, request_uid, patience } => {
             follow(&caller.par()?, &request_uid, Instant::now(), patience.timeout, Some(Duration::ZERO)).await
         }
+    }
+}
+
+/// The order of a file, or a sample.
+fn order(file: Option<PathBuf>, organization: &str, location: &str, request_uid: Option<String>) -> anyhow::Result<String> {
+    match file {
+        Some(file) => read_order(&file),
+        None => Ok(sample_order(organization, location, &request_uid.unwrap_or_else(|| uuid::Uuid::now_v7().to_string()))),
     }
 }
 
@@ -203,7 +251,7 @@ fn show(began: Instant, verb: &str, answer: &Answer) {
 fn finish(answer: &Answer) -> ExitCode {
     println!("{}", answer.body);
     match (answer.signed, answer.code.as_u16(), answer.status.as_str()) {
-        (Some(true), 200, "placed") => ExitCode::SUCCESS,
+        (Some(true), 200, "placed" | "validated") => ExitCode::SUCCESS,
         (Some(true), 200 | 202, "pending") => ExitCode::from(4),
         (Some(true), ..) => ExitCode::from(1),
         (None, 401, _) => ExitCode::from(1),

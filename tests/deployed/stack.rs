@@ -135,10 +135,14 @@ async fn the_template_deploys_and_what_comes_up_carries_every_kind_of_order() {
     })
     .await;
     stack.posnext(&["smoke", &stack.outputs["Url"]]);
+    let report = stack.posnext(&["certify", &stack.outputs["Url"]]);
+    assert!(report.contains("0 failed, 0 not tried"), "{report}");
 
     // Location, HTTP statuses that are right at first, final status, meals.
-    let walk: [(&str, &[u16], &str, usize); 9] = [
+    let walk: [(&str, &[u16], &str, usize); 10] = [
         ("PAR-LOC-12345", &[200], "placed", 1),
+        // Not of its menu.
+        ("PAR-LOC-MENU", &[200], "rejected", 0),
         ("PAR-LOC-SLOW", &[202], "placed", 1),
         ("PAR-LOC-ASYNC", &[202], "placed", 1),
         ("PAR-LOC-REJECT", &[200], "rejected", 0),

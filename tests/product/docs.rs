@@ -32,7 +32,9 @@ fn every_test_that_the_list_of_failure_modes_names_exists() {
 
 #[test]
 fn every_file_that_readme_and_the_decisions_link_to_exists() {
-    for page in ["README.md", "docs/decisions/README.md", "docs/faults.md", "docs/fuzzing.md", "docs/mutation-testing.md"] {
+    for page in
+        ["README.md", "docs/decisions/README.md", "docs/faults.md", "docs/fuzzing.md", "docs/menu.md", "docs/mutation-testing.md"]
+    {
         let text = std::fs::read_to_string(format!("{ROOT}/{page}")).unwrap();
         let folder = Path::new(ROOT).join(page).parent().unwrap().to_owned();
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());

@@ -165,6 +165,13 @@ async fn the_command_line_plays_par_and_its_exit_code_tells_success() {
     assert_eq!(run(&["watch", "cli-1"]).await.0, Some(0));
     assert_eq!(run(&["submit", "--location", "PAR-LOC-REJECT"]).await.0, Some(1));
     assert_eq!(run(&["get", "nobody"]).await.0, Some(1));
+    let (code, text) = run(&["validate"]).await;
+    assert!(code == Some(0) && text.contains("200  validated  signature right"), "{text}");
+    assert_eq!(run(&["validate", "--location", "PAR-LOC-OFF"]).await.0, Some(1));
+    let (code, text) = run(&["menu"]).await;
+    assert!(code == Some(0) && text.contains(r#""location_id":"PAR-LOC-MENU""#), "{text}");
+    let (code, text) = run(&["menu", "--location", "PAR-LOC-SLOW"]).await;
+    assert!(code == Some(1) && text.contains("unknown_menu"), "{text}");
     assert_eq!(run(&["submit", "--client-secret", "wrong"]).await.0, Some(1));
     assert_eq!(run(&["submit", "--shared-id", "0123456789"]).await.0, Some(3));
     let (code, text) = run(&["submit", "--location", "PAR-LOC-DOWN", "--timeout", "1"]).await;
