@@ -166,7 +166,7 @@ pub(super) async fn run(stack: &Stack, desk: &Desk, add: Add) -> anyhow::Result<
         println!("it rejects every order, so it is not checked; `location enable` it, then `posnext certify --dry`");
         return Ok(ExitCode::SUCCESS);
     }
-    let again = format!("posnext admin location disable {} {}", add.which.organization, add.which.location);
+    let again = format!("posnext admin location disable {}", add.which.arguments());
     match certification::check(desk, &url, &add.which, &plan.client_id, contract).await {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => {

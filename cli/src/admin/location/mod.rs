@@ -56,6 +56,21 @@ struct Which {
     location: ParId,
 }
 
+impl Which {
+    /// As a command line takes it.
+    fn arguments(&self) -> String {
+        format!("{} {}", quoted(self.organization.as_str()), quoted(self.location.as_str()))
+    }
+}
+
+/// A word for a POSIX shell.
+fn quoted(word: &str) -> String {
+    if word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 impl std::fmt::Display for Which {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "location {} of {}", self.location, self.organization)
@@ -126,4 +141,15 @@ fn reveal(what: &str, value: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{what}, shown this once: {value}")?;
     Ok(out.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_told_can_be_given() {
+        let which = Which { organization: ParId::new("IA-YC-01").unwrap(), location: ParId::new("Joe's $1/Bar").unwrap() };
+        assert_eq!(which.arguments(), r"IA-YC-01 'Joe'\''s $1/Bar'");
+    }
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use posnext_local::secret_store::{Live, LiveValue};
 use posnext_shared::domain::directory::Connector;
 
-use super::{Desk, Which, look, refused, reveal, source::Source};
+use super::{Desk, Which, look, quoted, refused, reveal, source::Source};
 
 /// Functions read secrets at most this old.
 const MINUTES: u32 = 5;
@@ -54,9 +54,11 @@ struct Target {
 pub(super) async fn run(desk: &Desk, rotate: Rotate) -> anyhow::Result<ExitCode> {
     let Target { name, what, live } = target(desk, &rotate).await?;
     let old: Vec<LiveValue> = live.live;
-    let again = format!("posnext admin location rotate-secret {} {} {}", rotate.which.organization, rotate.which.location, {
-        rotate.secret.to_possible_value().map(|kind| kind.get_name().to_owned()).unwrap_or_default()
-    });
+    let kind = rotate.secret.to_possible_value().map(|kind| kind.get_name().to_owned()).unwrap_or_default();
+    let mut again = format!("posnext admin location rotate-secret {} {kind}", rotate.which.arguments());
+    if let Some(client_id) = &rotate.client_id {
+        again.push_str(&format!(" --client-id {}", quoted(client_id)));
+    }
     if rotate.finish || rotate.abandon {
         let [first, .., last] = old.as_slice() else {
             return refused(format!("only one value of {what} is live; begin with: {again} --from SOURCE"));
