@@ -1,7 +1,7 @@
 //! Whether a location can take an order as it stands: it is on, what is ordered is on its menu and can be had, and prices
 //! and totals add up to the cent. Validate and submit ask the same (contract sections 2, U21, U26).
 
-use std::collections::{HashMap, HashSet};
+use std::{collections::HashSet, fmt::Display};
 
 use rust_decimal::Decimal;
 
@@ -17,6 +17,8 @@ use super::{
 
 /// More reasons than this are not told one by one: they are stored with the order.
 const REASONS_TOLD: usize = 100;
+/// So much of a group's name is told in a reason: a hundred of them must fit in the order's row, whatever the menu calls it.
+const NAME_TOLD: usize = 64;
 
 /// What is for sale at a location.
 #[derive(Debug, Clone, Copy)]
@@ -41,61 +43,77 @@ pub struct Rules {
 /// # Errors
 /// Every reason at once, each with the path of its field; at most a hundred, and how many more.
 pub fn check(location: &Location, offer: Option<Offer<'_>>, order: &Order, rules: Rules) -> Result<Totals, Vec<OrderError>> {
-    let mut errors = Vec::new();
+    let mut reasons = Reasons::default();
     let mut totals = order.totals();
     if !location.enabled {
-        let message = "this location does not take orders at the moment";
-        errors.push(OrderError::field(ErrorCode::LocationClosed, "location_id", message));
+        reasons.add(ErrorCode::LocationClosed, "location_id", "this location does not take orders at the moment");
     }
     match offer {
         Some(offer) => {
             let details = order.details();
-            let mut checker = Checker { offer, rules, errors };
-            if let Some(calculated) = checker.details(&details) {
+            let mut checker = Checker { offer, rules, reasons };
+            if let Some(calculated) = checker.details(&details, totals) {
                 checker.compare(totals, calculated);
                 totals = match rules.prices {
                     PricePolicy::Trust => totals.or(calculated),
                     PricePolicy::Reject | PricePolicy::Recalculate => calculated,
                 };
             }
-            errors = checker.errors;
+            reasons = checker.reasons;
         }
         None if rules.menu_required => {
-            let message = "this location has no menu yet and takes no orders";
-            errors.push(OrderError::field(ErrorCode::LocationClosed, "location_id", message));
+            reasons.add(ErrorCode::LocationClosed, "location_id", "this location has no menu yet and takes no orders");
         }
         None => {}
     }
-    if errors.is_empty() { Ok(totals) } else { Err(shortened(errors)) }
+    let errors = reasons.shortened();
+    if errors.is_empty() { Ok(totals) } else { Err(errors) }
 }
 
-fn shortened(mut errors: Vec<OrderError>) -> Vec<OrderError> {
-    let more = errors.len().saturating_sub(REASONS_TOLD);
-    if more > 0 {
-        errors.truncate(REASONS_TOLD);
-        let code = errors.last().map_or(ErrorCode::InvalidField, |error| error.code);
-        errors.push(OrderError::new(code, format!("and {more} more reasons")));
+/// Reasons as they are found. Those beyond the cap are counted and never written: a body of nonsense has a great many.
+#[derive(Default)]
+struct Reasons {
+    told: Vec<OrderError>,
+    more: usize,
+}
+
+impl Reasons {
+    fn add(&mut self, code: ErrorCode, field: impl Display, message: impl Display) {
+        if self.told.len() < REASONS_TOLD {
+            self.told.push(OrderError::field(code, field.to_string(), message.to_string()));
+        } else {
+            self.more += 1;
+        }
     }
-    errors
+
+    fn shortened(mut self) -> Vec<OrderError> {
+        if self.more > 0 {
+            let code = self.told.last().map_or(ErrorCode::InvalidField, |error| error.code);
+            self.told.push(OrderError::new(code, format!("and {} more reasons", self.more)));
+        }
+        self.told
+    }
 }
 
 struct Checker<'a> {
     offer: Offer<'a>,
     rules: Rules,
-    errors: Vec<OrderError>,
+    reasons: Reasons,
 }
 
 impl Checker<'_> {
-    fn error(&mut self, code: ErrorCode, field: impl Into<String>, message: impl Into<String>) {
-        self.errors.push(OrderError::field(code, field, message));
+    fn error(&mut self, code: ErrorCode, field: impl Display, message: impl Display) {
+        self.reasons.add(code, field, message);
     }
 
-    /// The totals, if nothing kept them from being calculated.
-    fn details(&mut self, details: &Details) -> Option<Totals> {
-        for name in &details.odd {
+    /// The totals, if they are wanted and nothing kept them from being calculated.
+    fn details(&mut self, details: &Details, given: Totals) -> Option<Totals> {
+        // Trusted totals need no charge to be readable, and are not held against the menu's prices.
+        let stand = self.trusts() && given.subtotal.is_some() && given.grand_total.is_some();
+        for name in details.odd.iter().filter(|name| !stand || *name == "items") {
             let field = format!("order_details.{name}");
-            let message = format!("`{field}` cannot be read, so the order cannot be added up");
-            self.error(ErrorCode::InvalidField, field, message);
+            let message = format_args!("`{field}` cannot be read, so the order cannot be added up");
+            self.error(ErrorCode::InvalidField, &field, message);
         }
         if details.items.is_empty() && !details.odd.iter().any(|name| name == "items") {
             self.error(ErrorCode::MissingField, "order_details.items", "`order_details.items` must name what is ordered");
@@ -105,105 +123,120 @@ impl Checker<'_> {
             let line = self.item(&format!("order_details.items[{index}]"), item);
             subtotal = subtotal.zip(line).and_then(|(sum, line)| sum.checked_add(line));
         }
+        if stand {
+            return None;
+        }
         let totals = details.odd.is_empty().then(|| add_up(subtotal?, details)).flatten();
-        if totals.is_none() && self.errors.is_empty() {
+        if totals.is_none() && self.reasons.told.is_empty() {
             self.error(ErrorCode::InvalidField, "order_details", "the amounts of this order are too large to add up");
         }
-        if totals.is_some_and(|totals| totals.grand_total < Some(Cents(0))) {
+        // A submit could not carry such totals.
+        if totals.is_some_and(|totals| totals.subtotal < Some(Cents(0))) {
+            self.error(ErrorCode::InvalidField, "order_details.subtotal", "the items come to less than nothing");
+        } else if totals.is_some_and(|totals| totals.grand_total < Some(Cents(0))) {
             self.error(ErrorCode::InvalidField, "order_details.discounts", "the discounts are more than the order is worth");
         }
         totals
     }
 
+    fn trusts(&self) -> bool {
+        self.rules.prices == PricePolicy::Trust
+    }
+
     /// What a line comes to, in whole cents.
     fn item(&mut self, path: &str, item: &Item) -> Option<Decimal> {
-        let quantity = self.readable(path, item)?;
+        let quantity = self.quantity(path, item);
         let id = item.id.as_deref()?;
         let Some(product) = self.offer.menu.product(id) else {
-            self.error(ErrorCode::UnknownItem, format!("{path}.id"), "the menu of this location has no such item");
+            let message = "the menu of this location has no such item";
+            self.error(ErrorCode::UnknownItem, format_args!("{path}.id"), message);
             return None;
         };
         self.available(path, id, product.available);
         self.price(path, item, product.price);
         let chosen = self.modifiers(path, item, &product.modifier_groups);
         let one = Decimal::from(product.price.0).checked_add(chosen?)?;
-        one.checked_mul(quantity).map(round)
+        one.checked_mul(quantity?).map(round)
     }
 
     /// What the modifiers add to one, recursively.
     fn modifiers(&mut self, path: &str, owner: &Item, groups: &[String]) -> Option<Decimal> {
+        if owner.odd.contains(&"modifiers") {
+            return None;
+        }
         let menu = self.offer.menu;
-        let groups: Vec<&ModifierGroup> = groups.iter().filter_map(|id| menu.group(id)).collect();
-        let mut counts: HashMap<&str, Decimal> = HashMap::new();
+        // With how many are chosen of each; nothing where a quantity cannot be read.
+        let mut groups: Vec<(&ModifierGroup, Option<Decimal>)> =
+            groups.iter().filter_map(|id| Some((menu.group(id)?, Some(Decimal::ZERO)))).collect();
         let mut sum = Some(Decimal::ZERO);
         for (index, item) in owner.modifiers.iter().enumerate() {
             let path = format!("{path}.modifiers[{index}]");
-            let Some(quantity) = self.readable(&path, item) else {
+            let quantity = self.quantity(&path, item);
+            let Some(id) = item.id.as_deref() else {
                 sum = None;
                 continue;
             };
-            let id = item.id.as_deref().unwrap_or_default();
-            let offered =
-                groups.iter().find_map(|group| Some((group, group.modifiers.iter().find(|modifier| modifier.id == id)?)));
-            let Some((group, modifier)) = offered else {
-                self.error(ErrorCode::UnknownModifier, format!("{path}.id"), "this cannot be chosen for the item it stands in");
+            let offered = groups
+                .iter_mut()
+                .find_map(|(group, count)| Some((count, group.modifiers.iter().find(|modifier| modifier.id == id)?)));
+            let Some((count, modifier)) = offered else {
+                let message = "this cannot be chosen for the item it stands in";
+                self.error(ErrorCode::UnknownModifier, format_args!("{path}.id"), message);
                 sum = None;
                 continue;
             };
-            let count = counts.entry(group.id.as_str()).or_default();
-            *count = count.saturating_add(quantity);
+            *count = count.zip(quantity).map(|(count, quantity)| count.saturating_add(quantity));
             self.available(&path, id, modifier.available);
             self.price(&path, item, modifier.price);
             let inner = self.modifiers(&path, item, &modifier.modifier_groups);
             let one = inner.and_then(|inner| Decimal::from(modifier.price.0).checked_add(inner));
-            sum = sum.and_then(|sum| sum.checked_add(one?.checked_mul(quantity)?));
+            sum = sum.and_then(|sum| sum.checked_add(one?.checked_mul(quantity?)?));
         }
-        for group in groups {
-            let count = counts.get(group.id.as_str()).copied().unwrap_or_default();
-            if count < Decimal::from(group.min) || count > Decimal::from(group.max) {
-                let message = format!("of {} ({}) choose {}, not {count}", group.name, group.id, range(group));
-                self.error(ErrorCode::ModifierCount, format!("{path}.modifiers"), message);
+        for (group, count) in groups {
+            if let Some(count) = count
+                && (count < Decimal::from(group.min) || count > Decimal::from(group.max))
+            {
+                let name: String = group.name.chars().take(NAME_TOLD).collect();
+                let message = format_args!("of {name} ({}) choose {}, not {count}", group.id, range(group));
+                self.error(ErrorCode::ModifierCount, format_args!("{path}.modifiers"), message);
             }
         }
         sum
     }
 
-    /// The quantity, if the item says enough to be looked at: what it is, and how many of it.
-    fn readable(&mut self, path: &str, item: &Item) -> Option<Decimal> {
-        for name in &item.odd {
+    /// How many of an item, if all of it that counts can be read.
+    fn quantity(&mut self, path: &str, item: &Item) -> Option<Decimal> {
+        let trusts = self.trusts();
+        let mut readable = true;
+        for name in item.odd.iter().filter(|name| !(trusts && **name == "price")) {
             let field = if name.is_empty() { path.to_owned() } else { format!("{path}.{name}") };
-            let message = format!("`{field}` cannot be read, so the order cannot be checked");
-            self.error(ErrorCode::InvalidField, field, message);
+            let message = format_args!("`{field}` cannot be read, so the order cannot be checked");
+            self.error(ErrorCode::InvalidField, &field, message);
+            readable = false;
         }
-        if !item.odd.is_empty() {
-            return None;
-        }
-        if item.id.is_none() {
-            let field = format!("{path}.id");
-            let message = format!("`{field}` is required");
-            self.error(ErrorCode::MissingField, field, message);
-            return None;
+        if item.id.is_none() && !item.odd.iter().any(|name| matches!(*name, "" | "id")) {
+            let message = format_args!("`{path}.id` is required");
+            self.error(ErrorCode::MissingField, format_args!("{path}.id"), message);
         }
         let quantity = item.quantity.unwrap_or(Decimal::ONE);
         if quantity <= Decimal::ZERO {
-            let field = format!("{path}.quantity");
-            let message = format!("`{field}` must be more than 0");
-            self.error(ErrorCode::InvalidField, field, message);
+            let message = format_args!("`{path}.quantity` must be more than 0");
+            self.error(ErrorCode::InvalidField, format_args!("{path}.quantity"), message);
             return None;
         }
-        Some(quantity)
+        readable.then_some(quantity)
     }
 
     fn available(&mut self, path: &str, id: &str, on_menu: bool) {
         if !on_menu || self.offer.sold_out.contains(id) {
-            self.error(ErrorCode::ItemUnavailable, format!("{path}.id"), "this is not available at the moment");
+            self.error(ErrorCode::ItemUnavailable, format_args!("{path}.id"), "this is not available at the moment");
         }
     }
 
     fn price(&mut self, path: &str, item: &Item, menu: Cents) {
         if self.rules.prices == PricePolicy::Reject && item.price.is_some_and(|price| price != menu) {
-            let message = format!("the menu's price is {}", menu.to_json_number());
-            self.error(ErrorCode::PriceMismatch, format!("{path}.price"), message);
+            let message = format_args!("the menu's price is {}", menu.to_json_number());
+            self.error(ErrorCode::PriceMismatch, format_args!("{path}.price"), message);
         }
     }
 
@@ -218,8 +251,8 @@ impl Checker<'_> {
             if let (Some(given), Some(calculated)) = (given, calculated)
                 && given != calculated
             {
-                let message = format!("the order adds up to {}", calculated.to_json_number());
-                self.error(ErrorCode::PriceMismatch, format!("order_details.{name}"), message);
+                let message = format_args!("the order adds up to {}", calculated.to_json_number());
+                self.error(ErrorCode::PriceMismatch, format_args!("order_details.{name}"), message);
             }
         }
     }

@@ -16,6 +16,7 @@ const MENU: &str = r#"{"currency":"USD","products":[
     {"id":"crust","name":"Crust","max":1,"modifiers":[{"id":"thin","name":"Thin","price":-0.29},{"id":"thick","name":"Thick","price":0.29,"available":false}]},
     {"id":"extra","name":"Extras","max":3,"modifiers":[{"id":"basil","name":"Basil","price":0.50}]}]}"#;
 
+const WIDE: usize = 500;
 const PIZZA: &str = r#"{"id":"4711","quantity":2,"price":9.25,"modifiers":[{"id":"l","modifiers":[{"id":"thin"}]},{"id":"basil","quantity":2,"price":0.5}]}"#;
 
 fn location(enabled: bool) -> Location {
@@ -193,6 +194,77 @@ fn amounts_beyond_measure_are_refused_and_do_not_overflow() {
     ] {
         assert!(checked(details).is_err(), "{details}");
     }
+}
+
+#[test]
+fn a_subtotal_that_no_submit_could_carry_is_not_validated() {
+    let menu = MENU.replace("-0.29", "-20.00");
+    let menu = Menu::parse(menu.as_bytes()).unwrap();
+    let offer = Offer { menu: &menu, sold_out: &HashSet::new() };
+    let details = r#"{"items":[{"id":"4711","modifiers":[{"id":"l","modifiers":[{"id":"thin"}]}]}],"taxes":[{"amount":9.00}]}"#;
+    let errors = check(&location(true), Some(offer), &order(details), rules(PricePolicy::Reject)).unwrap_err();
+    assert_eq!(errors[0].field.as_deref(), Some("order_details.subtotal"));
+}
+
+#[test]
+fn who_is_trusted_need_not_be_added_up() {
+    for details in [
+        // The menu's price is 3.00: by the menu, the discount is more than the order.
+        r#"{"items":[{"id":"lemonade","price":20.00}],"discounts":[{"amount":15}],"subtotal":20.00,"grand_total":5.00}"#,
+        r#"{"items":[{"id":"lemonade"}],"taxes":{"vat":2},"tip":"none","subtotal":20.00,"grand_total":5.00}"#,
+        r#"{"items":[{"id":"lemonade","price":{"amount":20.00}}],"subtotal":20.00,"grand_total":5.00}"#,
+    ] {
+        assert_eq!(checked_by(PricePolicy::Trust, details, &[]), Ok(totals(2000, 500)), "{details}");
+    }
+    let silent = r#"{"items":[{"id":"lemonade"}],"taxes":{"vat":2},"subtotal":20.00}"#;
+    assert!(checked_by(PricePolicy::Trust, silent, &[]).is_err(), "what is not given must be added up");
+    let unknown = r#"{"items":[{"id":"x"}],"subtotal":20.00,"grand_total":20.00}"#;
+    assert!(checked_by(PricePolicy::Trust, unknown, &[]).is_err(), "nobody can cook what is not on the menu");
+}
+
+#[test]
+fn one_reason_of_an_item_does_not_hide_another() {
+    let details = r#"{"items":[{"id":"nope","quantity":0},{"id":"gone","price":"x"},
+        {"id":"4711","modifiers":[{"id":"s"},{"id":"nuts","quantity":-1}]},{"id":"4711","modifiers":{}}]}"#;
+    use ErrorCode::{InvalidField, ItemUnavailable, UnknownItem, UnknownModifier};
+    let expected = [
+        (InvalidField, "items[0].quantity"),
+        (UnknownItem, "items[0].id"),
+        (InvalidField, "items[1].price"),
+        (ItemUnavailable, "items[1].id"),
+        (InvalidField, "items[2].modifiers[1].quantity"),
+        (UnknownModifier, "items[2].modifiers[1].id"),
+        (InvalidField, "items[3].modifiers"),
+    ];
+    assert_eq!(reasons(details), expected.map(|(code, field)| (code, format!("order_details.{field}"))));
+}
+
+#[test]
+fn a_hundred_reasons_are_small_whatever_the_menu_is_called() {
+    let menu = MENU.replace("\"Size\"", &format!("\"{}\"", "S".repeat(100_000)));
+    let menu = Menu::parse(menu.as_bytes()).unwrap();
+    let offer = Offer { menu: &menu, sold_out: &HashSet::new() };
+    let details = format!(r#"{{"items":[{}]}}"#, vec![r#"{"id":"4711"}"#; 200].join(","));
+    let errors = check(&location(true), Some(offer), &order(&details), rules(PricePolicy::Reject)).unwrap_err();
+    assert_eq!(errors.len(), 101);
+    assert!(serde_json::to_string(&errors).unwrap().len() < 64 * 1024);
+}
+
+#[test]
+fn millions_of_reasons_are_counted_and_never_written() {
+    let group =
+        |id: usize| format!(r#"{{"id":"g{id}","name":"","min":1,"max":1,"modifiers":[{{"id":"m{id}","name":"","price":0}}]}}"#);
+    let owner: Vec<String> = (0..WIDE).map(|id| format!("\"g{id}\"")).collect();
+    let menu = format!(
+        r#"{{"currency":"USD","products":[{{"id":"p","name":"P","price":1,"modifier_groups":[{}]}}],"modifier_groups":[{}]}}"#,
+        owner.join(","),
+        (0..WIDE).map(group).collect::<Vec<_>>().join(",")
+    );
+    let menu = Menu::parse(menu.as_bytes()).unwrap();
+    let offer = Offer { menu: &menu, sold_out: &HashSet::new() };
+    let details = format!(r#"{{"items":[{}]}}"#, vec![r#"{"id":"p"}"#; 20_000].join(","));
+    let errors = check(&location(true), Some(offer), &order(&details), rules(PricePolicy::Reject)).unwrap_err();
+    assert_eq!((errors.len(), errors[100].message.as_str()), (101, "and 9999900 more reasons"));
 }
 
 mod against_plain_integers {
