@@ -15,6 +15,10 @@ pub const LARGEST_MENU: usize = 4 << 20;
 /// How many faults of a menu are told at once.
 const FAULTS_TOLD: usize = 20;
 const LONGEST_ID: usize = 128;
+/// The longest fault that is told: a menu's own texts stand in it, and a fetched menu's faults are logged.
+const LONGEST_FAULT: usize = 300;
+/// Choices that one product or modifier may offer: an order of thousands of lines must be checked while its caller waits.
+const MOST_OFFERED: usize = 500;
 
 /// A menu that has been checked: every reference leads somewhere, and nothing is ambiguous.
 #[derive(Debug, Clone)]
@@ -147,8 +151,14 @@ impl Menu {
         if text.len() > LARGEST_MENU {
             return Err(MenuError(vec![format!("it has {} bytes; at most {LARGEST_MENU} are taken", text.len())]));
         }
-        let content = serde_json::from_slice(text).map_err(|error| MenuError(vec![error.to_string()]))?;
-        Self::new(content)
+        let content = serde_json::from_slice(text).map_err(|error| MenuError(vec![shortened(error.to_string())]))?;
+        let menu = Self::new(content)?;
+        // It is stored as it is written here, with what was left out, and must be taken again when it is read.
+        let written = menu.to_json().len();
+        if written > LARGEST_MENU {
+            return Err(MenuError(vec![format!("it has {written} bytes written out whole; at most {LARGEST_MENU} are taken")]));
+        }
+        Ok(menu)
     }
 
     /// Checks a menu.
@@ -241,6 +251,11 @@ impl Menu {
 
     /// Every group exists, and a modifier's id says which of them it was chosen from.
     fn check_owner(&self, owner: &str, groups: &[String], faults: &mut Faults) {
+        let offers = groups.iter().filter_map(|id| self.group(id)).map(|group| group.modifiers.len());
+        if offers.fold(0, usize::saturating_add) > MOST_OFFERED {
+            faults.add(format!("{owner}: offers more than {MOST_OFFERED} modifiers"));
+            return;
+        }
         let mut offered = HashSet::new();
         for id in groups {
             let Some(group) = self.group(id) else {
@@ -286,6 +301,13 @@ impl Menu {
     }
 }
 
+fn shortened(fault: String) -> String {
+    match fault.char_indices().nth(LONGEST_FAULT) {
+        Some((end, _)) => format!("{}…", fault.get(..end).unwrap_or_default()),
+        None => fault,
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Depth {
     Unknown,
@@ -298,7 +320,7 @@ struct Faults(Vec<String>);
 
 impl Faults {
     fn add(&mut self, fault: impl Into<String>) {
-        self.0.push(fault.into());
+        self.0.push(shortened(fault.into()));
     }
 
     fn check_id(&mut self, kind: &str, id: &str) {

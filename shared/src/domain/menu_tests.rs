@@ -115,3 +115,34 @@ fn what_is_no_menu_is_refused() {
     let large = vec![b' '; LARGEST_MENU + 1];
     assert!(Menu::parse(&large).unwrap_err().to_string().contains("bytes"));
 }
+
+#[test]
+fn a_menu_that_is_taken_can_be_read_back_however_short_it_was_written() {
+    let products: Vec<String> = (0..60_000).map(|id| format!(r#"{{"id":"{id}","name":"","price":1}}"#)).collect();
+    let text = format!(r#"{{"currency":"USD","products":[{}]}}"#, products.join(","));
+    assert!(text.len() < LARGEST_MENU);
+    match Menu::parse(text.as_bytes()) {
+        Ok(menu) => assert!(Menu::parse(menu.to_json().as_bytes()).is_ok(), "taken, and never to be read again"),
+        Err(error) => assert!(error.to_string().contains("written out"), "{error}"),
+    }
+}
+
+#[test]
+fn a_fault_is_told_in_a_line_of_a_log_whatever_the_menu_says() {
+    let endless = "x".repeat(1 << 20);
+    for text in [
+        menu(&[], &[&endless]),
+        menu(&[], &[]).replace("\"p\"", &format!("\"{endless}\"")),
+        menu(&[], &[]).replace("18.15", &format!("\"{endless}\"")),
+        menu(&[], &[]).replace("[\"p\"]", &format!("\"{endless}\"")),
+    ] {
+        assert!(faults(&text).len() < 16 * 1024);
+    }
+}
+
+#[test]
+fn nothing_offers_more_than_an_order_can_be_checked_against() {
+    let group_of = |size: usize| group("g", &(0..size).map(|id| modifier(&format!("m{id}"), &[])).collect::<Vec<_>>());
+    assert!(Menu::parse(menu(&[group_of(MOST_OFFERED)], &["g"]).as_bytes()).is_ok());
+    assert!(faults(&menu(&[group_of(MOST_OFFERED + 1)], &["g"])).contains("product p: offers more than 500 modifiers"));
+}
