@@ -185,6 +185,16 @@ async fn without_its_menus_nothing_is_validated_and_no_order_accepted() {
         assert!(response.body().contains("temporarily_unavailable") && response.headers().contains_key("x-pch-digest"));
     }
     assert_eq!(caller.get_any(&uid).await.code, 404);
+
+    // What was accepted before is answered as ever, and other content under its name is a conflict.
+    assert_eq!(caller.submit(&body).await.status(), "placed");
+    let again = parts.submit().handle(signed_request("/posnext/order/submit", &body)).await;
+    assert_eq!((again.status().as_u16(), again.headers().contains_key("idempotent-replayed")), (200, true));
+    assert!(again.body().starts_with(r#"{"status":"placed""#), "{}", again.body());
+    let other = body.replace(r#""quantity":2"#, r#""quantity":3"#);
+    assert_ne!(other, body);
+    let other = parts.submit().handle(signed_request("/posnext/order/submit", &other)).await;
+    assert_eq!(other.status().as_u16(), 409, "{}", other.body());
 }
 
 #[tokio::test]

@@ -129,6 +129,13 @@ where
         Accepted::Stored { record: Box::new(record), replay: false, alias: None }
     }
 
+    /// The answer of an order that is known already, when a new one could not be checked now: what was accepted stands,
+    /// whatever has happened to the menu since.
+    pub async fn known(&self, key: &OrderKey, order: &Order, arrived: Instant) -> Option<Accepted> {
+        let row = self.orders.read(key).await.ok()??;
+        Some(self.replay(row, order, arrived).await)
+    }
+
     fn carrier(&self) -> Carrier<'_, O, Q, P, C> {
         let tenure = Tenure { lease: self.policy.submit_lease(), function_timeout: API_FUNCTION_TIMEOUT + CLOCK_SKEW };
         Carrier { orders: &self.orders, queue: &self.queue, pos: &self.pos, clock: &self.clock, policy: &self.policy, tenure }

@@ -65,7 +65,7 @@ where
         let arrived = Instant::now();
         let headers = request.headers();
         let Verified { client, order, location, shared_id } = receive(&self.gate, request, signer).await?;
-        let checked = self.check.paid(&location, &order).await.map_err(|error| not_now(&order, &error))?;
+        let checked = self.check.paid(&location, &order).await;
         let order = Arc::new(order);
         let prefer_async = prefers_async(headers);
         let new = New {
@@ -79,8 +79,16 @@ where
                 .map(str::to_owned),
         };
         let key = new.key.clone();
-        let refusals = checked.err().unwrap_or_default();
-        let accepted = self.accept.accept(Submission { new, location, refusals, prefer_async, arrived }).await;
+        let accepted = match checked {
+            Ok(checked) => {
+                let refusals = checked.err().unwrap_or_default();
+                self.accept.accept(Submission { new, location, refusals, prefer_async, arrived }).await
+            }
+            Err(error) => {
+                let known = self.accept.known(&key, &order, arrived).await;
+                known.unwrap_or_else(|| Accepted::Unavailable(error.to_string()))
+            }
+        };
         let reply = reply(&order, accepted, prefer_async, &self.gate.contract);
         if let Ok((status, _)) = &reply {
             tracing::info!(order.key = %key, order.status = status.as_str(), shared_id.id = shared_id.id(), "submit answered");
