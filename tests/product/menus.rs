@@ -217,6 +217,57 @@ async fn two_who_put_a_menu_at_once_do_not_mix_theirs() {
     assert!(put[winner], "a put that was refused stands");
 }
 
+#[tokio::test]
+async fn two_who_put_the_same_menu_at_once_both_succeed() {
+    let (product, _caller) = in_process().await;
+    let (organization, location) = (ParId::new("IA-YC-01").unwrap(), ParId::new("PAR-LOC-TWICE").unwrap());
+    let menu = Menu::parse(SMALL.as_bytes()).unwrap();
+    let tables: Vec<Parts> =
+        (0..8).map(|_| Parts::new(product.services.parts.settings().clone(), &product.services.aws)).collect();
+    let putting = tables.iter().map(|parts| parts.menus().save(&organization, &location, &menu, SystemClock.now()));
+    for put in futures_util::future::join_all(putting).await {
+        assert!(put.is_ok(), "{put:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_menu_at_another_location_is_not_the_one_that_is_known() {
+    let (product, caller) = in_process().await;
+    let menu = Menu::parse(SAMPLE_MENU.as_bytes()).unwrap();
+    let (organization, other) = (ParId::new("IA-YC-01").unwrap(), ParId::new("PAR-LOC-SLOW").unwrap());
+    product.services.parts.menus().save(&organization, &other, &menu, SystemClock.now()).await.unwrap();
+    let etag = caller.menu("PAR-LOC-MENU").await.header("etag").unwrap().to_owned();
+    let url = format!("{}/posnext/menus?location_id=PAR-LOC-SLOW", caller.url);
+    let answer = caller.send(caller.http.post(url).bearer_auth(token()).header("if-none-match", etag)).await;
+    assert_eq!((answer.code, &answer.json["location_id"]), (200, &json!("PAR-LOC-SLOW")));
+}
+
+#[tokio::test]
+async fn what_is_named_twice_is_switched_once() {
+    let (product, _caller) = in_process().await;
+    let (organization, location) = ids();
+    let twice = ["4720".to_owned(), "4720".to_owned()];
+    for available in [false, true] {
+        assert!(product.services.parts.menus().switch(&organization, &location, &twice, available).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_menu_that_cannot_be_read_now_serves_on_and_is_not_asked_for_again_by_every_order() {
+    let (product, caller) = in_process().await;
+    assert_eq!(caller.menu("PAR-LOC-MENU").await.code, 200);
+    let dynamodb = aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb);
+    let key = [("pk", "IA-YC-01|PAR-LOC-MENU"), ("sk", "state")];
+    let key = key.map(|(name, value)| (name.to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(value.to_owned())));
+    let newer =
+        dynamodb.update_item().table_name("posnext-menus").set_key(Some(key.clone().into())).update_expression("SET v = :v");
+    newer.expression_attribute_values(":v", aws_sdk_dynamodb::types::AttributeValue::N("99".into())).send().await.unwrap();
+    assert_eq!(later(async || caller.menu("PAR-LOC-MENU").await.code).await, 200);
+    dynamodb.delete_item().table_name("posnext-menus").set_key(Some(key.into())).send().await.unwrap();
+    assert_eq!(caller.menu("PAR-LOC-MENU").await.code, 200, "asked for again at once");
+    assert_eq!(later(async || caller.menu("PAR-LOC-MENU").await.code).await, 404);
+}
+
 async fn pulling(product: &Product, menu: &Arc<Mutex<String>>) -> (ParId, ParId) {
     let base = selling_pos(Arc::clone(menu), &[]).await;
     let connector = Connector::Http(HttpConnector { base, auth: None, abilities: Abilities::default() });

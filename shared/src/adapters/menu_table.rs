@@ -3,7 +3,7 @@
 //! before the state row names it (docs/decisions/0013).
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io::{Read, Write},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -31,8 +31,10 @@ use crate::{
 
 /// How long a state row is believed: a switched item shows within a minute.
 const TTL: Duration = Duration::from_secs(20);
-/// Menus kept in memory.
+/// Locations remembered.
 const CAPACITY: usize = 100;
+/// Bytes of text of the menus remembered. In memory a menu takes about four times as much, and a function has 256 MB.
+const MEMORY: usize = 16 << 20;
 /// Bytes of compressed text a row; DynamoDB takes 400 KB an item, names included.
 const PART: usize = 380 * 1024;
 /// Parts of a version that nobody names are removed once they are this old: a reader or another writer may be at them.
@@ -81,10 +83,12 @@ impl MenuTable {
         ids: &[String],
         available: bool,
     ) -> Result<bool, PortError> {
+        // A set names nothing twice.
+        let ids: BTreeSet<&String> = ids.iter().collect();
         let verb = if available { "DELETE" } else { "ADD" };
         let update = self.dynamo.update_item().table_name(&self.table).set_key(Some(key(organization, location, STATE)));
         let update = update.update_expression(format!("{verb} sold_out :ids")).condition_expression("attribute_exists(pk)");
-        let update = update.expression_attribute_values(":ids", AttributeValue::Ss(ids.to_vec()));
+        let update = update.expression_attribute_values(":ids", AttributeValue::Ss(ids.into_iter().cloned().collect()));
         match update.send().await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => {
@@ -107,7 +111,7 @@ impl MenuTable {
             }
             if let Some(text) = self.text(organization, location, &state).await? {
                 let menu = Menu::parse(&text).map_err(|error| PortError::Corrupt(error.to_string()))?;
-                return Ok(Some(stored(menu, state)));
+                return Ok(Some(stored(Arc::new(menu), state)));
             }
         }
         Err(PortError::Corrupt("a menu whose parts are missing".to_owned()))
@@ -156,18 +160,16 @@ impl MenuTable {
         Ok(Some(text))
     }
 
-    fn known_version(&self, organization: &ParId, location: &ParId, version: &str) -> Option<Menu> {
+    fn known_version(&self, organization: &ParId, location: &ParId, version: &str) -> Option<Arc<Menu>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, stored) = known.get(&pk(organization, location))?;
-        stored.as_ref().filter(|stored| stored.version == version).map(|stored| stored.menu.clone())
+        stored.as_ref().filter(|stored| stored.version == version).map(|stored| Arc::clone(&stored.menu))
     }
 
     fn remember(&self, organization: &ParId, location: &ParId, stored: Option<Arc<StoredMenu>>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= CAPACITY {
-            known.clear();
-        }
         known.insert(pk(organization, location), (Instant::now(), stored));
+        shrink(&mut known);
     }
 
     async fn put_parts(
@@ -271,6 +273,8 @@ impl ReadMenu for MenuTable {
             Err(error) => match known {
                 Some((_, stored)) => {
                     tracing::warn!(%error, location.id = %location, "the menu cannot be read; what was read last serves on");
+                    // Not every order waits for a table that is down.
+                    self.remember(organization, location, stored.clone());
                     Ok(stored)
                 }
                 None => Err(error),
@@ -296,12 +300,18 @@ impl SaveMenu for MenuTable {
         };
         let sold_out = before.as_ref().map(|before| before.sold_out.clone()).unwrap_or_default();
         let after = StateRow { v: FORMAT, version, parts, put_at: now, sold_out };
-        self.name_version(organization, location, before.as_ref(), &after).await?;
+        if let Err(error) = self.name_version(organization, location, before.as_ref(), &after).await {
+            // Whoever was faster with the same menu has done all of it.
+            let stands = self.state(organization, location).await?.filter(|state| state.version == after.version);
+            let saved = stored(Arc::new(menu.clone()), stands.ok_or(error)?);
+            self.remember(organization, location, Some(Arc::clone(&saved)));
+            return Ok(saved);
+        }
         let keep = [after.version.as_str(), before.as_ref().map_or("", |before| before.version.as_str())];
         if let Err(error) = self.tidy(organization, location, keep, now).await {
             tracing::warn!(%error, "parts of old menus are left over");
         }
-        let saved = stored(menu.clone(), after);
+        let saved = stored(Arc::new(menu.clone()), after);
         self.remember(organization, location, Some(Arc::clone(&saved)));
         Ok(saved)
     }
@@ -325,7 +335,16 @@ impl SaveMenu for Arc<MenuTable> {
     }
 }
 
-fn stored(menu: Menu, state: StateRow) -> Arc<StoredMenu> {
+/// Forgets what was read longest ago, but never what was read last.
+fn shrink(known: &mut Known) {
+    let written = |(_, stored): &(Instant, Option<Arc<StoredMenu>>)| stored.as_ref().map_or(0, |stored| stored.menu.written());
+    while known.len() > 1 && (known.len() > CAPACITY || known.values().map(written).sum::<usize>() > MEMORY) {
+        let Some(oldest) = known.iter().min_by_key(|(_, (read_at, _))| *read_at).map(|(pk, _)| pk.clone()) else { return };
+        known.remove(&oldest);
+    }
+}
+
+fn stored(menu: Arc<Menu>, state: StateRow) -> Arc<StoredMenu> {
     Arc::new(StoredMenu { menu, version: state.version, sold_out: state.sold_out.into_iter().collect(), put_at: state.put_at })
 }
 
@@ -348,4 +367,31 @@ fn part(version: &str, index: usize) -> String {
 /// The first half of the text's SHA-256.
 fn version(text: &[u8]) -> String {
     hex::encode(Sha256::digest(text).get(..16).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn menu(name: usize) -> Arc<StoredMenu> {
+        let text = format!(r#"{{"currency":"EUR","products":[{{"id":"1","name":"{}","price":1}}]}}"#, "x".repeat(name));
+        let state = StateRow { v: FORMAT, version: "v".into(), parts: 1, put_at: UnixMillis(0), sold_out: Vec::new() };
+        stored(Arc::new(Menu::parse(text.as_bytes()).unwrap()), state)
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_in_number_and_in_bytes_and_the_oldest_goes_first() {
+        let now = Instant::now();
+        let remembered = |count: u64, name: usize| {
+            let at = |n| (format!("{n}"), (now + Duration::from_secs(n), Some(menu(name))));
+            let mut known: Known = (0..count).map(at).collect();
+            shrink(&mut known);
+            let mut left: Vec<u64> = known.keys().map(|key| key.parse().unwrap()).collect();
+            left.sort_unstable();
+            left
+        };
+        assert_eq!(remembered(100, 1), (0..100).collect::<Vec<_>>());
+        assert_eq!(remembered(102, 1), (2..102).collect::<Vec<_>>());
+        assert_eq!(remembered(10, 4_000_000), (6..10).collect::<Vec<_>>());
+    }
 }

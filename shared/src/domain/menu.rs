@@ -1,7 +1,10 @@
 //! A location's menu as it is stored: what a vendor puts or a POS hands out, checked as a whole before anything believes
 //! it. How PAR gets to see it is `edge::par_menu`.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 use serde_json::value::RawValue;
@@ -26,6 +29,7 @@ pub struct Menu {
     content: Content,
     products: HashMap<String, usize>,
     groups: HashMap<String, usize>,
+    written: usize,
 }
 
 /// What a menu says.
@@ -114,7 +118,7 @@ pub struct Modifier {
 #[derive(Debug, Clone)]
 pub struct StoredMenu {
     /// The menu.
-    pub menu: Menu,
+    pub menu: Arc<Menu>,
     /// The same for the same content.
     pub version: String,
     /// Ids of products and modifiers that are switched off.
@@ -152,13 +156,7 @@ impl Menu {
             return Err(MenuError(vec![format!("it has {} bytes; at most {LARGEST_MENU} are taken", text.len())]));
         }
         let content = serde_json::from_slice(text).map_err(|error| MenuError(vec![shortened(error.to_string())]))?;
-        let menu = Self::new(content)?;
-        // It is stored as it is written here, with what was left out, and must be taken again when it is read.
-        let written = menu.to_json().len();
-        if written > LARGEST_MENU {
-            return Err(MenuError(vec![format!("it has {written} bytes written out whole; at most {LARGEST_MENU} are taken")]));
-        }
-        Ok(menu)
+        Self::new(content)
     }
 
     /// Checks a menu.
@@ -170,8 +168,13 @@ impl Menu {
         let products = faults.unique("product", content.products.iter().map(|product| &product.id));
         let groups = faults.unique("modifier group", content.modifier_groups.iter().map(|group| &group.id));
         faults.unique("category", content.categories.iter().map(|category| &category.id));
-        let menu = Self { content, products, groups };
+        let mut menu = Self { content, products, groups, written: 0 };
         menu.check(&mut faults);
+        // It is stored as it is written here, with what was left out, and must be taken again when it is read.
+        menu.written = menu.to_json().len();
+        if menu.written > LARGEST_MENU {
+            faults.add(format!("it has {} bytes written out whole; at most {LARGEST_MENU} are taken", menu.written));
+        }
         if faults.0.is_empty() {
             return Ok(menu);
         }
@@ -193,6 +196,12 @@ impl Menu {
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(&self.content).unwrap_or_default()
+    }
+
+    /// How long its text is, in bytes.
+    #[must_use]
+    pub fn written(&self) -> usize {
+        self.written
     }
 
     /// A product by its id.

@@ -26,7 +26,7 @@ use crate::{
     },
     domain::{
         canonical::Members,
-        directory::Client,
+        directory::{Client, Location},
         ids::ParId,
         menu::StoredMenu,
         signature::DigestMessage,
@@ -81,7 +81,7 @@ impl<D: Directory, S: Secrets, M: ReadMenu + SaveMenu, P: FetchMenu, C: Clock> G
         let stored = stored.ok_or_else(|| unknown(ErrorCode::UnknownMenu, "location_id", "this location has no menu"))?;
         let body = par_menu(&organization_id, &location_id, &stored).map_err(|error| unavailable(&error))?;
         let message = self.gate.contract.sign_menus.then(|| DigestMessage::of_body(&body));
-        let etag = etag(&stored);
+        let etag = etag(&location, &stored);
         let reply = if none_match(headers, &etag) { Reply::not_modified(message) } else { Reply::read(body, message) };
         tracing::info!(location.id = %location_id, menu.version = stored.version, "menu answered");
         Ok(reply.header(ETAG, etag).header(CACHE_CONTROL, "private, no-cache").header(VARY, "Accept-Encoding"))
@@ -125,12 +125,13 @@ fn invalid(name: &str, what: &str) -> Reply {
     Reply::errors(&[OrderError::field(ErrorCode::InvalidField, name, format!("`{name}` {what}"))])
 }
 
-/// Weak, since the same menu may leave compressed or not. It changes with the menu and with what is sold out.
-fn etag(stored: &StoredMenu) -> String {
-    let mut sold_out: Vec<&String> = stored.sold_out.iter().collect();
+/// Weak, since the same menu may leave compressed or not. It changes with the menu and with what is sold out, and is another
+/// for each location, since one path serves them all.
+fn etag(location: &Location, stored: &StoredMenu) -> String {
+    let mut sold_out: Vec<&str> = stored.sold_out.iter().map(String::as_str).collect();
     sold_out.sort();
     let mut hash = Sha256::new();
-    for id in sold_out {
+    for id in [location.organization_id.as_str(), location.location_id.as_str()].into_iter().chain(sold_out) {
         hash.update(id);
         hash.update([0]);
     }
