@@ -187,8 +187,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     }
 
     fn status(&mut self, name: &str, least: u16, most: u16) -> u16 {
-        // 202 is for what is pending, and 304 has no body.
-        let usable = |status: &u16| (least..=most).contains(status) && !matches!(status, 202 | 204 | 300..=399);
+        // 202 is for what is pending; 204, 205 and 304 have no body, and 206 is a part of one.
+        let usable = |status: &u16| (least..=most).contains(status) && !matches!(status, 202 | 204..=206 | 300..=399);
         self.parsed(name, |text| text.parse().ok().filter(usable))
     }
 
@@ -317,6 +317,7 @@ mod tests {
             ("POSNEXT_RETENTION_DAYS", ""),
             ("POSNEXT_LOCATION_RATE", "0"),
             ("POSNEXT_STATUS_REJECTED", "202"),
+            ("POSNEXT_STATUS_REJECTED", "205"),
             ("POSNEXT_STATUS_DIGEST", "200"),
             ("POSNEXT_STATUS_ERRORED", "304"),
             ("POSNEXT_REQUEST_DIGEST", "none"),

@@ -126,7 +126,7 @@ impl FromStr for PosOrderIdKey {
 
     /// `order_details.NAME` or `NAME`, where the name is no member that the contract knows.
     fn from_str(text: &str) -> Result<Self, ()> {
-        const TAKEN: [&str; 11] = [
+        const TAKEN: [&str; 18] = [
             "status",
             "errors",
             "request_uid",
@@ -138,6 +138,13 @@ impl FromStr for PosOrderIdKey {
             "grand_total",
             "subtotal",
             "items",
+            "discounts",
+            "taxes",
+            "fees",
+            "tip",
+            "payments",
+            "customer",
+            "delivery",
         ];
         let (in_details, name) = text.strip_prefix("order_details.").map_or((false, text), |name| (true, name));
         let usable = (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -154,7 +161,9 @@ mod tests {
         let key = |text: &str| text.parse::<PosOrderIdKey>();
         assert_eq!(key("order_details.pos_order_id"), Ok(PosOrderIdKey::default()));
         assert_eq!(key("ticket"), Ok(PosOrderIdKey { in_details: false, name: "ticket".to_owned() }));
-        for text in ["", "order_details.", "a.b", "status", "order_details.items", "a b", &"x".repeat(65)] {
+        for text in
+            ["", "order_details.", "a.b", "status", "order_details.items", "order_details.customer", "a b", &"x".repeat(65)]
+        {
             assert_eq!(key(text), Err(()), "{text}");
         }
     }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     canonical::{MAX_DEPTH, Members},
-    money::Cents,
+    money::{Cents, exact_decimal},
 };
 
 /// `order_details` beside its signed values.
@@ -109,7 +109,7 @@ fn item(text: &str, depth: usize) -> Item {
     let item = Item {
         id: string(&members, "id"),
         name: string(&members, "name"),
-        quantity: members.get("quantity").and_then(|text| Decimal::from_str_exact(text).ok()),
+        quantity: members.get("quantity").and_then(exact_decimal),
         price: amount(&members, "price"),
         modifiers,
         notes: string(&members, "notes"),
@@ -176,6 +176,14 @@ mod tests {
         assert_eq!(item.modifiers[0].modifiers[0].price, Some(Cents(50)));
         assert_eq!((details.taxes[0].amount, details.tip), (Some(Cents(195)), Some(Cents(200))));
         assert!(details.has_customer && !details.has_delivery);
+    }
+
+    #[test]
+    fn a_quantity_is_its_value_whatever_its_spelling() {
+        for (text, expected) in [("2", Some(20)), ("2e0", Some(20)), ("0.2E+1", Some(20)), ("1.5", Some(15)), ("\"2\"", None)] {
+            let details = Details::read(&format!(r#"{{"items":[{{"quantity":{text}}}]}}"#));
+            assert_eq!(details.items[0].quantity, expected.map(|tenths| Decimal::new(tenths, 1)), "{text}");
+        }
     }
 
     #[test]

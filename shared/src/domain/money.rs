@@ -26,6 +26,16 @@ pub fn is_negative(number: &str) -> bool {
     number.starts_with('-') && mantissa.contains(|c: char| matches!(c, '1'..='9'))
 }
 
+/// Reads the text of a JSON number, in either notation; `None` where an exact decimal does not hold it.
+#[must_use]
+pub fn exact_decimal(text: &str) -> Option<Decimal> {
+    match text.split_once(['e', 'E']) {
+        None => Decimal::from_str_exact(text).ok(),
+        // `from_scientific` alone would round a mantissa of too many digits.
+        Some((mantissa, _)) => Decimal::from_str_exact(mantissa).and_then(|_| Decimal::from_scientific(text)).ok(),
+    }
+}
+
 impl Cents {
     /// Reads the text of a JSON number: x 100, half a cent away from zero (contract C2).
     ///
@@ -35,13 +45,8 @@ impl Cents {
         if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
             return Err(AmountError::NotANumber);
         }
-        let decimal = match text.split_once(['e', 'E']) {
-            None => Decimal::from_str_exact(text),
-            // `from_scientific` alone would round a mantissa of too many digits.
-            Some((mantissa, _)) => Decimal::from_str_exact(mantissa).and_then(|_| Decimal::from_scientific(text)),
-        };
-        decimal
-            .map_err(|_| AmountError::OutOfRange)?
+        exact_decimal(text)
+            .ok_or(AmountError::OutOfRange)?
             .checked_mul(Decimal::ONE_HUNDRED)
             .and_then(|cents| cents.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero).to_i64())
             .map(Self)
