@@ -1,0 +1,123 @@
+//! Counts what a function asks of AWS: calls by their names, and the capacity units that DynamoDB says they consumed.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    Router,
+    body::{Bytes, to_bytes},
+    extract::Request,
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// The largest request of the functions: a message or a row.
+const LARGEST: usize = 1 << 20;
+
+/// What was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    /// Calls by service and operation.
+    pub(crate) calls: BTreeMap<String, u32>,
+    /// Thousandths of write units (1 KB written, twice in a transaction).
+    pub(crate) write_milliunits: u64,
+    /// Thousandths of read units (4 KB read consistently).
+    pub(crate) read_milliunits: u64,
+}
+
+impl Asked {
+    /// What this is more than another.
+    pub(crate) fn less(self, other: &Self) -> Self {
+        let calls = self.calls.into_iter().filter_map(|(call, count)| {
+            let more = count.saturating_sub(other.calls.get(&call).copied().unwrap_or_default());
+            (more > 0).then_some((call, more))
+        });
+        Self {
+            calls: calls.collect(),
+            write_milliunits: self.write_milliunits.saturating_sub(other.write_milliunits),
+            read_milliunits: self.read_milliunits.saturating_sub(other.read_milliunits),
+        }
+    }
+}
+
+/// Counts; what is counted is taken away when it is read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counter(Arc<Mutex<Asked>>);
+
+impl Counter {
+    /// What was counted since the last time.
+    pub(crate) fn take(&self) -> Asked {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The address of a counter before this service.
+    pub(crate) async fn before(&self, upstream: String) -> anyhow::Result<String> {
+        let (counter, http) = (self.clone(), reqwest::Client::new());
+        let handler = any(async move |request: Request| {
+            counter
+                .pass(&http, &upstream, request)
+                .await
+                .unwrap_or_else(|error| (StatusCode::BAD_GATEWAY, error.to_string()).into_response())
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(handler)).await });
+        Ok(format!("http://{address}"))
+    }
+
+    async fn pass(&self, http: &reqwest::Client, upstream: &str, request: Request) -> anyhow::Result<Response> {
+        let (parts, body) = request.into_parts();
+        let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default().to_owned();
+        let mut headers = parts.headers;
+        headers.remove(http::header::CONTENT_LENGTH);
+        let body = asking_for_capacity(&target, to_bytes(body, LARGEST).await?)?;
+        let answer = http.request(parts.method, format!("{upstream}{}", parts.uri)).headers(headers).body(body).send().await?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = answer.bytes().await?;
+        self.note(&target, &body);
+        Ok((status, headers, body).into_response())
+    }
+
+    fn note(&self, target: &str, answer: &Bytes) {
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        let service = if target.starts_with("DynamoDB") {
+            "dynamodb"
+        } else if target.starts_with("AmazonSQS") {
+            "sqs"
+        } else {
+            "secrets"
+        };
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *asked.calls.entry(format!("{service}:{operation}")).or_default() += 1;
+        let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let consumed = &answer["ConsumedCapacity"];
+        let many = consumed.as_array().cloned().unwrap_or_else(|| vec![consumed.clone()]);
+        let reads = matches!(operation, "GetItem" | "Query" | "Scan");
+        for one in many {
+            let milliunits = thousandths(&one["CapacityUnits"]);
+            if reads { asked.read_milliunits += milliunits } else { asked.write_milliunits += milliunits }
+        }
+    }
+}
+
+/// A JSON number in thousandths, exactly.
+fn thousandths(number: &Value) -> u64 {
+    let text = number.to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    format!("{whole}{:0<3.3}", fraction).parse().unwrap_or(0)
+}
+
+fn asking_for_capacity(target: &str, body: Bytes) -> anyhow::Result<Bytes> {
+    if !target.starts_with("DynamoDB") {
+        return Ok(body);
+    }
+    let mut request: Value = serde_json::from_slice(&body)?;
+    request["ReturnConsumedCapacity"] = "TOTAL".into();
+    Ok(request.to_string().into())
+}
