@@ -24,14 +24,15 @@ use super::json::{self, Faults, Json, Value};
 pub fn check(data: &[u8]) -> bool {
     let read = std::str::from_utf8(data).ok().and_then(json::read).filter(|(_, faults)| *faults == Faults::default());
     let Some(mut item) = read.and_then(|(json, _)| attributes(&json)) else { return false };
+    let format = item.get("v").and_then(|v| v.as_n().ok()?.parse::<u32>().ok());
     if let Some(AttributeValue::S(text)) = item.get("body") {
-        let body = AttributeValue::B(Blob::new(deflate(text)));
-        item.insert("body".to_owned(), body);
+        let packed = if format == Some(1) { deflate(text) } else { lz4_flex::compress_prepend_size(text.as_bytes()) };
+        item.insert("body".to_owned(), AttributeValue::B(Blob::new(packed)));
     }
-    let is_ours = item.get("v").is_some_and(|v| v.as_n().is_ok_and(|v| v.parse() == Ok(1)));
+    let is_ours = matches!(format, Some(1 | 2));
     let Ok(row) = from_item(item.clone()) else { return false };
     assert!(is_ours, "a format of another version");
-    item.insert("v".to_owned(), AttributeValue::N("2".to_owned()));
+    item.insert("v".to_owned(), AttributeValue::N("3".to_owned()));
     assert!(from_item(item).is_err(), "a format of another version");
     match row {
         Row::Order(record) => order(&record),

@@ -178,7 +178,10 @@ impl Stage {
             Job::Menu => {
                 events.resize(count, self.api_event("POST", &format!("/posnext/menus?location_id={MENU_LOCATION}"), None)?);
             }
-            Job::Recover => events.resize(count, json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "resources": [] }).to_string()),
+            Job::Recover => events.resize(
+                count,
+                json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "resources": [] }).to_string(),
+            ),
             Job::Process => {
                 for _ in 0..count {
                     let uid = uid();
