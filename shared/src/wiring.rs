@@ -129,6 +129,11 @@ impl Parts {
         }
     }
 
+    /// What a function does in its init that will hand off orders: the queue beside all else.
+    pub async fn warm_up_with_queue(&self) {
+        tokio::join!(self.warm_up(), self.queues.warm_up());
+    }
+
     /// Reads the clients and the secrets once, so that the first request finds them and open connections. A failure is
     /// left to that request.
     pub async fn warm_up(&self) {

@@ -8,7 +8,7 @@ use posnext_shared::wiring;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let parts = wiring::start().await?;
-    parts.warm_up().await;
+    parts.warm_up_with_queue().await;
     let function = parts.submit();
     run(service_fn(async |request: Request| Ok::<_, Infallible>(function.handle(request).await))).await
 }

@@ -65,6 +65,11 @@ impl Queues {
     pub fn new(client: Client, work: String, dead: String) -> Self {
         Self { client, work, dead }
     }
+
+    /// Opens the connection, so that the first order that is handed off finds it. A failure is left to that order.
+    pub async fn warm_up(&self) {
+        let _ = self.client.get_queue_attributes().queue_url(&self.work).send().await;
+    }
 }
 
 impl SendOrder for Queues {

@@ -5,6 +5,7 @@
 mod counts;
 mod runtime;
 mod stage;
+mod times;
 mod tls;
 mod units;
 
@@ -29,6 +30,9 @@ struct Options {
     /// Write the baseline instead of comparing with it
     #[arg(long)]
     write: bool,
+    /// Measure times and memory, too, in so many rounds; on a machine that is busy with nothing else
+    #[arg(long, default_value_t = 0, value_name = "ROUNDS")]
+    times: usize,
 }
 
 #[tokio::main]
@@ -45,7 +49,7 @@ async fn main() -> ExitCode {
 
 async fn measure(options: Options) -> anyhow::Result<bool> {
     let stage = Stage::start(&options.bootstraps).await?;
-    let bar = ProgressBar::new(Job::ALL.len() as u64);
+    let bar = ProgressBar::new((Job::ALL.len() * (1 + options.times)) as u64);
     bar.set_style(ProgressStyle::with_template("{elapsed:>4} [{bar:40}] {pos}/{len} {msg}")?);
     let mut table = Table::new();
     for job in Job::ALL {
@@ -53,8 +57,11 @@ async fn measure(options: Options) -> anyhow::Result<bool> {
         table.insert(job.name().to_owned(), counts::count(&stage, job).await?);
         bar.inc(1);
     }
+    bar.suspend(|| show(&table));
+    if options.times > 0 {
+        times::measure(&stage, options.times, &bar).await?;
+    }
     bar.finish_and_clear();
-    show(&table);
     if options.write {
         counts::write(&options.baseline, &table)?;
         return Ok(true);

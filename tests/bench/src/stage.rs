@@ -225,7 +225,7 @@ impl Stage {
             "authorization": self.authorization()?,
         });
         if let Some(order) = order {
-            headers["x-pch-digest"] = self.par.digest(order).into();
+            headers.as_object_mut().context("headers")?.insert("x-pch-digest".to_owned(), self.par.digest(order).into());
         }
         Ok(json!({
             "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": headers,
@@ -272,8 +272,11 @@ fn location(name: &str, mode: Mode, base: &str) -> anyhow::Result<Location> {
 /// A family's order.
 fn five_lines(location: &str, uid: &str) -> String {
     let mut order: Value = serde_json::from_str(&sample_order(local::ORGANIZATION, location, uid)).unwrap_or_default();
-    let line = order["order_details"]["items"][0].clone();
-    order["order_details"]["items"] = vec![line; 5].into();
+    if let Some(items) = order.pointer_mut("/order_details/items").and_then(Value::as_array_mut)
+        && let Some(line) = items.first().cloned()
+    {
+        *items = vec![line; 5];
+    }
     order.to_string()
 }
 

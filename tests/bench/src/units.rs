@@ -96,11 +96,11 @@ impl Counter {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *asked.calls.entry(format!("{service}:{operation}")).or_default() += 1;
         let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
-        let consumed = &answer["ConsumedCapacity"];
-        let many = consumed.as_array().cloned().unwrap_or_else(|| vec![consumed.clone()]);
+        let consumed = answer.get("ConsumedCapacity").cloned().unwrap_or_default();
+        let many = consumed.as_array().cloned().unwrap_or_else(|| vec![consumed]);
         let reads = matches!(operation, "GetItem" | "Query" | "Scan");
         for one in many {
-            let milliunits = thousandths(&one["CapacityUnits"]);
+            let milliunits = one.get("CapacityUnits").map_or(0, thousandths);
             if reads { asked.read_milliunits += milliunits } else { asked.write_milliunits += milliunits }
         }
     }
@@ -117,7 +117,7 @@ fn asking_for_capacity(target: &str, body: Bytes) -> anyhow::Result<Bytes> {
     if !target.starts_with("DynamoDB") {
         return Ok(body);
     }
-    let mut request: Value = serde_json::from_slice(&body)?;
-    request["ReturnConsumedCapacity"] = "TOTAL".into();
-    Ok(request.to_string().into())
+    let mut request: serde_json::Map<String, Value> = serde_json::from_slice(&body)?;
+    request.insert("ReturnConsumedCapacity".to_owned(), "TOTAL".into());
+    Ok(Value::Object(request).to_string().into())
 }
