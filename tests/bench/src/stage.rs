@@ -40,8 +40,10 @@ pub(crate) enum Job {
 }
 
 impl Job {
+    /// Recover before all that leaves orders open: with any due it does another job.
     pub(crate) const ALL: [Self; 10] = [
         Self::Hello,
+        Self::Recover,
         Self::Submit,
         Self::SubmitWithMenu,
         Self::SubmitLater,
@@ -50,7 +52,6 @@ impl Job {
         Self::Menu,
         Self::Get,
         Self::Process,
-        Self::Recover,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -64,7 +65,7 @@ impl Job {
             Self::Menu => "menu",
             Self::Get => "get",
             Self::Process => "process, a record",
-            Self::Recover => "recover",
+            Self::Recover => "recover, nothing due",
         }
     }
 
