@@ -37,7 +37,7 @@ struct Arguments {
 enum Command {
     /// Start the whole product on this machine (what happens without a command, too)
     Local(Local),
-    /// Play PAR: submit an order, read one, watch one
+    /// Play PAR: validate or submit an order, read one, watch one, read a menu
     Order(order::OrderArguments),
     /// Check a deployment with one signed order to a test location; for after every deploy
     ///
@@ -62,7 +62,7 @@ enum Command {
         #[arg(long, default_value = "127.0.0.1:3100", value_name = "ADDR")]
         listen: SocketAddr,
     },
-    /// Operate a stack: its orders, its dead-letter queue, its sandbox
+    /// Operate a stack: its locations, menus, orders, dead-letter queue, sandbox
     Admin(admin::AdminArguments),
 }
 

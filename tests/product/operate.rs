@@ -8,30 +8,20 @@ use posnext_shared::{
     app::ports::{Aside, Clock, OrderMessage, ReadOrder, SetAside},
     domain::{
         ability::Abilities,
-        directory::{Connector, Location, Mode, SandboxConnector},
-        ids::{OrderKey, ParId},
+        directory::{Connector, SandboxConnector},
+        ids::OrderKey,
         record::Row,
     },
 };
 use serde_json::Value;
 
-use crate::support::{digest_of, fresh_uid, order, token};
+use crate::support::{digest_of, fresh_uid, location, order, token};
 
 async fn idle() -> Services {
     // Nobody listens on port 9.
     let services = start_services(None, "http://127.0.0.1:9").await.unwrap();
     let silent = SandboxConnector { lose_replies_first: 99, abilities: Abilities::default(), ..SandboxConnector::default() };
-    let location = Location {
-        organization_id: ParId::new("IA-YC-01").unwrap(),
-        location_id: ParId::new("PAR-LOC-MUTE").unwrap(),
-        internal_id: "YC-LC-100".to_owned(),
-        enabled: true,
-        mode: Mode::Sync,
-        shared_ids: None,
-        pull_menu: false,
-        live_availability: false,
-        connector: Connector::Sandbox(silent),
-    };
+    let location = location("PAR-LOC-MUTE", Connector::Sandbox(silent));
     services.parts.directory().put_location(&location).await.unwrap();
     services
 }

@@ -103,7 +103,7 @@ impl MenuTable {
     /// # Errors
     /// [`PortError`] when it cannot be read.
     pub async fn read(&self, organization: &ParId, location: &ParId) -> Result<Option<Arc<StoredMenu>>, PortError> {
-        // The version that the state names may be removed while it is read, an hour after it was replaced: then look again.
+        // Two menus put meanwhile may have removed the version that the state named: then look again.
         for _ in 0..2 {
             let Some(state) = self.state(organization, location).await? else { return Ok(None) };
             if let Some(menu) = self.known_version(organization, location, &state.version) {

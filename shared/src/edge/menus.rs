@@ -29,7 +29,7 @@ use crate::{
         directory::{Client, Location},
         ids::ParId,
         menu::StoredMenu,
-        signature::DigestMessage,
+        signature::{DigestMessage, SignedFields},
         status::{ErrorCode, OrderError},
     },
 };
@@ -79,10 +79,15 @@ impl<D: Directory, S: Secrets, M: ReadMenu + SaveMenu, P: FetchMenu, C: Clock> G
         }
         let stored = self.menus.menu(&location).await.map_err(|error| unavailable(&error))?;
         let stored = stored.ok_or_else(|| unknown(ErrorCode::UnknownMenu, "location_id", "this location has no menu"))?;
-        let body = par_menu(&organization_id, &location_id, &stored).map_err(|error| unavailable(&error))?;
-        let message = self.gate.contract.sign_menus.then(|| DigestMessage::of_body(&body));
+        // Of the signed values a menu has one.
+        let signed = SignedFields { location_id: Some(location_id.as_str()), ..SignedFields::default() };
+        let message = self.gate.contract.sign_menus.then(|| DigestMessage::new(&signed));
         let etag = etag(&location, &stored);
-        let reply = if none_match(headers, &etag) { Reply::not_modified(message) } else { Reply::read(body, message) };
+        let reply = if none_match(headers, &etag) {
+            Reply::not_modified(message)
+        } else {
+            Reply::read(par_menu(&organization_id, &location_id, &stored).map_err(|error| unavailable(&error))?, message)
+        };
         tracing::info!(location.id = %location_id, menu.version = stored.version, "menu answered");
         Ok(reply.header(ETAG, etag).header(CACHE_CONTROL, "private, no-cache").header(VARY, "Accept-Encoding"))
     }
