@@ -6,7 +6,7 @@ use posnext_shared::{edge::schedule, wiring};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = wiring::start().await?.recover();
+    let function = wiring::start()?.recover();
     run(service_fn(async |event: LambdaEvent<EventBridgeEvent>| {
         let remaining = wiring::remaining(event.context.deadline());
         schedule::run(&function, remaining).await.map(|_| ()).map_err(Error::from)
