@@ -42,6 +42,10 @@ use crate::{
 /// What an init waits for its services: Lambda ends one that takes 10 s.
 const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
 
+/// Connections to the orders table that a batch shares. Its records wait for their POS at once, and for a write one after the
+/// other: with three, ten take as long as one does (tests/bench/run --batches).
+const BATCH_CONNECTIONS: usize = 3;
+
 type D = Arc<DirectoryTable>;
 type S = Arc<SecretCache>;
 type P = PosRouter<S>;
@@ -262,7 +266,7 @@ impl Parts {
     #[must_use]
     pub fn process(&self) -> ProcessFunction {
         let process = Process {
-            orders: self.orders.clone(),
+            orders: self.orders.clone().over(BATCH_CONNECTIONS),
             queue: self.queues.clone(),
             pos: self.pos(),
             directory: Arc::clone(&self.directory),

@@ -1,6 +1,6 @@
 //! The orders table. Every write is conditional; a repeat of one of our own writes is recognised by its write id.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
     },
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     causes,
@@ -46,13 +46,21 @@ enum PutIf {
 pub struct OrderTable {
     client: Client,
     table: String,
+    /// Who may call now: a call has a connection to itself.
+    turns: Arc<Semaphore>,
 }
 
 impl OrderTable {
     /// The table of this name.
     #[must_use]
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+        Self { client, table, turns: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) }
+    }
+
+    /// The same over at most so many connections: a batch's records would else open one each, and pay for its handshake.
+    #[must_use]
+    pub fn over(self, connections: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(connections)), ..self }
     }
 
     /// Opens the connection. A failure is left to the first order.
@@ -91,6 +99,7 @@ impl OrderTable {
     }
 
     async fn put_once(&self, item: Item, condition: &str, version: Option<u64>) -> Result<(), SdkError<PutItemError>> {
+        let _turn = self.turns.acquire().await;
         self.client
             .put_item()
             .table_name(&self.table)
@@ -181,6 +190,7 @@ impl TakeOrder for OrderTable {
         let began = Instant::now();
         let expressions = taking(take)?;
         loop {
+            let turn = self.turns.acquire().await;
             let sent = self
                 .client
                 .update_item()
@@ -194,6 +204,7 @@ impl TakeOrder for OrderTable {
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
                 .send()
                 .await;
+            drop(turn);
             let error = match sent {
                 Ok(written) => return lease(take, written.attributes.unwrap_or_default()),
                 Err(error) => error,
