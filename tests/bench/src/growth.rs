@@ -66,7 +66,7 @@ pub(crate) async fn measure(bootstraps: &Path, orders: usize, bar: &ProgressBar)
 }
 
 async fn counted(stage: &Stage, job: Job, bar: &ProgressBar) -> anyhow::Result<Counts> {
-    let counts = counts::count(stage, job).await?;
+    let counts = counts::count(stage, job).await.context("while its instructions were counted")?;
     bar.inc(1);
     Ok(counts)
 }
