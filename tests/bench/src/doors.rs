@@ -62,3 +62,31 @@ async fn hand_on(mut inside: TcpStream, upstream: SocketAddr) -> std::io::Result
     outside.set_nodelay(true)?;
     tokio::io::copy_bidirectional(&mut inside, &mut outside).await.map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_connection_is_counted_and_led_through() {
+        let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut environment = [
+            ("AWS_ENDPOINT_URL_SQS".to_owned(), format!("https://{}", upstream.local_addr().unwrap())),
+            ("AWS_REGION".to_owned(), "us-east-1".to_owned()),
+        ];
+        let doors = before_services(&mut environment).await.unwrap();
+        let (service, door) = doors.first().unwrap();
+        assert_eq!((service.as_str(), door.opened()), ("SQS", 0));
+        assert_eq!(environment[0].1, format!("https://{}", door.address));
+        assert_eq!(environment[1].1, "us-east-1");
+        for opened in 1..=2 {
+            let mut client = TcpStream::connect(door.address).await.unwrap();
+            client.write_all(b"?").await.unwrap();
+            let (mut served, _) = upstream.accept().await.unwrap();
+            assert_eq!(served.read_u8().await.unwrap(), b'?');
+            assert_eq!(door.opened(), opened);
+        }
+    }
+}

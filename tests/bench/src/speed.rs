@@ -67,3 +67,20 @@ pub(crate) async fn measure(bootstraps: &Path, wanted: &Wanted) -> anyhow::Resul
     bar.finish_and_clear();
     Ok(met)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use crate::Options;
+
+    #[test]
+    fn a_number_can_be_left_out_where_help_says_so() {
+        Options::command().debug_assert();
+        let wanted = |line: &str| Options::try_parse_from(line.split(' ')).map(|options| options.speed);
+        let all = wanted("bench --growth --memory 2000 --times 3 --default-clients").unwrap();
+        assert_eq!((all.growth, all.memory, all.times, all.batches), (Some(1_000_000), Some(2_000), Some(3), None));
+        assert!(all.any() && !wanted("bench --write").unwrap().any());
+        assert!(wanted("bench --default-clients").is_err());
+    }
+}
