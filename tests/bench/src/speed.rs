@@ -53,7 +53,7 @@ pub(crate) async fn measure(bootstraps: &Path, wanted: &Wanted) -> anyhow::Resul
     };
     // A stage each: what one leaves in the tables is no other's.
     if let Some(rounds) = wanted.times {
-        show(times::measure(&Stage::start(bootstraps).await?, rounds, wanted.default_clients, &bar).await?);
+        show(times::measure(bootstraps, rounds, wanted.default_clients, &bar).await?);
     }
     if let Some(rounds) = wanted.batches {
         show(batches::measure(&Stage::start(bootstraps).await?, rounds, &bar).await?);

@@ -1,9 +1,12 @@
 //! Times and memory, as ratios: the candidates take turns, so that each ratio is of neighbours in time, and the median of the
 //! rounds counts. A bare time of a shared machine means nothing.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use indicatif::ProgressBar;
 use tempfile::NamedTempFile;
 
@@ -30,9 +33,15 @@ const DEFAULT_CLIENTS: Ratio = Ratio::permille(50_000);
 struct Candidate {
     name: String,
     job: Job,
-    binary: PathBuf,
-    environment: Vec<(String, String)>,
+    clients: Clients,
     rounds: Vec<Round>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Clients {
+    Ours,
+    /// What default features and clients make of the same parts.
+    Default,
 }
 
 /// What one round showed.
@@ -52,22 +61,26 @@ struct Small {
 }
 
 /// The jobs in turns, and submit on default clients with them if that is wanted.
-pub(crate) async fn measure(stage: &Stage, rounds: usize, default_clients: bool, bar: &ProgressBar) -> anyhow::Result<Section> {
+pub(crate) async fn measure(
+    bootstraps: &Path,
+    rounds: usize,
+    default_clients: bool,
+    bar: &ProgressBar,
+) -> anyhow::Result<Section> {
     let share = Share::new();
-    let bundle = NamedTempFile::new()?;
-    let mut candidates = Vec::new();
-    for job in Job::ALL {
-        let (binary, environment) = (stage.binary(job)?, stage.environment());
-        candidates.push(Candidate { name: job.name().to_owned(), job, binary, environment, rounds: Vec::new() });
-    }
+    let candidate = |name: &str, job, clients| Candidate { name: name.to_owned(), job, clients, rounds: Vec::new() };
+    let mut candidates: Vec<_> = Job::ALL.map(|job| candidate(job.name(), job, Clients::Ours)).into();
     if default_clients {
-        candidates.push(with_default_clients(stage, &bundle)?);
+        candidates.push(candidate("submit 200, default clients", Job::Submit, Clients::Default));
     }
     bar.set_length((rounds * candidates.len()) as u64);
     for _ in 0..rounds {
+        // A stage for each: in the last one's tables orders are open, and recover would have work to do.
+        let stage = Stage::start(bootstraps).await?;
+        let bundle = roots_of_a_sandbox(&stage)?;
         for candidate in &mut candidates {
             bar.set_message(candidate.name.clone());
-            let round = candidate.round(stage, share.as_ref().ok()).await.with_context(|| candidate.name.clone())?;
+            let round = candidate.round(&stage, &bundle, share.as_ref().ok()).await.with_context(|| candidate.name.clone())?;
             candidate.rounds.push(round);
             bar.inc(1);
         }
@@ -79,28 +92,27 @@ pub(crate) async fn measure(stage: &Stage, rounds: usize, default_clients: bool,
     Ok(section)
 }
 
-/// What default features and clients make of the same parts. It trusts the bench's authority and the system's, as a sandbox of
-/// Lambda has them; parsing those is part of what it costs.
-fn with_default_clients(stage: &Stage, bundle: &NamedTempFile) -> anyhow::Result<Candidate> {
-    let binary = PathBuf::from("target/default-clients/release/default-clients");
-    anyhow::ensure!(binary.is_file(), "no {}; tests/bench/run --default-clients builds it", binary.display());
-    let mut environment = stage.environment();
-    let mut roots = Vec::new();
+/// What default clients trust: the system's authorities, as a sandbox of Lambda has them, and the bench's. To parse them is part
+/// of what they cost.
+fn roots_of_a_sandbox(stage: &Stage) -> anyhow::Result<NamedTempFile> {
+    let environment = stage.environment();
     let authority = environment.iter().find(|(name, _)| name == "POSNEXT_CA_FILE").map(|(_, file)| file.as_str());
-    for file in authority.into_iter().chain(["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"]) {
+    let mut roots = std::fs::read(authority.context("the functions trust no authority")?)?;
+    for file in ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"] {
+        // Each system has one of them.
         roots.extend(std::fs::read(file).unwrap_or_default());
     }
-    std::fs::write(bundle, roots)?;
-    environment.push(("SSL_CERT_FILE".to_owned(), bundle.path().display().to_string()));
-    let name = "submit 200, default clients".to_owned();
-    Ok(Candidate { name, job: Job::Submit, binary, environment, rounds: Vec::new() })
+    let bundle = NamedTempFile::new()?;
+    std::fs::write(&bundle, roots)?;
+    Ok(bundle)
 }
 
 impl Candidate {
-    async fn round(&self, stage: &Stage, share: Option<&Share>) -> anyhow::Result<Round> {
+    async fn round(&self, stage: &Stage, bundle: &NamedTempFile, share: Option<&Share>) -> anyhow::Result<Round> {
         let plan = async |warm: usize| -> anyhow::Result<Plan> {
-            let events = stage.events(self.job, 1 + warm).await?;
-            Ok(Plan { binary: self.binary.clone(), environment: self.environment.clone(), events, count: false })
+            let (binary, mut environment) = (self.binary(stage)?, stage.environment());
+            environment.push(("SSL_CERT_FILE".to_owned(), bundle.path().display().to_string()));
+            Ok(Plan { binary, environment, events: stage.events(self.job, 1 + warm).await?, count: false })
         };
         let whole = run(&plan(WARM).await?).await?;
         whole.answers.iter().try_for_each(|answer| self.job.check(answer))?;
@@ -109,6 +121,15 @@ impl Candidate {
             None => None,
         };
         Ok(Round { whole: Run { answers: Vec::new(), ..whole }, small })
+    }
+
+    fn binary(&self, stage: &Stage) -> anyhow::Result<PathBuf> {
+        if self.clients == Clients::Ours {
+            return stage.binary(self.job);
+        }
+        let binary = PathBuf::from("target/default-clients/release/default-clients");
+        ensure!(binary.is_file(), "no {}; tests/bench/run --default-clients builds it", binary.display());
+        Ok(binary)
     }
 
     /// Every invocation finds the time of a whole period, as those of a function do that is not called all the time.
@@ -167,12 +188,12 @@ fn section(candidates: &[Candidate], rounds: usize) -> Section {
 }
 
 fn bounds(candidates: &[Candidate], hello: &Candidate) -> Vec<Bound> {
-    let ours: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.name == candidate.job.name()).collect();
+    let ours: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.clients == Clients::Ours).collect();
     let mut bounds = Vec::new();
     if let Some(submit) = ours.iter().find(|candidate| candidate.job == Job::Submit) {
         let cold = submit.ratio_to(hello, |round| nanos(cold_cpu(&round.whole)));
         bounds.push(Bound::at_most("submit: processor time of a cold start, of hello's", cold, COLD_CPU));
-        if let Some(theirs) = candidates.iter().find(|candidate| candidate.name != candidate.job.name()) {
+        if let Some(theirs) = candidates.iter().find(|candidate| candidate.clients == Clients::Default) {
             let first = |round: &Round| nanos(round.small.map_or(Duration::ZERO, |small| small.first));
             let than_ours = theirs.ratio_to(submit, first);
             if submit.first_small().is_some() {
