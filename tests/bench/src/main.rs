@@ -2,8 +2,16 @@
 
 #![recursion_limit = "256"]
 
+mod batches;
 mod counts;
+mod doors;
+mod growth;
+mod memory;
+mod ratio;
+mod report;
 mod runtime;
+mod share;
+mod speed;
 mod stage;
 mod times;
 mod tls;
@@ -18,7 +26,7 @@ use stage::{Job, Stage};
 
 /// Measure the functions' release binaries
 ///
-/// Exit code: 0 as in the baseline, or written; 1 otherwise than in the baseline; 2 it could not be measured.
+/// Exit code: 0 as in the baseline, or written; 1 otherwise than in the baseline, or a bound that is not met; 2 it could not be measured.
 #[derive(Debug, Parser)]
 struct Options {
     /// Where the functions' binaries are: cargo's folder, or what `sam build` leaves
@@ -30,9 +38,8 @@ struct Options {
     /// Write the baseline instead of comparing with it
     #[arg(long)]
     write: bool,
-    /// Measure times and memory, too, in so many rounds; on a machine that is busy with nothing else
-    #[arg(long, default_value_t = 0, value_name = "ROUNDS")]
-    times: usize,
+    #[command(flatten)]
+    speed: speed::Wanted,
 }
 
 #[tokio::main]
@@ -48,8 +55,11 @@ async fn main() -> ExitCode {
 }
 
 async fn measure(options: Options) -> anyhow::Result<bool> {
+    if options.speed.any() {
+        return speed::measure(&options.bootstraps, &options.speed).await;
+    }
     let stage = Stage::start(&options.bootstraps).await?;
-    let bar = ProgressBar::new((Job::ALL.len() * (1 + options.times)) as u64);
+    let bar = ProgressBar::new(Job::ALL.len() as u64);
     bar.set_style(ProgressStyle::with_template("{elapsed:>4} [{bar:40}] {pos}/{len} {msg}")?);
     let mut table = Table::new();
     for job in Job::ALL {
@@ -57,11 +67,8 @@ async fn measure(options: Options) -> anyhow::Result<bool> {
         table.insert(job.name().to_owned(), counts::count(&stage, job).await?);
         bar.inc(1);
     }
-    bar.suspend(|| show(&table));
-    if options.times > 0 {
-        times::measure(&stage, options.times, &bar).await?;
-    }
     bar.finish_and_clear();
+    show(&table);
     if options.write {
         counts::write(&options.baseline, &table)?;
         return Ok(true);
