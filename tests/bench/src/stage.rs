@@ -302,7 +302,7 @@ fn message_event(uids: &[String]) -> String {
         .iter()
         .map(|uid| {
             // A version beyond that of any row: the message is about the order as it stands.
-            let body = json!({ "v": 1, "key": { "tenant": local::CLIENT_ID, "request_uid": uid }, "version": 999, "group": ASYNC });
+            let body = json!({ "v": 1, "key": { "tenant": local::CLIENT_ID, "request_uid": uid }, "version": 1, "group": ASYNC });
             json!({ "messageId": uid, "receiptHandle": "x", "body": body.to_string(), "eventSource": "aws:sqs", "awsRegion": "us-east-1" })
         })
         .collect();
