@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use aws_sdk_dynamodb::types::AttributeValue;
 use http::Request;
 use posnext_local::{
     local::{self, MENU_LOCATION, Services, start_services},
@@ -11,18 +12,25 @@ use posnext_local::{
 };
 use posnext_shared::domain::{
     directory::{Connector, HttpConnector, Location, Mode},
-    ids::ParId,
+    ids::{OrderKey, ParId},
 };
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::{tls::Authority, units::Counter};
+use crate::{
+    row,
+    tls::{AUTHORITY, Tls},
+    units::Counter,
+};
 
 /// The location whose POS is asked while the caller waits.
 const SYNC: &str = "BENCH-SYNC";
 /// The location whose orders are always accepted.
 const ASYNC: &str = "BENCH-ASYNC";
+
+/// The functions of the template.
+pub(crate) const FUNCTIONS: [&str; 6] =
+    ["submit-order", "validate-order", "get-menu", "get-order", "process-order", "recover-orders"];
 
 /// Something that a function does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +39,7 @@ pub(crate) enum Job {
     Submit,
     SubmitWithMenu,
     SubmitLater,
+    Rejected,
     Replay,
     Validate,
     Menu,
@@ -41,12 +50,13 @@ pub(crate) enum Job {
 
 impl Job {
     /// Recover before all that leaves orders open: with any due it does another job.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Hello,
         Self::Recover,
         Self::Submit,
         Self::SubmitWithMenu,
         Self::SubmitLater,
+        Self::Rejected,
         Self::Replay,
         Self::Validate,
         Self::Menu,
@@ -60,6 +70,7 @@ impl Job {
             Self::Submit => "submit 200",
             Self::SubmitWithMenu => "submit 200, with a menu",
             Self::SubmitLater => "submit 202",
+            Self::Rejected => "submit, rejected by the menu",
             Self::Replay => "submit, a replay",
             Self::Validate => "validate",
             Self::Menu => "menu",
@@ -72,7 +83,7 @@ impl Job {
     pub(crate) fn function(self) -> &'static str {
         match self {
             Self::Hello => "hello",
-            Self::Submit | Self::SubmitWithMenu | Self::SubmitLater | Self::Replay => "submit-order",
+            Self::Submit | Self::SubmitWithMenu | Self::SubmitLater | Self::Rejected | Self::Replay => "submit-order",
             Self::Validate => "validate-order",
             Self::Menu => "get-menu",
             Self::Get => "get-order",
@@ -83,12 +94,16 @@ impl Job {
 
     /// Fails unless the function answered as it has to: what is refused quickly is not quick.
     pub(crate) fn check(self, answer: &Value) -> anyhow::Result<()> {
-        let status = answer["statusCode"].as_u64();
+        let (status, body) = (answer["statusCode"].as_u64(), answer["body"].as_str().unwrap_or_default());
+        let order = |expected: &str| serde_json::from_str(body).is_ok_and(|order: Value| order["status"] == expected);
         let right = match self {
-            Self::SubmitLater => status == Some(202),
+            Self::Submit | Self::SubmitWithMenu | Self::Replay | Self::Get => status == Some(200) && order("placed"),
+            Self::SubmitLater => status == Some(202) && order("pending"),
+            Self::Rejected => status == Some(200) && order("rejected"),
+            Self::Validate => status == Some(200) && order("validated"),
+            Self::Hello | Self::Menu => status == Some(200),
             Self::Process => *answer == json!({ "batchItemFailures": [] }),
             Self::Recover => answer.is_null(),
-            _ => status == Some(200),
         };
         ensure!(right, "{} was answered {answer}", self.name());
         Ok(())
@@ -103,7 +118,6 @@ pub(crate) struct Stage {
     tls: Vec<(String, String)>,
     counted: Vec<(String, String)>,
     pub(crate) counter: Counter,
-    _folder: TempDir,
 }
 
 impl Stage {
@@ -116,15 +130,12 @@ impl Stage {
         for (name, mode) in [(SYNC, Mode::Sync), (ASYNC, Mode::Async)] {
             services.parts.directory().put_location(&location(name, mode, &base)?).await?;
         }
-        let folder = tempfile::tempdir()?;
-        let authority_file = folder.path().join("authority.pem");
-        let authority = Authority::new(&authority_file)?;
-        let counter = Counter::default();
-        let mut tls = vec![("POSNEXT_CA_FILE".to_owned(), authority_file.display().to_string())];
+        let (behind, counter) = (Tls::new()?, Counter::default());
+        let mut tls = vec![("POSNEXT_CA_FILE".to_owned(), AUTHORITY.to_owned())];
         let mut counted = Vec::new();
         for (name, value) in services.environment() {
             if name.starts_with("AWS_ENDPOINT_URL_") {
-                tls.push((name.to_owned(), authority.before(&value).await?));
+                tls.push((name.to_owned(), behind.before(&value).await?));
                 counted.push((name.to_owned(), counter.before(value).await?));
             } else {
                 tls.push((name.to_owned(), value.clone()));
@@ -132,7 +143,7 @@ impl Stage {
             }
         }
         let par = Par::new("http://127.0.0.1:9", local::CLIENT_ID, local::CLIENT_SECRET, local::SHARED_ID)?;
-        Ok(Self { services, par, bootstraps: bootstraps.to_owned(), tls, counted, counter, _folder: folder })
+        Ok(Self { services, par, bootstraps: bootstraps.to_owned(), tls, counted, counter })
     }
 
     /// Variables of a function that reaches its services over TLS, as on AWS.
@@ -151,7 +162,7 @@ impl Stage {
         // The yardstick is no function of the template, so cargo alone builds it.
         let candidates = [
             self.bootstraps.join(function),
-            self.bootstraps.join(pascal(function)).join("bootstrap"),
+            self.bootstraps.join(function).join("bootstrap"),
             Path::new("target/release").join(function),
         ];
         let found = candidates.into_iter().find(|candidate| candidate.is_file());
@@ -190,11 +201,12 @@ impl Stage {
                     events.push(message_event(&[uid]));
                 }
             }
-            Job::Submit | Job::SubmitWithMenu | Job::SubmitLater | Job::Validate => {
+            Job::Submit | Job::SubmitWithMenu | Job::SubmitLater | Job::Rejected | Job::Validate => {
                 for _ in 0..count {
                     let (path, order) = match job {
                         Job::Submit => (submit, five_lines(SYNC, &uid())),
                         Job::SubmitWithMenu => (submit, sample_order(local::ORGANIZATION, MENU_LOCATION, &uid())),
+                        Job::Rejected => (submit, sold_out(&uid())),
                         Job::SubmitLater => (submit, five_lines(ASYNC, &uid())),
                         _ => ("/posnext/order/validate", sample_order(local::ORGANIZATION, MENU_LOCATION, &uid())),
                     };
@@ -203,6 +215,19 @@ impl Stage {
             }
         }
         Ok(events)
+    }
+
+    /// Bytes of the row of the order that this event submits.
+    pub(crate) async fn row(&self, event: &str) -> anyhow::Result<Option<u64>> {
+        let event: Value = serde_json::from_str(event)?;
+        let Some(order) = event["body"].as_str() else { return Ok(None) };
+        let order: Value = serde_json::from_str(order)?;
+        let uid = order["request_uid"].as_str().context("an order without request_uid")?;
+        let key: OrderKey = format!("{}#{uid}", local::CLIENT_ID).parse()?;
+        let table = self.counted.iter().find(|(name, _)| name == "POSNEXT_ORDERS_TABLE").context("no table of orders")?;
+        let dynamodb = aws_sdk_dynamodb::Client::new(&self.services.aws.dynamodb);
+        let row = dynamodb.get_item().table_name(&table.1).key("pk", AttributeValue::S(key.to_string())).send().await?;
+        Ok(row.item.as_ref().map(row::size))
     }
 
     /// Submits an order beside the measurement.
@@ -281,7 +306,7 @@ fn five_lines(location: &str, uid: &str) -> String {
     order.to_string()
 }
 
-fn pascal(function: &str) -> String {
-    let word = |word: &str| word.split_at_checked(1).map(|(first, rest)| first.to_ascii_uppercase() + rest);
-    function.split('-').filter_map(word).collect()
+/// An order of the menu, of which one item is sold out.
+fn sold_out(uid: &str) -> String {
+    sample_order(local::ORGANIZATION, MENU_LOCATION, uid).replace(r#""id":"4720""#, r#""id":"4111""#)
 }

@@ -40,6 +40,7 @@ pub(crate) async fn measure(stage: &Stage, rounds: usize, bar: &ProgressBar) -> 
                 environment: stage.environment(),
                 events: stage.events(job, 1 + WARM).await?,
                 count: false,
+                output: None,
             };
             let run = run(&plan).await?;
             run.answers.iter().try_for_each(|answer| job.check(answer))?;
