@@ -153,6 +153,8 @@ pub(crate) fn show(bounds: &[Bound]) -> String {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut Counts);
+
     /// A table that is at every bound.
     fn at_the_edge() -> Table {
         let mut table = Table::default();
@@ -178,9 +180,9 @@ mod tests {
 
     #[test]
     fn a_bound_is_met_at_its_edge_and_not_beyond() {
-        let job = |table: &mut Table, job: Job, change: fn(&mut Counts)| change(table.jobs.get_mut(job.name()).unwrap());
+        let job = |table: &mut Table, job: Job, change: Change| change(table.jobs.get_mut(job.name()).unwrap());
         assert!(not_met(|_| {}).is_empty());
-        let cases: [(Job, fn(&mut Counts), &str); 6] = [
+        let cases: [(Job, Change, &str); 6] = [
             (Job::Submit, |counts| counts.cold += 1, "submit 200: cold, M instructions"),
             (Job::Process, |counts| counts.warm += 1, "process, a record: warm, M instructions"),
             (

@@ -95,7 +95,8 @@ impl Job {
     /// Fails unless the function answered as it has to: what is refused quickly is not quick.
     pub(crate) fn check(self, answer: &Value) -> anyhow::Result<()> {
         let (status, body) = (answer["statusCode"].as_u64(), answer["body"].as_str().unwrap_or_default());
-        let order = |expected: &str| serde_json::from_str(body).is_ok_and(|order: Value| order["status"] == expected);
+        let order =
+            |expected: &str| serde_json::from_str(body).is_ok_and(|order: Value| order.get("status") == Some(&expected.into()));
         let right = match self {
             Self::Submit | Self::SubmitWithMenu | Self::Replay | Self::Get => status == Some(200) && order("placed"),
             Self::SubmitLater => status == Some(202) && order("pending"),
@@ -220,9 +221,9 @@ impl Stage {
     /// Bytes of the row of the order that this event submits.
     pub(crate) async fn row(&self, event: &str) -> anyhow::Result<Option<u64>> {
         let event: Value = serde_json::from_str(event)?;
-        let Some(order) = event["body"].as_str() else { return Ok(None) };
+        let Some(order) = event.get("body").and_then(Value::as_str) else { return Ok(None) };
         let order: Value = serde_json::from_str(order)?;
-        let uid = order["request_uid"].as_str().context("an order without request_uid")?;
+        let uid = order.get("request_uid").and_then(Value::as_str).context("an order without request_uid")?;
         let key: OrderKey = format!("{}#{uid}", local::CLIENT_ID).parse()?;
         let table = self.counted.iter().find(|(name, _)| name == "POSNEXT_ORDERS_TABLE").context("no table of orders")?;
         let dynamodb = aws_sdk_dynamodb::Client::new(&self.services.aws.dynamodb);
