@@ -17,8 +17,8 @@ const TOP: u64 = 64;
 const ROW: u64 = 26;
 const BAR: u64 = 16;
 /// Where the labels end and the first panel begins.
-const LABELS: u64 = 210;
-const PANEL: u64 = 345;
+const LABELS: u64 = 218;
+const PANEL: u64 = 340;
 /// What the longest bar leaves of its panel for its figure.
 const VALUE: u64 = 75;
 
