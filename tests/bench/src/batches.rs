@@ -8,10 +8,11 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::{
     doors::{self, Door},
+    job::Job,
     ratio::{Ratio, median},
     report::{Bound, Section, Table},
     runtime::{Function, Plan, Span},
-    stage::{Job, Stage},
+    stage::Stage,
 };
 
 /// The most that the event source mapping of the template hands over at once.
@@ -34,7 +35,7 @@ impl Watched {
         let pos = Door::before(stage.pos).await?;
         stage.map(SLOW, &format!("http://{}/all/{POS_MS}", pos.address)).await?;
         doors.push(("POS".to_owned(), pos));
-        let plan = Plan { binary: stage.binary(Job::Process)?, environment, events: Vec::new(), count: false };
+        let plan = Plan { binary: stage.binary(Job::Process)?, environment, ..Plan::default() };
         Ok(Self { function: Function::start(&plan).await?, doors })
     }
 

@@ -1,24 +1,27 @@
-//! Figures that repeat, whatever else the machine does: instructions, calls, capacity units, sizes. A baseline of them is kept.
-
-use std::{collections::BTreeMap, path::Path};
+//! Figures that repeat, whatever else the machine does: instructions, calls, capacity units, bytes.
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
+    events,
+    job::Job,
+    ratio::median,
     runtime::{Plan, run},
-    stage::{Job, Stage},
+    said::Said,
+    stage::Stage,
     units::Asked,
 };
 
 /// Warm invocations that are counted, after a first one.
 const WARM: usize = 20;
-/// Counts of which the least stands: a connection more or a repeated call, for which the clock under callgrind is to blame, only adds.
+/// Counts of which the median stands: on a machine that is busy, a call that is repeated adds to one, and a connection that init did not wait
+/// for takes away from one.
 const TRIES: usize = 3;
-/// Between two counts of the same code: what a warm invocation was seen to differ by.
-const WARM_TOLERANCE_PERMILLE: u64 = 50;
-/// The same of a cold one: from one authority to the next a handshake was seen to differ by half a million instructions.
-const COLD_TOLERANCE_PERMILLE: u64 = 120;
+
+/// Runs that may be answered with a failure, each: under cachegrind, on a machine that is busy, a call may take longer than the function waits.
+const FAILURES: usize = 10;
 
 /// What one job counts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -29,80 +32,78 @@ pub(crate) struct Counts {
     pub(crate) warm: u64,
     /// Calls of a warm invocation and what they consumed.
     pub(crate) asked: Asked,
-    /// Of the binary.
-    pub(crate) bytes: u64,
+    /// What a warm invocation said.
+    pub(crate) said: Said,
+    /// Bytes of the order's row after it, where the job is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) row: Option<u64>,
 }
-
-/// Counts by the job's name.
-pub(crate) type Table = BTreeMap<String, Counts>;
 
 /// Counts one job.
 pub(crate) async fn count(stage: &Stage, job: Job) -> anyhow::Result<Counts> {
-    let binary = stage.binary(job)?;
-    let bytes = std::fs::metadata(&binary)?.len();
-    let mut instructions = [u64::MAX, u64::MAX];
+    let (mut cold, mut all) = (Vec::new(), Vec::new());
     for _ in 0..TRIES {
-        for (least, events) in instructions.iter_mut().zip([1, 1 + WARM]) {
-            let plan = Plan {
-                binary: binary.clone(),
-                environment: stage.environment(),
-                events: stage.events(job, events).await?,
-                count: true,
-            };
-            let run = run(&plan).await?;
-            run.answers.iter().try_for_each(|answer| job.check(answer))?;
-            *least = run.instructions.min(*least);
-        }
+        cold.push(instructions(stage, job, 1).await?);
+        all.push(instructions(stage, job, 1 + WARM).await?);
     }
-    let [cold, all] = instructions;
-    Ok(Counts { cold, warm: all.saturating_sub(cold) / WARM as u64, asked: asked(stage, job).await?, bytes })
+    let (cold, all) = (median(cold), median(all));
+    let Seen { asked, said, row } = seen(stage, job).await?;
+    Ok(Counts { cold, warm: all.saturating_sub(cold) / WARM as u64, asked, said, row })
 }
 
-/// What the last of three invocations asks for: the ones before have warmed the caches.
-pub(crate) async fn asked(stage: &Stage, job: Job) -> anyhow::Result<Asked> {
-    let asked_for = async |events: Vec<String>| -> anyhow::Result<Asked> {
-        stage.counter.take();
-        let plan = Plan { binary: stage.binary(job)?, environment: stage.counted_environment(), events, count: false };
-        run(&plan).await?.answers.iter().try_for_each(|answer| job.check(answer))?;
-        Ok(stage.counter.take())
-    };
-    let events = stage.events(job, 3).await?;
-    let two = asked_for(events.iter().take(2).cloned().collect()).await?;
-    // The same start, and one event more.
-    let events = stage.events(job, 3).await?;
-    Ok(asked_for(events).await?.less(&two))
-}
-
-/// What is worse than the baseline, or better by more than chance; nothing if all is as it was.
-pub(crate) fn compare(now: &Table, before: &Table) -> Vec<String> {
-    let mut differences = Vec::new();
-    for (job, counts) in now {
-        let Some(base) = before.get(job) else {
-            differences.push(format!("{job}: not in the baseline"));
-            continue;
+/// Of init and so many invocations.
+async fn instructions(stage: &Stage, job: Job, events: usize) -> anyhow::Result<u64> {
+    let mut failures = 0;
+    loop {
+        let plan = Plan {
+            binary: stage.binary(job)?,
+            environment: stage.environment(),
+            events: stage.events(job, events).await?,
+            count: true,
+            ..Plan::default()
         };
-        for (what, new, old, tolerance) in [
-            ("cold instructions", counts.cold, base.cold, COLD_TOLERANCE_PERMILLE),
-            ("warm instructions", counts.warm, base.warm, WARM_TOLERANCE_PERMILLE),
-        ] {
-            if new.abs_diff(old) * 1_000 > old * tolerance {
-                differences.push(format!("{job}: {what} {new}, in the baseline {old}"));
-            }
-        }
-        if counts.asked != base.asked {
-            differences.push(format!("{job}: asks for {:?}, in the baseline {:?}", counts.asked, base.asked));
+        let run = run(&plan).await?;
+        match run.answers.iter().try_for_each(|answer| job.check(answer)) {
+            Ok(()) => return Ok(run.instructions),
+            Err(error) if failures == FAILURES => return Err(error),
+            Err(_) => failures += 1,
         }
     }
-    differences
 }
 
-/// Reads a baseline.
-pub(crate) fn read(file: &Path) -> anyhow::Result<Table> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}; make it with --write", file.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no baseline; make it anew with --write", file.display()))
+/// What is seen from outside.
+pub(crate) struct Seen {
+    pub(crate) asked: Asked,
+    pub(crate) said: Said,
+    pub(crate) row: Option<u64>,
 }
 
-/// Writes a baseline.
-pub(crate) fn write(file: &Path, table: &Table) -> anyhow::Result<()> {
-    std::fs::write(file, serde_json::to_string_pretty(table)? + "\n").with_context(|| format!("cannot write {}", file.display()))
+/// What is seen of the last of three invocations: the ones before have warmed the caches.
+pub(crate) async fn seen(stage: &Stage, job: Job) -> anyhow::Result<Seen> {
+    let (two, three) = (seen_of(stage, job, 2).await?, seen_of(stage, job, 3).await?);
+    Ok(Seen { asked: three.asked.less(&two.asked), said: three.said.since(two.said), row: three.row })
+}
+
+async fn seen_of(stage: &Stage, job: Job, count: usize) -> anyhow::Result<Seen> {
+    let output = tempfile::NamedTempFile::new()?;
+    let events = stage.events(job, count).await?;
+    let order = events.last().and_then(|event| events::request_uid(event));
+    let plan = Plan {
+        binary: stage.binary(job)?,
+        environment: stage.counted_environment(),
+        events,
+        output: Some(output.path().to_owned()),
+        ..Plan::default()
+    };
+    stage.counter.take();
+    let run = run(&plan).await?;
+    let asked = stage.counter.take();
+    run.answers.iter().try_for_each(|answer| job.check(answer))?;
+    let said = std::fs::read_to_string(output.path()).context("what the function said")?;
+    let said = Said::of(&said, run.answers.last().unwrap_or(&Value::Null));
+    let row = match order {
+        Some(uid) => stage.row(&uid).await?,
+        None => None,
+    };
+    Ok(Seen { asked, said, row })
 }

@@ -10,11 +10,11 @@ use tempfile::TempDir;
 
 use crate::{
     counts,
+    job::Job,
     ratio::{Ratio, median},
     report::{Bound, Section, Table},
     runtime::{Plan, Span, run},
-    stage::{Job, Stage},
-    units::Asked,
+    stage::Stage,
 };
 
 const FEW: usize = 1_000;
@@ -43,9 +43,9 @@ pub(crate) async fn measure(bootstraps: &Path, orders: usize, bar: &ProgressBar)
     for job in JOBS {
         bar.set_message(job.name());
         let (cpu, wall) = in_turns(&few, &many, job, bar).await?;
-        let (before, now) = (counts::asked(&few, job).await?, counts::asked(&many, job).await?);
+        let (before, now) = (counts::seen(&few, job).await?.asked, counts::seen(&many, job).await?.asked);
         section.table.row([job.name().to_owned(), cpu.to_string(), wall.to_string()]);
-        section.bounds.push(Bound::equal(format!("{}: calls and units", job.name()), shown(&now), shown(&before)));
+        section.bounds.push(Bound::equal(format!("{}: calls and units", job.name()), now, before));
         section.bounds.push(Bound::at_most(format!("{}: processor time", job.name()), cpu, SAME));
     }
     section.notes.push("Wall times are the local engine's rather than DynamoDB's, and nothing is promised of them.".to_owned());
@@ -67,7 +67,7 @@ async fn in_turns(few: &Stage, many: &Stage, job: Job, bar: &ProgressBar) -> any
 /// The medians of the warm invocations.
 async fn warm(stage: &Stage, job: Job) -> anyhow::Result<Span> {
     let events = stage.events(job, 1 + WARM).await?;
-    let plan = Plan { binary: stage.binary(job)?, environment: stage.environment(), events, count: false };
+    let plan = Plan { binary: stage.binary(job)?, environment: stage.environment(), events, ..Plan::default() };
     let run = run(&plan).await?;
     run.answers.iter().try_for_each(|answer| job.check(answer))?;
     let warm = || run.invocations.iter().skip(1);
@@ -127,15 +127,6 @@ fn copy(sample: &Item, number: usize) -> anyhow::Result<Item> {
 /// As long as those of real orders.
 fn copied_uid(number: usize) -> String {
     format!("bench-00000000-0000-7000-8000-{number:012}")
-}
-
-fn units(milliunits: u64) -> String {
-    format!("{}.{}", milliunits / 1_000, milliunits % 1_000 / 100)
-}
-
-fn shown(asked: &Asked) -> String {
-    let calls: Vec<String> = asked.calls.iter().map(|(call, count)| format!("{count} {call}")).collect();
-    format!("{}; {} WRU, {} RRU", calls.join(", "), units(asked.write_milliunits), units(asked.read_milliunits))
 }
 
 #[cfg(test)]

@@ -2,15 +2,26 @@
 
 #![recursion_limit = "256"]
 
+mod baseline;
 mod batches;
+mod bounds;
+mod cost;
 mod counts;
 mod doors;
+mod events;
 mod growth;
+mod job;
 mod memory;
+mod page;
+mod picture;
+mod prices;
 mod ratio;
 mod report;
+mod row;
 mod runtime;
+mod said;
 mod share;
+mod sizes;
 mod speed;
 mod stage;
 mod times;
@@ -19,23 +30,24 @@ mod units;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use baseline::{Counted, Difference};
 use clap::Parser;
-use counts::Table;
 use indicatif::{ProgressBar, ProgressStyle};
-use stage::{Job, Stage};
+use job::Job;
+use stage::Stage;
 
 /// Measure the functions' release binaries
 ///
-/// Exit code: 0 as in the baseline, or written; 1 otherwise than in the baseline, or a bound that is not met; 2 it could not be measured.
+/// Exit code: 0 no worse than the baseline, or written, and every bound is met; 1 worse, or a bound that is not met; 2 it could not be measured.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Where the functions' binaries are: cargo's folder, or what `sam build` leaves
+    /// Where the functions' binaries are: cargo's folder, or cargo lambda's, which `sam build` leaves
     #[arg(long, default_value = "target/release", value_name = "DIR")]
     bootstraps: PathBuf,
-    /// Compare instruction counts, calls and units with this
+    /// Compare what is counted with this
     #[arg(long, default_value = "tests/bench/baseline.json", value_name = "FILE")]
     baseline: PathBuf,
-    /// Write the baseline instead of comparing with it
+    /// Write the baseline instead of comparing with it, and docs/cost.md and docs/cost.svg from it
     #[arg(long)]
     write: bool,
     #[command(flatten)]
@@ -61,43 +73,31 @@ async fn measure(options: Options) -> anyhow::Result<bool> {
     let stage = Stage::start(&options.bootstraps).await?;
     let bar = ProgressBar::new(Job::ALL.len() as u64);
     bar.set_style(ProgressStyle::with_template("{elapsed:>4} [{bar:40}] {pos}/{len} {msg}")?);
-    let mut table = Table::new();
+    let mut table = Counted::default();
     for job in Job::ALL {
         bar.set_message(job.name());
-        table.insert(job.name().to_owned(), counts::count(&stage, job).await?);
+        table.jobs.insert(job.name().to_owned(), counts::count(&stage, job).await?);
+        if !table.binaries.contains_key(job.function()) {
+            table.binaries.insert(job.function().to_owned(), sizes::measure(&stage.binary(job)?)?);
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    show(&table);
+    let bounds = bounds::check(&table)?;
+    println!("{}\n{}\n{}\n{}", page::counted(&table)?, page::sizes(&table)?, cost::table(&table)?, report::verdicts(&bounds));
+    let met = bounds.iter().all(|bound| bound.met);
     if options.write {
-        counts::write(&options.baseline, &table)?;
-        return Ok(true);
+        baseline::write(&options.baseline, &table)?;
+        page::write(&table)?;
+        return Ok(met);
     }
-    let differences = counts::compare(&table, &counts::read(&options.baseline)?);
-    for difference in &differences {
-        println!("{difference}");
+    let differences = baseline::compare(&table, &baseline::read(&options.baseline)?);
+    for Difference { what, worse } in &differences {
+        println!("{} {what}", if *worse { "WORSE " } else { "better" });
     }
-    Ok(differences.is_empty())
-}
-
-fn show(table: &Table) {
-    println!("{:<26} {:>12} {:>12} {:>9} {:>6} {:>6}  calls when warm", "", "cold Ir", "warm Ir", "bytes", "WRU", "RRU");
-    for job in Job::ALL {
-        let Some(counts) = table.get(job.name()) else { continue };
-        let calls: Vec<String> = counts.asked.calls.iter().map(|(call, count)| format!("{count} {call}")).collect();
-        println!(
-            "{:<26} {:>12} {:>12} {:>9} {:>6} {:>6}  {}",
-            job.name(),
-            counts.cold,
-            counts.warm,
-            counts.bytes,
-            units(counts.asked.write_milliunits),
-            units(counts.asked.read_milliunits),
-            calls.join(", ")
-        );
+    let worse = differences.iter().any(|difference| difference.worse);
+    if !worse && !differences.is_empty() {
+        println!("Better by more than chance: let the baseline say so, with tests/bench/run --write.");
     }
-}
-
-fn units(milliunits: u64) -> String {
-    format!("{}.{}", milliunits / 1_000, milliunits % 1_000 / 100)
+    Ok(met && !worse)
 }

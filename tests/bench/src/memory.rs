@@ -3,10 +3,11 @@
 use indicatif::ProgressBar;
 
 use crate::{
+    job::Job,
     ratio::Ratio,
     report::{Bound, Section, Table},
     runtime::{Function, Plan},
-    stage::{Job, Stage},
+    stage::Stage,
 };
 
 /// Invocations after which everything has been done once; so many events are made at a time.
@@ -22,7 +23,7 @@ pub(crate) async fn measure(stage: &Stage, invocations: usize, bar: &ProgressBar
     let mut section = Section { title, table: Table::new(["", "ratio"]), ..Section::default() };
     for job in JOBS {
         bar.set_message(job.name());
-        let plan = Plan { binary: stage.binary(job)?, environment: stage.environment(), events: Vec::new(), count: false };
+        let plan = Plan { binary: stage.binary(job)?, environment: stage.environment(), ..Plan::default() };
         let mut function = Function::start(&plan).await?;
         let mut early = 0;
         for turn in 0..turns {

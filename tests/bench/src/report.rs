@@ -22,11 +22,20 @@ impl Bound {
         Self { what: what.into(), measured: measured.to_string(), bound: format!("at least {least}"), met: measured >= least }
     }
 
-    /// Counts that have to be the same.
+    /// What has to be the same.
     pub(crate) fn equal(what: impl Into<String>, measured: impl fmt::Display, expected: impl fmt::Display) -> Self {
         let (measured, bound) = (measured.to_string(), expected.to_string());
         Self { what: what.into(), met: measured == bound, measured, bound }
     }
+}
+
+/// The bounds, one a row, and whether each is met.
+pub(crate) fn verdicts(bounds: &[Bound]) -> Table {
+    let mut table = Table::new(["bound", "measured", "promised", ""]);
+    for Bound { what, measured, bound, met } in bounds {
+        table.row([what.clone(), measured.clone(), bound.clone(), if *met { "ok" } else { "NOT MET" }.to_owned()]);
+    }
+    table
 }
 
 /// One measurement.
@@ -51,11 +60,10 @@ impl fmt::Display for Section {
         for note in &self.notes {
             writeln!(f, "{note}\n")?;
         }
-        let mut bounds = Table::new(["bound", "measured", "promised", ""]);
-        for Bound { what, measured, bound, met } in &self.bounds {
-            bounds.row([what.clone(), measured.clone(), bound.clone(), if *met { "ok" } else { "NOT MET" }.to_owned()]);
+        if self.bounds.is_empty() {
+            return Ok(());
         }
-        writeln!(f, "{bounds}")
+        writeln!(f, "{}", verdicts(&self.bounds))
     }
 }
 

@@ -11,11 +11,12 @@ use indicatif::ProgressBar;
 use tempfile::NamedTempFile;
 
 use crate::{
+    job::Job,
     ratio::{Ratio, median, nanos},
     report::{Bound, Section, Table},
     runtime::{Function, Plan, Run, Span, run},
     share::Share,
-    stage::{Job, Stage},
+    stage::Stage,
 };
 
 /// Warm invocations a round, after a first one.
@@ -112,7 +113,7 @@ impl Candidate {
         let plan = async |warm: usize| -> anyhow::Result<Plan> {
             let (binary, mut environment) = (self.binary(stage)?, stage.environment());
             environment.push(("SSL_CERT_FILE".to_owned(), bundle.path().display().to_string()));
-            Ok(Plan { binary, environment, events: stage.events(self.job, 1 + warm).await?, count: false })
+            Ok(Plan { binary, environment, events: stage.events(self.job, 1 + warm).await?, ..Plan::default() })
         };
         let whole = run(&plan(WARM).await?).await?;
         whole.answers.iter().try_for_each(|answer| self.job.check(answer))?;

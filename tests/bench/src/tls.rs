@@ -1,40 +1,33 @@
-//! TLS before the local services, as AWS has it: a fresh authority, a certificate for 127.0.0.1, and what comes through it
-//! handed on as it is.
+//! TLS before the local services, as AWS has it: always the same authority and certificate, so that a handshake's instructions
+//! repeat, and what comes through handed on as it is.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
-use anyhow::Context;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
         ServerConfig,
         crypto::ring,
-        pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
 };
 
-/// An authority that the functions are told to trust.
-pub(crate) struct Authority {
-    acceptor: TlsAcceptor,
-}
+/// The authority that the functions are told to trust; README beside it tells why it is fixed, and that it is worth nothing.
+pub(crate) const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certificates/authority.pem");
+const CERTIFICATE: &[u8] = include_bytes!("../certificates/server.pem");
+const KEY: &[u8] = include_bytes!("../certificates/server.key");
 
-impl Authority {
-    /// Makes one and writes its certificate to `file`.
-    pub(crate) fn new(file: &Path) -> anyhow::Result<Self> {
-        let mut ca = CertificateParams::new(Vec::new())?;
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
-        std::fs::write(file, issuer.pem()).with_context(|| format!("cannot write {}", file.display()))?;
-        let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])?.signed_by(&key, &issuer)?;
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+/// TLS as a service on AWS would speak it.
+pub(crate) struct Tls(TlsAcceptor);
+
+impl Tls {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)?;
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)) })
+            .with_single_cert(vec![CertificateDer::from_pem_slice(CERTIFICATE)?], PrivateKeyDer::from_pem_slice(KEY)?)?;
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
     /// The address of a TLS endpoint before this one, `http://HOST:PORT`.
@@ -42,7 +35,7 @@ impl Authority {
         let upstream: SocketAddr = upstream.trim_start_matches("http://").trim_end_matches('/').parse()?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let acceptor = self.acceptor.clone();
+        let acceptor = self.0.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 // A connection that breaks is its client's to notice.

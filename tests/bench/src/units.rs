@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -46,6 +47,25 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// The calls, as `2 dynamodb:PutItem, 1 sqs:SendMessage`.
+    pub(crate) fn calls(&self) -> String {
+        let calls: Vec<String> = self.calls.iter().map(|(call, count)| format!("{count} {call}")).collect();
+        calls.join(", ")
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {} WRU, {} RRU", self.calls(), units(self.write_milliunits), units(self.read_milliunits))
+    }
+}
+
+/// Thousandths of units as `1.5`.
+pub(crate) fn units(milliunits: u64) -> String {
+    format!("{}.{}", milliunits / 1_000, milliunits % 1_000 / 100)
+}
+
 /// Counts; what is counted is taken away when it is read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counter(Arc<Mutex<Asked>>);
@@ -77,14 +97,15 @@ impl Counter {
         let mut headers = parts.headers;
         headers.remove(http::header::CONTENT_LENGTH);
         let body = asking_for_capacity(&target, to_bytes(body, LARGEST).await?)?;
-        let answer = http.request(parts.method, format!("{upstream}{}", parts.uri)).headers(headers).body(body).send().await?;
+        let request = http.request(parts.method, format!("{upstream}{}", parts.uri)).headers(headers).body(body.clone());
+        let answer = request.send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await?;
-        self.note(&target, &body);
-        Ok((status, headers, body).into_response())
+        let answer = answer.bytes().await?;
+        self.note(&target, &body, &answer);
+        Ok((status, headers, answer).into_response())
     }
 
-    fn note(&self, target: &str, answer: &Bytes) {
+    fn note(&self, target: &str, request: &Bytes, answer: &Bytes) {
         let operation = target.rsplit('.').next().unwrap_or_default();
         let service = if target.starts_with("DynamoDB") {
             "dynamodb"
@@ -96,6 +117,7 @@ impl Counter {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *asked.calls.entry(format!("{service}:{operation}")).or_default() += 1;
         let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+        asked.write_milliunits += refused(request, &answer);
         let consumed = answer.get("ConsumedCapacity").cloned().unwrap_or_default();
         let many = consumed.as_array().cloned().unwrap_or_else(|| vec![consumed]);
         let reads = matches!(operation, "GetItem" | "Query" | "Scan");
@@ -103,6 +125,21 @@ impl Counter {
             let milliunits = one.get("CapacityUnits").map_or(0, thousandths);
             if reads { asked.read_milliunits += milliunits } else { asked.write_milliunits += milliunits }
         }
+    }
+}
+
+/// Thousandths of write units of a write whose condition does not hold: DynamoDB charges it as if it did (AWS: "DynamoDB read and write operations"),
+/// and the engine does not say so. Each item that it is about is taken to be of at most 1 KiB.
+fn refused(request: &Bytes, answer: &Value) -> u64 {
+    let error = answer.get("__type").and_then(Value::as_str).unwrap_or_default();
+    if error.ends_with("ConditionalCheckFailedException") {
+        1_000
+    } else if error.ends_with("TransactionCanceledException") {
+        let request: Value = serde_json::from_slice(request).unwrap_or_default();
+        let items = request.get("TransactItems").and_then(Value::as_array).map_or(0, Vec::len);
+        items as u64 * 2_000
+    } else {
+        0
     }
 }
 
@@ -120,4 +157,26 @@ fn asking_for_capacity(target: &str, body: Bytes) -> anyhow::Result<Bytes> {
     let mut request: serde_json::Map<String, Value> = serde_json::from_slice(&body)?;
     request.insert("ReturnConsumedCapacity".to_owned(), "TOTAL".into());
     Ok(Value::Object(request).to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_write_is_charged_as_one_that_was_made() {
+        let request = Bytes::from(json!({ "TransactItems": [{}, {}] }).to_string());
+        let units = |error: &str| refused(&request, &json!({ "__type": error }));
+        assert_eq!(units("com.amazonaws.dynamodb.v20120810#TransactionCanceledException"), 4_000);
+        assert_eq!(units("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"), 1_000);
+        assert_eq!(units("com.amazonaws.dynamodb.v20120810#ResourceNotFoundException"), 0);
+        assert_eq!(refused(&request, &json!({ "ConsumedCapacity": [] })), 0);
+    }
+
+    #[test]
+    fn units_are_read_exactly() {
+        assert_eq!([thousandths(&json!(7)), thousandths(&json!(0.5)), thousandths(&json!(12.0))], [7_000, 500, 12_000]);
+    }
 }
