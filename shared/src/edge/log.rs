@@ -12,7 +12,8 @@ use crate::app::METRICS;
 
 /// Starts logging at a level, for the function of this name. Metrics are told at every level.
 pub fn start(level: tracing::Level, function: String) {
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
+    // Every byte is paid for, and the sentence tells where it comes from.
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_target(false);
     let of_lines = filter_fn(move |metadata| metadata.target() != METRICS && *metadata.level() <= level);
     let of_metrics = filter_fn(|metadata| metadata.target() == METRICS);
     // The hints: without them every span of the SDK's, down to trace, would be looked at.

@@ -249,6 +249,8 @@ fn command(plan: &Plan) -> anyhow::Result<Command> {
         ("PATH", std::env::var("PATH").unwrap_or_default()),
         // As long as CloudFormation makes it: it is in every line of metrics.
         ("AWS_LAMBDA_FUNCTION_NAME", "posnext-production-SubmitOrder-AbCdEfGhIjKl".to_owned()),
+        // As the template sets it.
+        ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=127".to_owned()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
         // As long as Lambda's: it is signed with every call.
