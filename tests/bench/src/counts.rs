@@ -45,6 +45,7 @@ pub(crate) async fn count(stage: &Stage, job: Job) -> anyhow::Result<Counts> {
         for (least, events) in instructions.iter_mut().zip([1, 1 + WARM]) {
             let plan = Plan {
                 binary: binary.clone(),
+                arguments: Vec::new(),
                 environment: stage.environment(),
                 events: stage.events(job, events).await?,
                 count: true,
@@ -62,7 +63,13 @@ pub(crate) async fn count(stage: &Stage, job: Job) -> anyhow::Result<Counts> {
 async fn asked(stage: &Stage, job: Job) -> anyhow::Result<Asked> {
     let asked_for = async |events: Vec<String>| -> anyhow::Result<Asked> {
         stage.counter.take();
-        let plan = Plan { binary: stage.binary(job)?, environment: stage.counted_environment(), events, count: false };
+        let plan = Plan {
+            binary: stage.binary(job)?,
+            arguments: Vec::new(),
+            environment: stage.counted_environment(),
+            events,
+            count: false,
+        };
         run(&plan).await?.answers.iter().try_for_each(|answer| job.check(answer))?;
         Ok(stage.counter.take())
     };

@@ -2,7 +2,9 @@
 
 #![recursion_limit = "256"]
 
+mod contestants;
 mod counts;
+mod peers;
 mod runtime;
 mod stage;
 mod times;
@@ -18,7 +20,7 @@ use stage::{Job, Stage};
 
 /// Measure the functions' release binaries
 ///
-/// Exit code: 0 as in the baseline, or written; 1 otherwise than in the baseline; 2 it could not be measured.
+/// Exit code: 0 as in the baseline, or written; 1 otherwise than in the baseline, or a bound is not met; 2 it could not be measured.
 #[derive(Debug, Parser)]
 struct Options {
     /// Where the functions' binaries are: cargo's folder, or what `sam build` leaves
@@ -33,6 +35,9 @@ struct Options {
     /// Measure times and memory, too, in so many rounds; on a machine that is busy with nothing else
     #[arg(long, default_value_t = 0, value_name = "ROUNDS")]
     times: usize,
+    /// Measure the peers in Node and Python in turns with ours, too, in so many rounds
+    #[arg(long, default_value_t = 0, value_name = "ROUNDS")]
+    peers: usize,
 }
 
 #[tokio::main]
@@ -61,16 +66,17 @@ async fn measure(options: Options) -> anyhow::Result<bool> {
     if options.times > 0 {
         times::measure(&stage, options.times, &bar).await?;
     }
+    let bounds_met = options.peers == 0 || peers::measure(&stage, options.peers, &bar).await?;
     bar.finish_and_clear();
     if options.write {
         counts::write(&options.baseline, &table)?;
-        return Ok(true);
+        return Ok(bounds_met);
     }
     let differences = counts::compare(&table, &counts::read(&options.baseline)?);
     for difference in &differences {
         println!("{difference}");
     }
-    Ok(differences.is_empty())
+    Ok(bounds_met && differences.is_empty())
 }
 
 fn show(table: &Table) {
@@ -91,6 +97,7 @@ fn show(table: &Table) {
     }
 }
 
-fn units(milliunits: u64) -> String {
+/// Thousandths of units as `1.5`.
+pub(crate) fn units(milliunits: u64) -> String {
     format!("{}.{}", milliunits / 1_000, milliunits % 1_000 / 100)
 }

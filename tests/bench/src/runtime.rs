@@ -34,6 +34,7 @@ use tokio::{
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) binary: PathBuf,
+    pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) events: Vec<String>,
     /// Under callgrind, which counts instructions; nothing else means anything then.
@@ -191,7 +192,7 @@ fn command(plan: &Plan) -> Command {
         // As long as Lambda's: it is signed with every call.
         ("AWS_SESSION_TOKEN", "t".repeat(700)),
     ];
-    command.env_clear().envs(own).envs(plan.environment.iter().cloned());
+    command.args(&plan.arguments).env_clear().envs(own).envs(plan.environment.iter().cloned());
     command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }

@@ -20,9 +20,9 @@ use tokio::net::TcpListener;
 use crate::{tls::Authority, units::Counter};
 
 /// The location whose POS is asked while the caller waits.
-const SYNC: &str = "BENCH-SYNC";
+pub(crate) const SYNC: &str = "BENCH-SYNC";
 /// The location whose orders are always accepted.
-const ASYNC: &str = "BENCH-ASYNC";
+pub(crate) const ASYNC: &str = "BENCH-ASYNC";
 
 /// Something that a function does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,7 +97,7 @@ impl Job {
 
 /// The stage.
 pub(crate) struct Stage {
-    services: Services,
+    pub(crate) services: Services,
     par: Par,
     bootstraps: PathBuf,
     tls: Vec<(String, String)>,
@@ -271,7 +271,7 @@ fn location(name: &str, mode: Mode, base: &str) -> anyhow::Result<Location> {
 }
 
 /// A family's order.
-fn five_lines(location: &str, uid: &str) -> String {
+pub(crate) fn five_lines(location: &str, uid: &str) -> String {
     let mut order: Value = serde_json::from_str(&sample_order(local::ORGANIZATION, location, uid)).unwrap_or_default();
     if let Some(items) = order.pointer_mut("/order_details/items").and_then(Value::as_array_mut)
         && let Some(line) = items.first().cloned()

@@ -37,6 +37,7 @@ pub(crate) async fn measure(stage: &Stage, rounds: usize, bar: &ProgressBar) -> 
             bar.set_message(job.name());
             let plan = Plan {
                 binary: stage.binary(job)?,
+                arguments: Vec::new(),
                 environment: stage.environment(),
                 events: stage.events(job, 1 + WARM).await?,
                 count: false,
@@ -73,7 +74,8 @@ pub(crate) async fn measure(stage: &Stage, rounds: usize, bar: &ProgressBar) -> 
     Ok(())
 }
 
-fn ratio(permille: u64) -> String {
+/// Thousandths as `1.23 x`.
+pub(crate) fn ratio(permille: u64) -> String {
     format!("{}.{:02} x", permille / 1_000, permille % 1_000 / 10)
 }
 
@@ -98,6 +100,7 @@ fn warm(run: &Run, part: fn(&crate::runtime::Span) -> Duration) -> Duration {
     parts.get(parts.len() / 2).copied().unwrap_or_default()
 }
 
-fn permille(part: Duration, whole: Duration) -> u64 {
+/// Thousandths of `whole`.
+pub(crate) fn permille(part: Duration, whole: Duration) -> u64 {
     u64::try_from(part.as_nanos() * 1_000 / whole.as_nanos().max(1)).unwrap_or(u64::MAX)
 }
