@@ -52,7 +52,10 @@ impl Contestant {
             Self::Ours => (stage.binary(job)?, Vec::new()),
             Self::Node => {
                 let handler = built(&format!("node/dist/{}.mjs", module(job)))?;
-                (PathBuf::from("node"), vec![built("node/ric.mjs")?.display().to_string(), handler.display().to_string()])
+                (
+                    built("node/node_modules/.bin/node")?,
+                    vec![built("node/ric.mjs")?.display().to_string(), handler.display().to_string()],
+                )
             }
             Self::Python => {
                 let handler = format!("{}.handler", module(job));

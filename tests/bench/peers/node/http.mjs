@@ -45,7 +45,8 @@ export const answer = (sharedId, order, { status, pos_order_id, errors }) => {
   const { request_uid, organization_id, location_id, request_datetime, order_details } = order;
   const body = {
     status, request_uid, organization_id, location_id, request_datetime,
-    order_details: { ...order_details, pos_order_id }, errors,
+    order_details: { ...order_details, pos_order_id },
+    ...(errors?.length > 0 && { errors }),
   };
   const headers = { ...HEADERS, 'cache-control': 'no-store', 'x-pch-digest': sign(sharedId, body) };
   return { statusCode: 200, headers, body: JSON.stringify(body) };

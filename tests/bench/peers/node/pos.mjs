@@ -8,7 +8,7 @@ export const place = async (store, tenant, order) => {
     redirect: 'error',
     signal: AbortSignal.timeout(3_500),
   });
-  const { status, pos_order_id, errors } = await response.json();
+  const { status, pos_order_id = null, errors = [] } = await response.json();
   const placed = response.ok && status === 'placed' && pos_order_id;
   const refused = (response.ok || response.status === 422) && status === 'rejected';
   if (!placed && !refused) throw new Error(`the POS answered ${response.status}`);

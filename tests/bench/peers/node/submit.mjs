@@ -12,6 +12,12 @@ import { verify } from './signature.mjs';
 
 const SEGMENT = /^(?!\.{1,2}$)[A-Za-z0-9_.~-]{1,128}$/;
 
+const CLOSED = {
+  status: 'rejected',
+  pos_order_id: null,
+  errors: [{ code: 'location_closed', message: 'the location takes no orders' }],
+};
+
 const config = new IdempotencyConfig({
   eventKeyJmesPath: '[tenant, order.request_uid]',
   payloadValidationJmesPath: '[order.organization_id, order.location_id, order.order_details]',
@@ -26,8 +32,7 @@ const persistenceStore = new DynamoDBPersistenceLayer({
 
 const placeOnce = makeIdempotent(
   async ({ tenant, order }, store) => {
-    const closed = { status: 'rejected', errors: [{ code: 'location_closed', message: 'the location takes no orders' }] };
-    const result = store.enabled ? await place(store, tenant, order) : closed;
+    const result = store.enabled ? await place(store, tenant, order) : CLOSED;
     await orders.put(orders.key(tenant, order.request_uid), order, result);
     return result;
   },
