@@ -116,11 +116,8 @@ impl Contestant {
         if self == Self::Ours || job == Job::Submit {
             return Ok(());
         }
-        let (location, result) = match job {
-            Job::Process => (ASYNC, json!({ "status": "pending" })),
-            _ => (SYNC, json!({ "status": "placed", "pos_order_id": "POS-01a20046fa3f711abe8b75c3d431d4b0" })),
-        };
-        let status = result["status"].as_str().unwrap_or_default();
+        let (location, status) = if job == Job::Process { (ASYNC, "pending") } else { (SYNC, "placed") };
+        let result = json!({ "status": status, "pos_order_id": "POS-01a20046fa3f711abe8b75c3d431d4b0" });
         let mut uids = events.iter().map(|event| request_uid(event)).collect::<anyhow::Result<Vec<_>>>()?;
         uids.dedup();
         for uid in uids {
@@ -155,10 +152,10 @@ fn check_answer(job: Job, answer: &Value) -> anyhow::Result<()> {
     if job == Job::Process {
         return Ok(());
     }
-    let body = answer["body"].as_str().unwrap_or_default();
+    let part = |pointer| answer.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let (body, digest) = (part("/body"), part("/headers/x-pch-digest"));
     let order: Value = serde_json::from_str(body)?;
-    ensure!(order["status"] == "placed", "{} was answered {body}", job.name());
-    let digest = answer["headers"]["x-pch-digest"].as_str().unwrap_or_default();
+    ensure!(order.get("status").is_some_and(|status| status == "placed"), "{} was answered {body}", job.name());
     let right = SharedId::new("bench", local::SHARED_ID)?.sign(&DigestMessage::of_body(body));
     ensure!(digest == right, "{} was answered with the digest {digest:?} of {body}", job.name());
     Ok(())
@@ -167,15 +164,15 @@ fn check_answer(job: Job, answer: &Value) -> anyhow::Result<()> {
 /// The order that an event is about.
 fn request_uid(event: &str) -> anyhow::Result<String> {
     let event: Value = serde_json::from_str(event)?;
-    let in_text = |text: &Value, pointer: &str| -> Option<String> {
-        let inside: Value = serde_json::from_str(text.as_str()?).ok()?;
+    let part = |pointer| event.pointer(pointer).and_then(Value::as_str);
+    let inside = |text: &str, pointer: &str| -> Option<String> {
+        let inside: Value = serde_json::from_str(text).ok()?;
         Some(inside.pointer(pointer)?.as_str()?.to_owned())
     };
-    let uid = event
-        .pointer("/Records/0/body")
-        .and_then(|message| in_text(message, "/key/request_uid"))
-        .or_else(|| in_text(&event["body"], "/request_uid"))
-        .or_else(|| event["rawPath"].as_str()?.rsplit('/').next().map(str::to_owned));
+    let uid = part("/Records/0/body")
+        .and_then(|message| inside(message, "/key/request_uid"))
+        .or_else(|| inside(part("/body")?, "/request_uid"))
+        .or_else(|| part("/rawPath")?.rsplit('/').next().map(str::to_owned));
     uid.context("an event is about no order")
 }
 
