@@ -20,7 +20,7 @@ use stage::{Job, Stage};
 
 /// Measure the functions' release binaries
 ///
-/// Exit code: 0 as in the baseline, or written; 1 otherwise than in the baseline, or a bound is not met; 2 it could not be measured.
+/// Exit code: 0 as in the baseline, or written; 1 otherwise than in the baseline, or a bound not met; 2 it could not be measured.
 #[derive(Debug, Parser)]
 struct Options {
     /// Where the functions' binaries are: cargo's folder, or what `sam build` leaves
@@ -35,7 +35,7 @@ struct Options {
     /// Measure times and memory, too, in so many rounds; on a machine that is busy with nothing else
     #[arg(long, default_value_t = 0, value_name = "ROUNDS")]
     times: usize,
-    /// Measure the peers in Node and Python in turns with ours, too, in so many rounds
+    /// Instead of all that compare with the peers in Node and Python, in so many rounds; without valgrind
     #[arg(long, default_value_t = 0, value_name = "ROUNDS")]
     peers: usize,
 }
@@ -54,8 +54,12 @@ async fn main() -> ExitCode {
 
 async fn measure(options: Options) -> anyhow::Result<bool> {
     let stage = Stage::start(&options.bootstraps).await?;
-    let bar = ProgressBar::new((Job::ALL.len() * (1 + options.times)) as u64);
+    let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template("{elapsed:>4} [{bar:40}] {pos}/{len} {msg}")?);
+    if options.peers > 0 {
+        return peers::measure(&stage, options.peers, &bar).await;
+    }
+    bar.set_length((Job::ALL.len() * (1 + options.times)) as u64);
     let mut table = Table::new();
     for job in Job::ALL {
         bar.set_message(job.name());
@@ -66,17 +70,16 @@ async fn measure(options: Options) -> anyhow::Result<bool> {
     if options.times > 0 {
         times::measure(&stage, options.times, &bar).await?;
     }
-    let bounds_met = options.peers == 0 || peers::measure(&stage, options.peers, &bar).await?;
     bar.finish_and_clear();
     if options.write {
         counts::write(&options.baseline, &table)?;
-        return Ok(bounds_met);
+        return Ok(true);
     }
     let differences = counts::compare(&table, &counts::read(&options.baseline)?);
     for difference in &differences {
         println!("{difference}");
     }
-    Ok(bounds_met && differences.is_empty())
+    Ok(differences.is_empty())
 }
 
 fn show(table: &Table) {

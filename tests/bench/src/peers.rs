@@ -67,7 +67,7 @@ impl Figure {
 
 /// Runs all in turns, prints the medians and the bounds, and tells whether the bounds are met.
 pub(crate) async fn measure(stage: &Stage, rounds: usize, bar: &ProgressBar) -> anyhow::Result<bool> {
-    bar.inc_length((JOBS.len() * Contestant::ALL.len() * (1 + rounds)) as u64);
+    bar.set_length((JOBS.len() * Contestant::ALL.len() * (1 + rounds)) as u64);
     let dynamodb = Dynamo::new(&stage.services.aws.dynamodb);
     for contestant in Contestant::ALL {
         contestant.create_tables(&dynamodb).await?;
@@ -97,10 +97,9 @@ pub(crate) async fn measure(stage: &Stage, rounds: usize, bar: &ProgressBar) -> 
     }
     let medians: Vec<(Job, Contestant, [u64; 5])> =
         ratios.into_iter().map(|((job, contestant), rounds)| (job, contestant, medians(&rounds))).collect();
-    Ok(bar.suspend(|| {
-        show_asked(&asks);
-        show(&medians)
-    }))
+    bar.finish_and_clear();
+    show_asked(&asks);
+    Ok(show(&medians))
 }
 
 /// What the last of three invocations asks of AWS: the ones before have warmed the caches.

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::Context;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{
     TlsAcceptor,
@@ -25,6 +25,8 @@ impl Authority {
     pub(crate) fn new(file: &Path) -> anyhow::Result<Self> {
         let mut ca = CertificateParams::new(Vec::new())?;
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Of another name than the certificate has: OpenSSL takes that for signed by itself.
+        ca.distinguished_name.push(DnType::CommonName, "the benchmark's authority");
         let issuer = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
         std::fs::write(file, issuer.pem()).with_context(|| format!("cannot write {}", file.display()))?;
         let key = KeyPair::generate()?;
