@@ -16,9 +16,9 @@ use crate::{
 
 const JOBS: [Job; 3] = [Job::Submit, Job::Get, Job::Process];
 /// Invocations after the first that are not counted: so long just-in-time compilers still compile.
-const WARM_UP: usize = 400;
+const WARM_UP: usize = 300;
 /// Warm invocations that are counted.
-const COUNTED: usize = 200;
+const COUNTED: usize = 100;
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
