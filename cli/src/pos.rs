@@ -33,7 +33,7 @@ pub const ABILITIES: [(&str, Abilities); 6] = [
 ];
 const FIND: Option<Find> = Some(Find { settle_s: SETTLE_S });
 
-/// How it behaves, by the word in its address.
+/// How it behaves, by the word in its address. A number instead is the milliseconds that a placement takes.
 pub const BEHAVIOURS: [&str; 9] = ["prompt", "slow", "late", "later", "lost", "flaky", "refuse", "stubborn", "down"];
 
 /// What the POS knows of one order.
@@ -179,7 +179,10 @@ impl Pos<'_> {
             "late" | "later" if calls <= 1 => return cut(),
             "lost" | "stubborn" if calls <= 1 => return cut(),
             "slow" => tokio::time::sleep(Duration::from_secs(6)).await,
-            _ => tokio::time::sleep_until(meal.lands_at).await,
+            other => match other.parse() {
+                Ok(milliseconds) => tokio::time::sleep(Duration::from_millis(milliseconds)).await,
+                Err(_) => tokio::time::sleep_until(meal.lands_at).await,
+            },
         }
         if self.ticket(|ticket| ticket.cancelled()) {
             return answer(StatusCode::GONE, &json!({ "message": "cancelled" }));

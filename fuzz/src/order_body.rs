@@ -2,11 +2,12 @@
 //! one fingerprint exactly when they say the same; and what is answered says what was sent, to the digit.
 
 use posnext_shared::domain::{
+    answer::{Identity, Said},
     canonical::JsonError,
     contract::PosOrderIdKey,
     ids::RequestUid,
     money::Cents,
-    order::{Body, Identity, Order, Said},
+    order::{Body, Order},
     signature::DigestMessage,
     status::{ErrorCode, OrderError, OrderStatus},
 };
@@ -128,7 +129,7 @@ fn says_what_was_sent(order: &Order, json: &Json<'_>, text: &str) {
     );
     assert_eq!(order.message(order.identity()).as_str(), message);
     assert_eq!(DigestMessage::of_body(text).as_str(), message, "the recipe reads the body otherwise");
-    let restored = Order::restore(order.text().to_owned(), order.fingerprint().clone()).expect("an accepted order is restored");
+    let restored = Order::restore(order.text(), order.fingerprint().clone()).expect("an accepted order is restored");
     assert_eq!(restored.message(restored.identity()).as_str(), message);
 }
 

@@ -39,6 +39,13 @@ use crate::{
     settings::Settings,
 };
 
+/// What an init waits for its services: Lambda ends one that takes 10 s.
+const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
+
+/// Connections to the orders table that a batch shares. Its records wait for their POS at once, and for a write one after the
+/// other: with three, ten take as long as one does (tests/bench/run --batches).
+const BATCH_CONNECTIONS: usize = 3;
+
 type D = Arc<DirectoryTable>;
 type S = Arc<SecretCache>;
 type P = PosRouter<S>;
@@ -87,14 +94,16 @@ pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 /// What a function's `main` does first: reads the settings, starts logging, builds the clients.
 ///
 /// # Errors
-/// Every setting that is missing or wrong, or certificates that cannot be read.
-pub async fn start() -> Result<Parts, StartError> {
+/// Every setting that is missing or wrong, no region, or certificates that cannot be read.
+pub fn start() -> Result<Parts, StartError> {
     let settings = Settings::from_env()?;
     let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".to_owned());
     crate::edge::log::start(settings.log, function);
     let roots = settings.ca_file.as_ref().map(std::fs::read).transpose().map_err(|error| format!("POSNEXT_CA_FILE: {error}"))?;
-    let sdk = aws::defaults(roots.as_deref())?.load().await;
-    Ok(Parts::new(settings, &Aws { dynamodb: sdk.clone(), sqs: aws::for_messages(&sdk), secrets: sdk }))
+    let sdk = aws::on_lambda(roots.as_deref())?;
+    let service = |service| aws::at_endpoint_of(service, &sdk);
+    let aws = Aws { dynamodb: service("DYNAMODB"), sqs: aws::for_messages(&service("SQS")), secrets: service("SECRETS_MANAGER") };
+    Ok(Parts::new(settings, &aws))
 }
 
 /// What a background function's time-out leaves of an invocation that begins now.
@@ -134,9 +143,18 @@ impl Parts {
         tokio::join!(self.warm_up(), self.queues.warm_up());
     }
 
-    /// Reads the clients and the secrets once, so that the first request finds them and open connections. A failure is
-    /// left to that request.
+    /// Opens the connection to the orders, for a function that asks nobody who calls.
+    pub async fn warm_up_orders(&self) {
+        self.orders.warm_up().await;
+    }
+
+    /// Reads the clients and the secrets once, so that the first request finds them and open connections. What is not read in
+    /// time, or at all, is left to that request.
     pub async fn warm_up(&self) {
+        let _ = tokio::time::timeout(WARM_UP_LIMIT, self.read_callers()).await;
+    }
+
+    async fn read_callers(&self) {
         let Ok(clients) = self.directory.clients().await else { return };
         for client in clients.iter() {
             let _ = self.secrets.client_secrets(&client.secret, Refresh::No).await;
@@ -248,7 +266,7 @@ impl Parts {
     #[must_use]
     pub fn process(&self) -> ProcessFunction {
         let process = Process {
-            orders: self.orders.clone(),
+            orders: self.orders.clone().over(BATCH_CONNECTIONS),
             queue: self.queues.clone(),
             pos: self.pos(),
             directory: Arc::clone(&self.directory),

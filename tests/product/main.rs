@@ -31,6 +31,7 @@ mod restart;
 mod rotation;
 mod runtime;
 mod sandbox;
+mod settings;
 mod storage;
 mod support;
 mod template;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use posnext_local::local::Product;
 use posnext_shared::{
     adapters::orders::OrderTable,
-    app::ports::{ClaimOrder, Claimed, ListOpen, NudgeOrder, ReadOrder, SaveOrder},
+    app::ports::{ClaimOrder, Claimed, ListOpen, NudgeOrder, ReadOrder, SaveOrder, TakeOrder, Taken},
     domain::{
         ability::Placed,
         guard::Guard,
@@ -14,6 +14,7 @@ use posnext_shared::{
         order::Body,
         policy::Policy,
         record::{OrderRecord, Row},
+        take::Take,
         time::UnixMillis,
     },
 };
@@ -39,10 +40,13 @@ fn key(uid: &str) -> OrderKey {
     OrderKey { tenant: Tenant::new("storage").unwrap(), request_uid: RequestUid::new(uid).unwrap() }
 }
 
-fn claimed(uid: &str, write_id: &str) -> OrderRecord {
+fn new(uid: &str) -> New {
     let order = Arc::new(Body::parse(order(uid, "PAR-LOC-12345").as_bytes()).unwrap().into_order().unwrap());
-    let new = New { key: key(uid), order, shared_id: "s".into(), traceparent: Some("00-a-b-01".into()) };
-    claim(new, Start::Placing, &context(&Policy::default(), write_id))
+    New { key: key(uid), order, shared_id: "s".into(), traceparent: Some("00-a-b-01".into()) }
+}
+
+fn claimed(uid: &str, write_id: &str) -> OrderRecord {
+    claim(new(uid), Start::Placing, &context(&Policy::default(), write_id))
 }
 
 fn placed(record: &OrderRecord, write_id: &str) -> OrderRecord {
@@ -139,6 +143,49 @@ async fn a_guard_holds_until_it_expires_or_is_taken_over_from_its_owner() {
     let Claimed::Guarded(owner) = claim(&uids[1], Some(&uids[0]), NOW).await else { panic!("guarded") };
     assert_eq!(owner, key(&uids[2]), "it was taken over once");
     assert!(matches!(claim(&uids[3], None, NOW.plus(Duration::from_hours(25))).await, Claimed::Ours), "it has expired");
+}
+
+#[tokio::test]
+async fn a_waiting_order_is_taken_once_and_the_row_is_what_the_taker_was_given() {
+    let (product, _) = in_process().await;
+    let (table, uid) = (table(&product), fresh_uid("take"));
+    let queued = claim(new(&uid), Start::Queued, &context(&Policy::default(), "w1"));
+    table.claim(&queued, None, NOW).await.unwrap();
+    let take = |write_id: &str, version| Take::new(key(&uid), version, &context(&Policy::default(), write_id));
+    assert!(matches!(table.take(&take("early", 2)).await, Ok(Taken::Stands(_))), "another version");
+    let Ok(Taken::Ours(taken)) = table.take(&take("w2", 1)).await else { panic!("taken") };
+    assert_eq!((taken.version, taken.attempts, taken.has_live_lease(NOW)), (2, 1, true));
+    assert_eq!(format!("{taken:?}"), format!("{:?}", stored(&table, &uid).await));
+    let Ok(Taken::Ours(again)) = table.take(&take("w2", 1)).await else { panic!("the SDK repeats a write whose reply was lost") };
+    assert_eq!(format!("{again:?}"), format!("{taken:?}"));
+    let Ok(Taken::Stands(row)) = table.take(&take("w3", 2)).await else { panic!("somebody works on it") };
+    assert!(matches!(*row, Row::Order(stored) if stored.write_id == "w2"));
+    assert!(table.save(&placed(&taken, "end")).await.unwrap(), "its holder goes on from it");
+    assert!(matches!(table.take(&take("w4", 3)).await, Ok(Taken::Stands(_))), "it is final");
+}
+
+#[tokio::test]
+async fn what_may_not_be_placed_without_a_look_is_not_taken() {
+    let (product, _) = in_process().await;
+    let table = table(&product);
+    let policy = Policy::default();
+    let take = |uid: &str, ctx: &Context<'_>| Take::new(key(uid), 2, ctx);
+    let ctx = context(&policy, "w3");
+    assert!(matches!(table.take(&take("nobody", &ctx)).await, Ok(Taken::Absent)));
+    for (placed, late, taken) in [
+        (Placed::NotStarted { reason: "down".into(), retry_after: None }, Duration::ZERO, true),
+        (Placed::NotStarted { reason: "down".into(), retry_after: None }, Duration::from_secs(51), false),
+        (Placed::Unknown("cut".into()), Duration::ZERO, false),
+    ] {
+        let uid = fresh_uid("look");
+        let record = claimed(&uid, "w1");
+        table.claim(&record, None, NOW).await.unwrap();
+        let name = format!("{placed:?}, {late:?}");
+        let Next::HandOff(record, _) = advance(&record, Input::Placed(placed), &context(&policy, "w2")) else { panic!("{name}") };
+        assert!(table.save(&record).await.unwrap());
+        let ctx = Context { now: NOW.plus(late), ..context(&policy, "w3") };
+        assert_eq!(matches!(table.take(&take(&uid, &ctx)).await, Ok(Taken::Ours(_))), taken, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use posnext_shared::{
     adapters::orders::DUE_INDEX,
     domain::policy::{API_FUNCTION_TIMEOUT, Policy, WORKER_FUNCTION_TIMEOUT},
-    settings::SETTINGS,
+    settings::{Allowed, settings},
 };
 use serde_yaml_ng::Value;
 
@@ -14,7 +14,7 @@ use crate::support::ROOT;
 /// API Gateway answers 504 after this.
 const GATEWAY_LIMIT: Duration = Duration::from_secs(30);
 
-fn template() -> Value {
+pub(crate) fn template() -> Value {
     serde_yaml_ng::from_str(&std::fs::read_to_string(format!("{ROOT}/template.yaml")).unwrap()).unwrap()
 }
 
@@ -57,25 +57,48 @@ fn every_time_out_is_above_the_sum_of_what_runs_within_it() {
     assert!(policy.worker_lease() < visibility);
 }
 
+/// The parameter that a variable is set to, if it is one.
+pub(crate) fn parameter_of<'a>(template: &'a Value, variable: &str) -> Option<(&'a str, &'a Value)> {
+    let Value::Tagged(reference) = &template["Globals"]["Function"]["Environment"]["Variables"][variable] else { return None };
+    let name = reference.value.as_str()?;
+    Some((name, template["Parameters"].get(name)?))
+}
+
+/// A default or a value of the template as the variable will hold it.
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| serde_yaml_ng::to_string(value).unwrap().trim().to_owned(), str::to_owned)
+}
+
 #[test]
 fn every_setting_is_set_and_every_one_set_is_read() {
     let template = template();
     let variables = template["Globals"]["Function"]["Environment"]["Variables"].as_mapping().unwrap().clone();
     let set: BTreeSet<&str> = variables.keys().map(|name| name.as_str().unwrap()).collect();
-    let read: BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    let read: BTreeSet<&str> = settings().map(|setting| setting.name).collect();
     assert_eq!(set, read);
-    // Where the template has a default of its own, it is the code's.
-    for (name, parameter) in [
-        ("POSNEXT_ANSWER_DEADLINE_MS", "AnswerDeadlineMs"),
-        ("POSNEXT_ORDER_DEADLINE_S", "OrderDeadlineS"),
-        ("POSNEXT_RETENTION_DAYS", "RetentionDays"),
-        ("POSNEXT_GUARD_HOURS", "GuardHours"),
-        ("POSNEXT_LOCATION_RATE", "LocationRate"),
-    ] {
-        let code = SETTINGS.iter().find(|setting| setting.name == name).unwrap().default.unwrap();
-        assert_eq!(default(&template, parameter).to_string(), code, "{name}");
+}
+
+#[test]
+fn a_parameter_has_the_default_and_the_range_of_the_setting_it_sets() {
+    let template = template();
+    let mut compared = 0;
+    for setting in settings() {
+        let Some((name, parameter)) = parameter_of(&template, setting.name) else { continue };
+        compared += 1;
+        assert_eq!(Some(text(&parameter["Default"]).as_str()), setting.default, "{name}");
+        let bounds = (parameter["MinValue"].as_u64(), parameter["MaxValue"].as_u64());
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<BTreeSet<_>>();
+        let allowed: BTreeSet<String> = parameter["AllowedValues"].as_sequence().into_iter().flatten().map(text).collect();
+        match setting.allowed {
+            Allowed::Text => assert!(bounds == (None, None) && allowed.is_empty(), "{name}"),
+            Allowed::Flag => assert_eq!(allowed, texts(&["true", "false"]), "{name}"),
+            Allowed::OneOf(these) => assert_eq!(allowed, texts(these), "{name}"),
+            Allowed::Number { least, most, .. } | Allowed::Status { least, most } => {
+                assert_eq!(bounds, (Some(least), Some(most)), "{name}");
+            }
+        }
     }
-    assert_eq!(template["Parameters"]["AllowSandbox"]["Default"], Value::from("false"));
+    assert!(compared > 20, "{compared}");
 }
 
 #[test]

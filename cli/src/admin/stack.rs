@@ -9,7 +9,7 @@ use posnext_shared::{
     adapters::{clock::SystemClock, directory::DirectoryTable, menu_table::MenuTable, orders::OrderTable},
     app::operate::Operate,
     domain::policy::Policy,
-    settings::SETTINGS,
+    settings::settings,
 };
 use serde::Deserialize;
 
@@ -56,7 +56,7 @@ impl Stack {
             return Ok(output.with_context(|| format!("{} has no output {name}", file.display()))?.output_value);
         }
         let variable = VARIABLES.iter().find(|(output, _)| *output == name).map_or(name, |(_, variable)| variable);
-        let default = SETTINGS.iter().find(|setting| setting.name == variable).and_then(|setting| setting.default);
+        let default = settings().find(|setting| setting.name == variable).and_then(|setting| setting.default);
         match (std::env::var(variable), default) {
             (Ok(value), _) if !value.is_empty() => Ok(value),
             (_, Some(default)) if !default.is_empty() => Ok(default.to_owned()),

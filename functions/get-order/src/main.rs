@@ -3,12 +3,12 @@
 use std::convert::Infallible;
 
 use lambda_http::{Error, Request, run, service_fn};
-use posnext_shared::wiring;
+use posnext_shared::{edge::proxy::Answered, wiring};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let parts = wiring::start().await?;
+    let parts = wiring::start()?;
     parts.warm_up().await;
     let function = parts.get();
-    run(service_fn(async |request: Request| Ok::<_, Infallible>(function.handle(request).await))).await
+    run(service_fn(async |request: Request| Ok::<_, Infallible>(Answered(function.handle(request).await)))).await
 }

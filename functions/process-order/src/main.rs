@@ -8,7 +8,9 @@ use posnext_shared::wiring;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = wiring::start().await?.process();
+    let parts = wiring::start()?;
+    parts.warm_up_orders().await;
+    let function = parts.process();
     run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let remaining = wiring::remaining(event.context.deadline());
         Ok::<_, Infallible>(function.handle(event.payload, remaining).await)

@@ -6,7 +6,9 @@ use posnext_shared::{edge::schedule, wiring};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = wiring::start().await?.recover();
+    let parts = wiring::start()?;
+    parts.warm_up_orders().await;
+    let function = parts.recover();
     run(service_fn(async |event: LambdaEvent<EventBridgeEvent>| {
         let remaining = wiring::remaining(event.context.deadline());
         schedule::run(&function, remaining).await.map(|_| ()).map_err(Error::from)

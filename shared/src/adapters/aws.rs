@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, ConfigLoader, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider, retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
+};
+use aws_sdk_dynamodb::config::{SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
@@ -22,23 +26,74 @@ pub fn for_messages(config: &SdkConfig) -> SdkConfig {
     config.to_builder().timeout_config(timeouts.operation_timeout(SEND_LIMIT).build()).build()
 }
 
-/// What every function's SDK configuration starts from: region and credentials come from the environment, which also
-/// understands `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`. `roots` (PEM) replaces Amazon's certificates, for a
-/// proxy or a test.
+/// The same for a service that has an endpoint of its own (`AWS_ENDPOINT_URL_<SERVICE>`, or `AWS_ENDPOINT_URL` for all).
+#[must_use]
+pub fn at_endpoint_of(service: &str, config: &SdkConfig) -> SdkConfig {
+    let endpoint = variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"));
+    let mut builder = config.to_builder();
+    builder.set_endpoint_url(endpoint);
+    builder.build()
+}
+
+/// A function's SDK configuration: region and credentials stand in the environment, where Lambda puts them. The chain that
+/// looks for them in profiles, containers and instances is not linked; it is a megabyte, and a cold start pays for the asking.
+/// `roots` (PEM) replaces Amazon's certificates, for a proxy or a test.
+///
+/// # Errors
+/// A sentence when the region is missing or the certificates cannot be used.
+pub fn on_lambda(roots: Option<&[u8]>) -> Result<SdkConfig, String> {
+    let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+    let region = region.ok_or("AWS_REGION is not set: Lambda sets it; elsewhere name the region of the tables and queues")?;
+    let builder = SdkConfig::builder()
+        .behavior_version(behavior())
+        .region(Region::new(region))
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .use_fips(is_true("AWS_USE_FIPS_ENDPOINT"))
+        .use_dual_stack(is_true("AWS_USE_DUALSTACK_ENDPOINT"))
+        .http_client(http_client(roots)?)
+        .timeout_config(timeouts())
+        .retry_config(retries())
+        // Every operation has a time-out that is shorter than the grace of a stalled stream.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    Ok(builder.build())
+}
+
+/// What the command line's SDK configuration starts from: region and credentials as the AWS CLI finds them.
 ///
 /// # Errors
 /// A sentence when the certificates cannot be used.
 pub fn defaults(roots: Option<&[u8]>) -> Result<ConfigLoader, String> {
+    let loader = aws_config::defaults(behavior()).http_client(http_client(roots)?);
+    Ok(loader.timeout_config(timeouts()).retry_config(retries()))
+}
+
+fn http_client(roots: Option<&[u8]>) -> Result<SharedHttpClient, String> {
     let store = TrustStore::empty().with_pem_certificate(roots.unwrap_or(AMAZON_ROOTS));
     let tls = TlsContext::builder().with_trust_store(store).build().map_err(|error| error.to_string())?;
-    let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
-    let timeouts = TimeoutConfig::builder()
+    Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https())
+}
+
+/// Pinned: another is taken on purpose.
+fn behavior() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
         .connect_timeout(Duration::from_millis(400))
         .operation_attempt_timeout(Duration::from_millis(600))
         .operation_timeout(STORAGE_LIMIT)
-        .build();
-    Ok(aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(client)
-        .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50))))
+        .build()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn is_true(name: &str) -> bool {
+    variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }

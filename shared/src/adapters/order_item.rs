@@ -16,6 +16,8 @@ use crate::{
         ids::OrderKey,
         order::{Fingerprint, Order},
         record::{Alias, HistoryEntry, OrderRecord, Row, State},
+        status::Stage,
+        take::Take,
         time::UnixMillis,
     },
 };
@@ -116,6 +118,36 @@ pub fn to_item(record: &OrderRecord) -> Result<Item, PortError> {
     Ok(item)
 }
 
+/// [`Take::take`] as an update of the item.
+pub(super) const TAKE: &str = "SET ver = ver + :one, wid = :wid, due_at = :until, n = n + :one, \
+     st.#open.lease = :lease, st.#open.stage = :stage, hist = list_append(hist, :entry)";
+/// When it may be done. A row of a newer format is left alone.
+pub(super) const MAY_TAKE: &str = "ver = :ver AND v <= :format AND dl >= :deadline AND size(hist) <= :longest \
+     AND attribute_exists(st.#open) AND attribute_not_exists(st.#open.lease) \
+     AND attribute_not_exists(st.#open.unknown_until) AND attribute_not_exists(st.#open.cancelling)";
+
+/// The values of both.
+///
+/// # Errors
+/// [`PortError::Corrupt`] when they cannot be written down.
+pub(super) fn taking(take: &Take) -> Result<Item, PortError> {
+    fn value(value: impl Serialize) -> Result<AttributeValue, PortError> {
+        serde_dynamo::to_attribute_value(value).map_err(corrupt)
+    }
+    Ok(Item::from([
+        (":one".to_owned(), value(1)?),
+        (":wid".to_owned(), value(&take.write_id)?),
+        (":until".to_owned(), value(take.lease.until)?),
+        (":lease".to_owned(), value(take.lease)?),
+        (":stage".to_owned(), value(Stage::Placing)?),
+        (":entry".to_owned(), value([&take.entry])?),
+        (":ver".to_owned(), value(take.version)?),
+        (":format".to_owned(), value(FORMAT)?),
+        (":deadline".to_owned(), value(take.earliest_deadline)?),
+        (":longest".to_owned(), value(Take::LONGEST_HISTORY)?),
+    ]))
+}
+
 /// The item of an alias.
 ///
 /// # Errors
@@ -157,7 +189,7 @@ pub fn from_item(mut item: Item) -> Result<Row, PortError> {
     };
     let row: OrderItem = serde_dynamo::from_item(item).map_err(corrupt)?;
     let text = if format == DEFLATED { inflate(body.as_ref()) } else { unpack(body.as_ref()) }.map_err(corrupt)?;
-    let order = Order::restore(text, row.fp).map_err(|errors| PortError::Corrupt(format!("{errors:?}")))?;
+    let order = Order::restore(&text, row.fp).map_err(|errors| PortError::Corrupt(format!("{errors:?}")))?;
     let mut state = row.st;
     match (&mut state, row.due_at, row.expires_at) {
         (State::Open(open), Some(due_at), _) => open.due_at = due_at,

@@ -1,28 +1,31 @@
 //! The orders table. Every write is conditional; a repeat of one of our own writes is recognised by its write id.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError},
-    types::{AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem},
+    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
+    types::{
+        AttributeValue, CancellationReason, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem,
+    },
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     causes,
-    order_item::{Item, SHARDS, alias_item, from_item, to_item},
+    order_item::{Item, MAY_TAKE, SHARDS, TAKE, alias_item, from_item, taking, to_item},
     unavailable,
 };
 use crate::{
-    app::ports::{ClaimOrder, Claimed, ListOpen, NudgeOrder, OpenEntry, PortError, ReadOrder, SaveOrder},
+    app::ports::{ClaimOrder, Claimed, ListOpen, NudgeOrder, OpenEntry, PortError, ReadOrder, SaveOrder, TakeOrder, Taken},
     domain::{
         guard::Guard,
         ids::OrderKey,
         policy::STORAGE_LIMIT,
         record::{Alias, OrderRecord, Row},
+        take::Take,
         time::UnixMillis,
     },
 };
@@ -43,13 +46,27 @@ enum PutIf {
 pub struct OrderTable {
     client: Client,
     table: String,
+    /// Who may call now: a call has a connection to itself.
+    turns: Arc<Semaphore>,
 }
 
 impl OrderTable {
     /// The table of this name.
     #[must_use]
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+        Self { client, table, turns: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) }
+    }
+
+    /// The same over at most so many connections: a batch's records would else open one each, and pay for its handshake.
+    #[must_use]
+    pub fn over(self, connections: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(connections)), ..self }
+    }
+
+    /// Opens the connection. A failure is left to the first order.
+    pub async fn warm_up(&self) {
+        // No order's key is a bare `#`.
+        let _ = self.client.get_item().table_name(&self.table).key("pk", AttributeValue::S("#".to_owned())).send().await;
     }
 
     fn put(&self, item: Item, condition: &str) -> aws_sdk_dynamodb::types::builders::PutBuilder {
@@ -68,8 +85,7 @@ impl OrderTable {
                 Ok(()) => return Ok(PutIf::Written),
                 Err(error) => error,
             };
-            // The tries share one write's time: budgets are sums (design section 6).
-            if error.code() == Some("TransactionConflictException") && began.elapsed() < STORAGE_LIMIT / 2 {
+            if may_repeat(&error, began) {
                 pause().await;
                 continue;
             }
@@ -83,6 +99,7 @@ impl OrderTable {
     }
 
     async fn put_once(&self, item: Item, condition: &str, version: Option<u64>) -> Result<(), SdkError<PutItemError>> {
+        let _turn = self.turns.acquire().await;
         self.client
             .put_item()
             .table_name(&self.table)
@@ -168,6 +185,42 @@ impl SaveOrder for OrderTable {
     }
 }
 
+impl TakeOrder for OrderTable {
+    async fn take(&self, take: &Take) -> Result<Taken, PortError> {
+        let began = Instant::now();
+        let expressions = taking(take)?;
+        loop {
+            let turn = self.turns.acquire().await;
+            let sent = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .key("pk", AttributeValue::S(take.key.to_string()))
+                .update_expression(TAKE)
+                .condition_expression(MAY_TAKE)
+                .expression_attribute_names("#open", "open")
+                .set_expression_attribute_values(Some(expressions.clone()))
+                .return_values(ReturnValue::AllOld)
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .send()
+                .await;
+            drop(turn);
+            let error = match sent {
+                Ok(written) => return lease(take, written.attributes.unwrap_or_default()),
+                Err(error) => error,
+            };
+            if may_repeat(&error, began) {
+                pause().await;
+                continue;
+            }
+            return match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => stands(take, failed.item()),
+                _ => Err(unavailable(&error)),
+            };
+        }
+    }
+}
+
 impl NudgeOrder for OrderTable {
     async fn nudge(&self, key: &OrderKey, version: u64, due_at: UnixMillis, new_due_at: UnixMillis) -> Result<bool, PortError> {
         let sent = self
@@ -248,6 +301,23 @@ fn cancelled_claim(record: &OrderRecord, reasons: Vec<CancellationReason>) -> Re
     Err(PortError::Unavailable(format!("the claim was cancelled: {codes:?}")))
 }
 
+/// The lease that was taken, of the row that the write replaced.
+fn lease(take: &Take, old: Item) -> Result<Taken, PortError> {
+    let Row::Order(record) = from_item(old)? else { return Err(PortError::Corrupt("a lease on an alias".to_owned())) };
+    let record = take.take(*record).ok_or_else(|| PortError::Corrupt("a lease on a row that does not wait".to_owned()))?;
+    Ok(Taken::Ours(Box::new(record)))
+}
+
+/// Nothing was taken; unless by this very write, if the SDK repeated it after a lost reply.
+fn stands(take: &Take, item: Option<&Item>) -> Result<Taken, PortError> {
+    let Some(item) = item else { return Ok(Taken::Absent) };
+    let row = from_item(item.clone())?;
+    Ok(match row {
+        Row::Order(record) if record.write_id == take.write_id => Taken::Ours(record),
+        row => Taken::Stands(Box::new(row)),
+    })
+}
+
 /// The key is taken; by this very write if the SDK repeated it after a lost reply.
 fn taken(record: &OrderRecord, old: Item) -> Result<Claimed, PortError> {
     if is_ours(record, &old) { Ok(Claimed::Ours) } else { Ok(Claimed::Exists(Box::new(from_item(old)?))) }
@@ -272,6 +342,11 @@ fn number(value: u64) -> AttributeValue {
 
 fn build(error: aws_sdk_dynamodb::error::BuildError) -> PortError {
     PortError::Corrupt(error.to_string())
+}
+
+/// A transaction was at the same row. The tries share one write's time: budgets are sums (design section 6).
+fn may_repeat(error: &impl ProvideErrorMetadata, began: Instant) -> bool {
+    error.code() == Some("TransactionConflictException") && began.elapsed() < STORAGE_LIMIT / 2
 }
 
 async fn pause() {

@@ -74,6 +74,12 @@ where
         }
     }
 
+    /// Carries on an order whose lease for a placement has been taken, at the earliest at `lease_taken`.
+    pub async fn carry_taken(&self, record: OrderRecord, location: Option<&Location>, lease_taken: Instant) -> Carried {
+        let input = self.act(&record, Action::Place, location, lease_taken).await;
+        self.carry(record, input, location).await
+    }
+
     /// Carries the order on from `input`.
     pub async fn carry(&self, mut record: OrderRecord, mut input: Input, location: Option<&Location>) -> Carried {
         loop {

@@ -15,6 +15,7 @@ use crate::domain::{
     menu::{Menu, StoredMenu},
     record::{Alias, OrderRecord, Row},
     signature::SharedId,
+    take::Take,
     time::UnixMillis,
     token::ClientSecret,
 };
@@ -87,6 +88,24 @@ pub trait SaveOrder: Send + Sync {
     /// # Errors
     /// [`PortError`]: whether it was written is unknown.
     fn save(&self, record: &OrderRecord) -> impl Future<Output = Result<bool, PortError>> + Send;
+}
+
+/// What taking an order came to.
+#[derive(Debug)]
+pub enum Taken {
+    /// The lease is ours; this is the row as it was written.
+    Ours(Box<OrderRecord>),
+    /// The row stands otherwise; nothing was written.
+    Stands(Box<Row>),
+    /// There is no such row.
+    Absent,
+}
+
+/// Takes the lease of an order that waits to be placed, in one write that reads nothing first.
+pub trait TakeOrder: Send + Sync {
+    /// # Errors
+    /// [`PortError`]: whether it was written is unknown.
+    fn take(&self, take: &Take) -> impl Future<Output = Result<Taken, PortError>> + Send;
 }
 
 /// Moves the due time of an open row alone.

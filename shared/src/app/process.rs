@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{
     carry::{Carried, Carrier, Tenure},
-    ports::{Aside, Clock, Directory, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
+    ports::{Aside, Clock, Directory, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside, TakeOrder, Taken},
 };
 use crate::domain::{
+    ability::Placed,
     machine::{Ignored, Input},
     policy::{CLOCK_SKEW, Policy, STORAGE_LIMIT, WORKER_FUNCTION_TIMEOUT},
     record::Row,
+    take::Take,
 };
 
 /// What becomes of a message.
@@ -42,7 +46,7 @@ pub struct Process<O, Q, P, D, C> {
 
 impl<O, Q, P, D, C> Process<O, Q, P, D, C>
 where
-    O: ReadOrder + SaveOrder,
+    O: ReadOrder + SaveOrder + TakeOrder,
     Q: SendOrder + SetAside,
     P: Pos,
     D: Directory,
@@ -53,17 +57,6 @@ where
         if remaining < STORAGE_LIMIT + self.policy.worker_budget() {
             return Turn::Retry("not enough of the function's time is left for a turn".to_owned());
         }
-        let record = match self.orders.read(&message.key).await {
-            Ok(Some(Row::Order(record))) => *record,
-            Ok(_) => return self.aside(Aside::Order(message), "no such order").await,
-            // Trying again reads the same. Recovery goes on naming the order.
-            Err(error @ PortError::Corrupt(_)) => return self.aside(Aside::Order(message), &error.to_string()).await,
-            Err(error) => return Turn::Retry(error.to_string()),
-        };
-        let location = match self.directory.location(record.order.organization_id(), record.order.location_id()).await {
-            Ok(location) => location,
-            Err(error) => return Turn::Retry(error.to_string()),
-        };
         let tenure = Tenure { lease: self.policy.worker_lease(), function_timeout: WORKER_FUNCTION_TIMEOUT + CLOCK_SKEW };
         let carrier = Carrier {
             orders: &self.orders,
@@ -73,8 +66,28 @@ where
             policy: &self.policy,
             tenure,
         };
-        let input = Input::Delivered { version: message.version };
-        match carrier.carry(record, input, location.as_deref()).await {
+        let lease_taken = Instant::now();
+        let take = Take::new(message.key.clone(), message.version, &carrier.context(None));
+        let (record, taken) = match self.orders.take(&take).await {
+            Ok(Taken::Ours(record)) => (*record, true),
+            Ok(Taken::Stands(row)) => match *row {
+                Row::Order(record) => (*record, false),
+                Row::Alias(_) => return self.aside(Aside::Order(message), "no such order").await,
+            },
+            Ok(Taken::Absent) => return self.aside(Aside::Order(message), "no such order").await,
+            // Trying again reads the same. Recovery goes on naming the order.
+            Err(error @ PortError::Corrupt(_)) => return self.aside(Aside::Order(message), &error.to_string()).await,
+            Err(error) => return Turn::Retry(error.to_string()),
+        };
+        let location = self.directory.location(record.order.organization_id(), record.order.location_id()).await;
+        let carried = match location {
+            Ok(location) if taken => carrier.carry_taken(record, location.as_deref(), lease_taken).await,
+            Ok(location) => carrier.carry(record, Input::Delivered { version: message.version }, location.as_deref()).await,
+            // The attempt is written and certainly does not begin: given back, it is tried again soon.
+            Err(error) if taken => carrier.carry(record, not_started(&error), None).await,
+            Err(error) => return Turn::Retry(error.to_string()),
+        };
+        match carried {
             Carried::Ignored(Ignored::Final) => {
                 tracing::info!(order.key = %message.key, "skipped: the order is final");
                 Turn::Acknowledge
@@ -91,4 +104,8 @@ where
             Err(error) => Turn::Retry(error.to_string()),
         }
     }
+}
+
+fn not_started(error: &PortError) -> Input {
+    Input::Placed(Placed::NotStarted { reason: format!("the location cannot be read: {error}"), retry_after: None })
 }

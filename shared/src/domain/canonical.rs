@@ -1,7 +1,7 @@
 //! JSON read strictly and without touching it: values stay the text they came as, so an echo is exact to the digit
 //! (docs/decisions/0003), and the canonical form tells whether two requests say the same thing.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range};
 
 use serde::{
     Deserialize, Deserializer,
@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 
 /// Deepest nesting of arrays and objects that is read. An order with modifiers of modifiers needs about ten.
 pub const MAX_DEPTH: usize = 64;
+
+/// So many keys are compared with each other one by one.
+const FEW: usize = 16;
 
 /// Why a text is refused as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,11 +68,16 @@ impl<'a> Members<'a> {
             return Err(JsonError::NotAnObject);
         }
         let members: Self = serde_json::from_str(text).map_err(|error| JsonError::Syntax(error.to_string()))?;
-        let mut seen = HashSet::with_capacity(members.0.len());
-        match members.0.iter().find(|(key, _)| !seen.insert(key.as_str())) {
-            Some(_) => Err(JsonError::RepeatedKey),
-            None => Ok(members),
+        if members.repeat_a_key() { Err(JsonError::RepeatedKey) } else { Ok(members) }
+    }
+
+    fn repeat_a_key(&self) -> bool {
+        // The objects of an order have a few keys each, and comparing those is quicker than hashing them.
+        if self.0.len() <= FEW {
+            return self.0.iter().enumerate().any(|(at, (key, _))| self.0.iter().take(at).any(|(earlier, _)| earlier == key));
         }
+        let mut seen = HashSet::with_capacity(self.0.len());
+        !self.0.iter().all(|(key, _)| seen.insert(key.as_str()))
     }
 
     /// The text of the member `key`; `None` when it is absent or `null`.
@@ -87,6 +95,25 @@ impl<'a> Members<'a> {
         let mut out = String::new();
         write_object(self, skip, 1, &mut out)?;
         Ok(out)
+    }
+}
+
+/// Where the members of an object stand in the text that holds it, so that the text is read once.
+#[derive(Debug, Clone, Default)]
+pub struct Layout(Vec<(String, Range<usize>)>);
+
+impl Layout {
+    /// Where these members stand in `text`, which they were split from.
+    #[must_use]
+    pub fn of(members: &Members<'_>, text: &str) -> Self {
+        let start_of = |value: &str| (value.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+        let range = |value: &str| start_of(value)..start_of(value) + value.len();
+        Self(members.0.iter().map(|(name, value)| (name.clone(), range(value.get()))).collect())
+    }
+
+    /// The members in the order they came.
+    pub fn members<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (&'t str, &'t str)> {
+        self.0.iter().filter_map(|(name, range)| Some((name.as_str(), text.get(range.clone())?)))
     }
 }
 
@@ -129,8 +156,16 @@ fn write_value(text: &str, depth: usize, out: &mut String) -> Result<(), JsonErr
     Ok(())
 }
 
-fn write_string(text: &str, out: &mut String) {
-    out.push_str(&quote(text));
+/// Writes the JSON string literal of a text.
+pub(super) fn write_string(text: &str, out: &mut String) {
+    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        out.push_str(&quote(text));
+        return;
+    }
+    // As most are: nothing to escape, and nothing to make room for.
+    out.push('"');
+    out.push_str(text);
+    out.push('"');
 }
 
 /// The JSON string literal of a text.

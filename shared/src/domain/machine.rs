@@ -119,6 +119,9 @@ pub enum Start {
     Rejected(Vec<OrderError>),
 }
 
+/// What is noted of an attempt that begins.
+pub(super) const PLACING: &str = "an attempt begins";
+
 /// The first version of an order's row.
 #[must_use]
 pub fn claim(new: New, start: Start, ctx: &Context<'_>) -> OrderRecord {
@@ -315,21 +318,27 @@ fn act(record: &OrderRecord, open: Open, action: Action, ctx: &Context<'_>) -> N
 
 /// Takes (or renews) the lease for one action. For a place this is the write that must come before the attempt.
 fn begin(record: &OrderRecord, mut open: Open, action: Action, ctx: &Context<'_>) -> OrderRecord {
-    let until = ctx.now.plus(ctx.lease);
+    let lease = lease(action, ctx);
     let placing = action == Action::Place;
-    open.lease = Some(Lease { until, placing_until: placing.then(|| until.max(ctx.now.plus(ctx.function_timeout))) });
-    open.due_at = until;
+    open.lease = Some(lease);
+    open.due_at = lease.until;
     open.stage = if placing { Stage::Placing } else { Stage::Confirming };
     open.cancelling |= action == Action::Cancel;
-    let attempts = record.attempts + u32::from(placing);
     let event = match action {
-        Action::Place => format!("attempt {attempts} begins"),
-        Action::Find => "asking the POS".to_owned(),
-        Action::Cancel => "cancelling at the POS".to_owned(),
+        Action::Place => PLACING,
+        Action::Find => "asking the POS",
+        Action::Cancel => "cancelling at the POS",
     };
     let mut next = next_version(record, State::Open(open), event, ctx);
-    next.attempts = attempts;
+    next.attempts += u32::from(placing);
     next
+}
+
+/// The lease of one action that begins now.
+pub(super) fn lease(action: Action, ctx: &Context<'_>) -> Lease {
+    let until = ctx.now.plus(ctx.lease);
+    let placing_until = (action == Action::Place).then(|| until.max(ctx.now.plus(ctx.function_timeout)));
+    Lease { until, placing_until }
 }
 
 /// Hands off with a delay, rounded to what the queue can express.

@@ -367,7 +367,7 @@ fn history_keeps_its_first_entry_and_is_capped() {
         play = play.found(Found::Unknown("down".into())).0;
     }
     assert_eq!(play.record.history.len(), 20);
-    assert_eq!(play.record.history.first().unwrap().event, "accepted: attempt 1 begins");
+    assert_eq!(play.record.history.first().unwrap().event, "accepted: an attempt begins");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! randomness come in as arguments.
 
 pub mod ability;
+pub mod answer;
 pub mod breaker;
 pub mod by_hand;
 pub mod canonical;
@@ -22,5 +23,6 @@ pub mod rate;
 pub mod record;
 pub mod signature;
 pub mod status;
+pub mod take;
 pub mod time;
 pub mod token;

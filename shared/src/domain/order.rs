@@ -1,18 +1,17 @@
-//! The order as PAR sends it: a tolerant core is read, everything else is kept and echoed as the text it came as.
+//! The order as PAR sends it: a tolerant core is read, everything else is kept as the text it came as.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::{
-    canonical::{JsonError, Members, quote},
-    contract::PosOrderIdKey,
+    answer::Identity,
+    canonical::{JsonError, Layout, Members},
     details::Details,
     ids::{IdError, ParId, RequestUid},
     money::{Cents, is_negative},
     signature::{DigestMessage, SignedFields},
-    status::{ErrorCode, OrderError, OrderStatus},
+    status::{ErrorCode, OrderError},
     time::unix_seconds,
 };
 
@@ -27,11 +26,11 @@ impl Fingerprint {
     const SKIPPED: [&'static str; 3] = ["request_uid", "status", "request_datetime"];
 }
 
-/// A body that is strict JSON, before its fields are looked at.
+/// A body that is strict JSON, read once: an order, if its fields are right.
 #[derive(Debug)]
 pub struct Body {
-    text: String,
-    fingerprint: Fingerprint,
+    organization_id: Result<ParId, OrderError>,
+    order: Result<Order, Vec<OrderError>>,
 }
 
 impl Body {
@@ -41,9 +40,13 @@ impl Body {
     /// [`JsonError`] when they are no strict JSON object.
     pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
         let text = std::str::from_utf8(bytes).map_err(|error| JsonError::Syntax(error.to_string()))?;
-        let canonical = Members::parse(text)?.canonical(&Fingerprint::SKIPPED)?;
+        let members = Members::parse(text)?;
+        let canonical = members.canonical(&Fingerprint::SKIPPED)?;
         let fingerprint = Fingerprint(URL_SAFE_NO_PAD.encode(Sha256::digest(canonical.as_bytes())));
-        Ok(Self { text: text.to_owned(), fingerprint })
+        let mut errors = Vec::new();
+        let organization_id = required_id(&members, "organization_id", ParId::new, &mut errors)
+            .ok_or_else(|| errors.pop().unwrap_or_else(|| missing("organization_id")));
+        Ok(Self { organization_id, order: Order::read(text, &members, fingerprint) })
     }
 
     /// `organization_id`, which tells whose SharedIds verify the rest.
@@ -51,18 +54,15 @@ impl Body {
     /// # Errors
     /// [`OrderError`] when it is missing or no identifier.
     pub fn organization_id(&self) -> Result<ParId, OrderError> {
-        let members = Members::parse(&self.text).unwrap_or_default();
-        let mut errors = Vec::new();
-        required_id(&members, "organization_id", ParId::new, &mut errors)
-            .ok_or_else(|| errors.pop().unwrap_or_else(|| missing("organization_id")))
+        self.organization_id.clone()
     }
 
-    /// Reads the fields of an order.
+    /// The order.
     ///
     /// # Errors
     /// Every field that is missing or wrong, at once.
     pub fn into_order(self) -> Result<Order, Vec<OrderError>> {
-        Order::read(self.text, self.fingerprint)
+        self.order
     }
 }
 
@@ -70,6 +70,9 @@ impl Body {
 #[derive(Debug, Clone)]
 pub struct Order {
     text: String,
+    /// Where its members stand in the text, and those of `order_details`.
+    layout: Layout,
+    details_layout: Layout,
     fingerprint: Fingerprint,
     request_uid: RequestUid,
     organization_id: ParId,
@@ -85,17 +88,16 @@ impl Order {
     ///
     /// # Errors
     /// Every field that is missing or wrong: the stored text is not what was accepted.
-    pub fn restore(text: String, fingerprint: Fingerprint) -> Result<Self, Vec<OrderError>> {
-        Self::read(text, fingerprint)
+    pub fn restore(text: &str, fingerprint: Fingerprint) -> Result<Self, Vec<OrderError>> {
+        Self::read(text, &Members::parse(text).unwrap_or_default(), fingerprint)
     }
 
-    fn read(text: String, fingerprint: Fingerprint) -> Result<Self, Vec<OrderError>> {
+    fn read(text: &str, members: &Members<'_>, fingerprint: Fingerprint) -> Result<Self, Vec<OrderError>> {
         let mut errors = Vec::new();
-        let members = Members::parse(&text).unwrap_or_default();
-        let request_uid = required_id(&members, "request_uid", RequestUid::new, &mut errors);
-        let organization_id = required_id(&members, "organization_id", ParId::new, &mut errors);
-        let location_id = required_id(&members, "location_id", ParId::new, &mut errors);
-        let request_datetime = required_string(&members, "request_datetime", &mut errors);
+        let request_uid = required_id(members, "request_uid", RequestUid::new, &mut errors);
+        let organization_id = required_id(members, "organization_id", ParId::new, &mut errors);
+        let location_id = required_id(members, "location_id", ParId::new, &mut errors);
+        let request_datetime = required_string(members, "request_datetime", &mut errors);
         if request_datetime.as_deref().is_some_and(|text| unix_seconds(text).is_none()) {
             errors.push(invalid("request_datetime", "must be a date-time such as 2025-03-15T14:30:45.123Z"));
         }
@@ -117,6 +119,9 @@ impl Order {
         match (request_uid, organization_id, location_id, request_datetime) {
             (Some(request_uid), Some(organization_id), Some(location_id), Some(request_datetime)) if errors.is_empty() => {
                 Ok(Self {
+                    text: text.to_owned(),
+                    layout: Layout::of(members, text),
+                    details_layout: Layout::of(&details, text),
                     fingerprint,
                     request_uid,
                     organization_id,
@@ -125,7 +130,6 @@ impl Order {
                     online_order_id,
                     grand_total,
                     subtotal,
-                    text,
                 })
             }
             _ => Err(errors),
@@ -183,7 +187,18 @@ impl Order {
     /// What it is of.
     #[must_use]
     pub fn details(&self) -> Details {
-        Members::parse(&self.text).unwrap_or_default().get("order_details").map(Details::read).unwrap_or_default()
+        let details = self.members().find(|(name, _)| *name == "order_details");
+        details.map(|(_, text)| Details::read(text)).unwrap_or_default()
+    }
+
+    /// Its members, values as the text they came as.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.layout.members(&self.text)
+    }
+
+    /// The members of `order_details`.
+    pub(super) fn details_members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.details_layout.members(&self.text)
     }
 
     /// What the order says under another request's identity (an alias; its own for a plain answer).
@@ -209,79 +224,6 @@ impl Order {
     #[must_use]
     pub fn identity(&self) -> Identity<'_> {
         Identity { request_uid: &self.request_uid, request_datetime: &self.request_datetime }
-    }
-
-    /// The answer's body: the order as it came with `status`, the totals, the POS's order id and `errors` set. Every other
-    /// member is echoed byte for byte, and so are totals that stay what they are.
-    #[must_use]
-    pub fn answer(&self, said: &Said<'_>, key: &PosOrderIdKey) -> String {
-        let members = Members::parse(&self.text).unwrap_or_default();
-        let mut out = ObjectWriter::new(self.text.len() + 128);
-        out.member("status", &quote(said.status.as_str()));
-        for (name, value) in &members.0 {
-            match name.as_str() {
-                "status" | "errors" => {}
-                "request_uid" => out.member(name, &quote(said.identity.request_uid.as_str())),
-                "request_datetime" => out.member(name, &quote(said.identity.request_datetime)),
-                "order_details" => out.member(name, &self.details_with(value, said, key)),
-                _ if !key.in_details && *name == key.name => {}
-                _ => out.member(name, value.get()),
-            }
-        }
-        if !key.in_details {
-            out.member(&key.name, &said.pos_order_id());
-        }
-        if !said.errors.is_empty() {
-            out.member("errors", &errors_json(said.errors));
-        }
-        out.finish()
-    }
-
-    fn details_with(&self, details: &RawValue, said: &Said<'_>, key: &PosOrderIdKey) -> String {
-        let totals =
-            [("subtotal", self.subtotal, said.totals.subtotal), ("grand_total", self.grand_total, said.totals.grand_total)];
-        let changed: Vec<_> = totals.into_iter().filter(|(_, given, said)| given != said).collect();
-        let members = Members::parse(details.get()).unwrap_or_default();
-        let mut out = ObjectWriter::new(details.get().len() + 64);
-        let replaced = |name: &str| changed.iter().any(|(total, ..)| *total == name) || (key.in_details && name == key.name);
-        for (name, value) in members.0.iter().filter(|(name, _)| !replaced(name)) {
-            out.member(name, value.get());
-        }
-        for (name, _, total) in &changed {
-            out.member(name, &total.map_or_else(|| "null".to_owned(), Cents::to_json_number));
-        }
-        if key.in_details {
-            out.member(&key.name, &said.pos_order_id());
-        }
-        out.finish()
-    }
-
-    /// The body of an error about this verified request: its identity and signed values only (contract U12), so that the
-    /// digest of the error is the digest the caller sent and nothing new gets signed.
-    #[must_use]
-    pub fn error_answer(&self, status: Option<OrderStatus>, errors: &[OrderError]) -> String {
-        let members = Members::parse(&self.text).unwrap_or_default();
-        let mut out = ObjectWriter::new(512);
-        if let Some(status) = status {
-            out.member("status", &quote(status.as_str()));
-        }
-        for (key, value) in &members.0 {
-            match key.as_str() {
-                "request_uid" | "organization_id" | "location_id" | "request_datetime" => out.member(key, value.get()),
-                "order_details" => {
-                    let mut signed = ObjectWriter::new(128);
-                    for (key, value) in &Members::parse(value.get()).unwrap_or_default().0 {
-                        if matches!(key.as_str(), "online_order_id" | "grand_total" | "subtotal") {
-                            signed.member(key, value.get());
-                        }
-                    }
-                    out.member(key, &signed.finish());
-                }
-                _ => {}
-            }
-        }
-        out.member("errors", &errors_json(errors));
-        out.finish()
     }
 }
 
@@ -309,69 +251,6 @@ impl Totals {
         [Self { subtotal, ..self }, Self { grand_total, ..self }, Self { subtotal, grand_total }]
             .into_iter()
             .filter(move |totals| *totals != self)
-    }
-}
-
-/// What an answer says of an order.
-#[derive(Debug, Clone, Copy)]
-pub struct Said<'a> {
-    /// Under whose name.
-    pub identity: Identity<'a>,
-    /// Where it stands.
-    pub status: OrderStatus,
-    /// What it comes to.
-    pub totals: Totals,
-    /// Its id at the POS; `null` in the answer until it has one.
-    pub pos_order_id: Option<&'a str>,
-    /// Why it stands there.
-    pub errors: &'a [OrderError],
-}
-
-impl Said<'_> {
-    fn pos_order_id(&self) -> String {
-        self.pos_order_id.map_or_else(|| "null".to_owned(), quote)
-    }
-}
-
-/// Under whose name an order is answered.
-#[derive(Debug, Clone, Copy)]
-pub struct Identity<'a> {
-    /// `request_uid` of the answer.
-    pub request_uid: &'a RequestUid,
-    /// `request_datetime` of the answer.
-    pub request_datetime: &'a str,
-}
-
-/// The body of an error that echoes no order field.
-#[must_use]
-pub fn bare_error(errors: &[OrderError]) -> String {
-    let mut out = ObjectWriter::new(256);
-    out.member("errors", &errors_json(errors));
-    out.finish()
-}
-
-fn errors_json(errors: &[OrderError]) -> String {
-    serde_json::to_string(errors).unwrap_or_else(|_| "[]".to_owned())
-}
-
-/// Writes an object whose values are JSON text already.
-struct ObjectWriter(String);
-
-impl ObjectWriter {
-    fn new(capacity: usize) -> Self {
-        Self(String::with_capacity(capacity))
-    }
-
-    fn member(&mut self, key: &str, value: &str) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        self.0.push_str(&quote(key));
-        self.0.push(':');
-        self.0.push_str(value);
-    }
-
-    fn finish(mut self) -> String {
-        self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
-        self.0
     }
 }
 

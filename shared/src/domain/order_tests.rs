@@ -1,4 +1,9 @@
 use super::*;
+use crate::domain::{
+    answer::{Said, bare_error},
+    contract::PosOrderIdKey,
+    status::OrderStatus,
+};
 
 const ORDER: &str = r#"{"request_uid":"u-1","organization_id":"IA-YC-01","location_id":"PAR-LOC-12345","status":"x",
     "request_datetime":"2025-03-15T14:30:45.123Z","big":12345678901234567890,"exp":1.0E+2,

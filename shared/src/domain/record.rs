@@ -5,15 +5,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    answer::{Identity, Said},
     contract::PosOrderIdKey,
     ids::OrderKey,
-    order::{Fingerprint, Identity, Order, Said},
+    order::{Fingerprint, Order},
     status::{OrderError, OrderStatus, Stage},
     time::UnixMillis,
 };
 
 /// Entries of history that are kept: the first, and the latest.
-const HISTORY_CAP: usize = 20;
+pub(super) const HISTORY_CAP: usize = 20;
 
 /// One order. Only [`super::machine`] makes a new version of it.
 #[derive(Debug, Clone)]

@@ -8,8 +8,9 @@ use http::{
 };
 
 use crate::domain::{
+    answer::bare_error,
     contract::Contract,
-    order::{Order, bare_error},
+    order::Order,
     signature::{DigestMessage, SharedId},
     status::{ErrorCode, OrderError, OrderStatus},
 };

@@ -2,13 +2,12 @@
 
 use std::io::Write;
 
-use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY},
 };
-use http_body_util::Full;
+use lambda_http::Body;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -45,7 +44,7 @@ pub struct GetMenu<D, S, M, P, C> {
 
 impl<D: Directory, S: Secrets, M: ReadMenu + SaveMenu, P: FetchMenu, C: Clock> GetMenu<D, S, M, P, C> {
     /// Answers one request; never fails.
-    pub async fn handle<B: AsRef<[u8]>>(&self, request: Request<B>) -> Response<Full<Bytes>> {
+    pub async fn handle<B: AsRef<[u8]>>(&self, request: Request<B>) -> Response<Body> {
         let signer = Signer::default();
         let response = answered(&self.gate, &signer, self.get(&request, &signer)).await;
         compressed(request.headers(), response)
@@ -144,19 +143,19 @@ fn etag(location: &Location, stored: &StoredMenu) -> String {
     format!("W/\"{}-{sold_out}\"", stored.version)
 }
 
-fn compressed(headers: &HeaderMap, response: Response<String>) -> Response<Full<Bytes>> {
+fn compressed(headers: &HeaderMap, response: Response<String>) -> Response<Body> {
     let wanted = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).any(accepts_gzip);
     let (mut parts, body) = response.into_parts();
     if !wanted || parts.status != StatusCode::OK {
-        return Response::from_parts(parts, Full::new(body.into()));
+        return Response::from_parts(parts, body.into());
     }
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::default());
     match encoder.write_all(body.as_bytes()).and_then(|()| encoder.finish()) {
         Ok(bytes) => {
             parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            Response::from_parts(parts, Full::new(bytes.into()))
+            Response::from_parts(parts, bytes.into())
         }
-        Err(_) => Response::from_parts(parts, Full::new(body.into())),
+        Err(_) => Response::from_parts(parts, body.into()),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod log;
 pub mod menus;
 pub mod metrics;
 mod par_menu;
+pub mod proxy;
 pub mod queue;
 pub mod receive;
 pub mod schedule;

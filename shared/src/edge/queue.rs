@@ -6,7 +6,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::{FutureExt, future::join_all};
 
 use crate::app::{
-    ports::{Aside, Clock, Directory, OrderMessage, Pos, ReadOrder, SaveOrder, Secrets, SendOrder, SetAside},
+    ports::{Aside, Clock, Directory, OrderMessage, Pos, ReadOrder, SaveOrder, Secrets, SendOrder, SetAside, TakeOrder},
     process::{Process, Turn},
 };
 
@@ -26,7 +26,7 @@ pub struct Consumer<O, Q, P, D, S, C> {
 
 impl<O, Q, P, D, S, C> Consumer<O, Q, P, D, S, C>
 where
-    O: ReadOrder + SaveOrder,
+    O: ReadOrder + SaveOrder + TakeOrder,
     Q: SendOrder + SetAside,
     P: Pos,
     D: Directory,

@@ -19,7 +19,7 @@ use crate::{
         ports::{AskAvailability, Clock, Directory, ReadMenu, Secrets},
     },
     domain::{
-        order::Said,
+        answer::Said,
         status::{OrderError, OrderStatus},
     },
 };

@@ -60,7 +60,7 @@ pub(crate) async fn count(stage: &Stage, job: Job) -> anyhow::Result<Counts> {
 }
 
 /// What the last of three invocations asks for: the ones before have warmed the caches.
-async fn asked(stage: &Stage, job: Job) -> anyhow::Result<Asked> {
+pub(crate) async fn asked(stage: &Stage, job: Job) -> anyhow::Result<Asked> {
     let asked_for = async |events: Vec<String>| -> anyhow::Result<Asked> {
         stage.counter.take();
         let plan = Plan {

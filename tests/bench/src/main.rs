@@ -2,10 +2,18 @@
 
 #![recursion_limit = "256"]
 
+mod batches;
 mod contestants;
 mod counts;
+mod doors;
+mod growth;
+mod memory;
 mod peers;
+mod ratio;
+mod report;
 mod runtime;
+mod share;
+mod speed;
 mod stage;
 mod times;
 mod tls;
@@ -20,7 +28,7 @@ use stage::{Job, Stage};
 
 /// Measure the functions' release binaries
 ///
-/// Exit code: 0 as in the baseline, or written; 1 otherwise than in the baseline, or a bound not met; 2 it could not be measured.
+/// Exit code: 0 as in the baseline, or written; 1 otherwise than in the baseline, or a bound that is not met; 2 it could not be measured.
 #[derive(Debug, Parser)]
 struct Options {
     /// Where the functions' binaries are: cargo's folder, or what `sam build` leaves
@@ -32,12 +40,8 @@ struct Options {
     /// Write the baseline instead of comparing with it
     #[arg(long)]
     write: bool,
-    /// Measure times and memory, too, in so many rounds; on a machine that is busy with nothing else
-    #[arg(long, default_value_t = 0, value_name = "ROUNDS")]
-    times: usize,
-    /// Instead of all that compare with the peers in Node and Python, in so many rounds; without valgrind
-    #[arg(long, default_value_t = 0, value_name = "ROUNDS")]
-    peers: usize,
+    #[command(flatten)]
+    speed: speed::Wanted,
 }
 
 #[tokio::main]
@@ -53,24 +57,20 @@ async fn main() -> ExitCode {
 }
 
 async fn measure(options: Options) -> anyhow::Result<bool> {
-    let stage = Stage::start(&options.bootstraps).await?;
-    let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template("{elapsed:>4} [{bar:40}] {pos}/{len} {msg}")?);
-    if options.peers > 0 {
-        return peers::measure(&stage, options.peers, &bar).await;
+    if options.speed.any() {
+        return speed::measure(&options.bootstraps, &options.speed).await;
     }
-    bar.set_length((Job::ALL.len() * (1 + options.times)) as u64);
+    let stage = Stage::start(&options.bootstraps).await?;
+    let bar = ProgressBar::new(Job::ALL.len() as u64);
+    bar.set_style(ProgressStyle::with_template("{elapsed:>4} [{bar:40}] {pos}/{len} {msg}")?);
     let mut table = Table::new();
     for job in Job::ALL {
         bar.set_message(job.name());
         table.insert(job.name().to_owned(), counts::count(&stage, job).await?);
         bar.inc(1);
     }
-    bar.suspend(|| show(&table));
-    if options.times > 0 {
-        times::measure(&stage, options.times, &bar).await?;
-    }
     bar.finish_and_clear();
+    show(&table);
     if options.write {
         counts::write(&options.baseline, &table)?;
         return Ok(true);
@@ -100,7 +100,6 @@ fn show(table: &Table) {
     }
 }
 
-/// Thousandths of units as `1.5`.
-pub(crate) fn units(milliunits: u64) -> String {
+fn units(milliunits: u64) -> String {
     format!("{}.{}", milliunits / 1_000, milliunits % 1_000 / 100)
 }

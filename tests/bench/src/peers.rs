@@ -8,9 +8,10 @@ use indicatif::ProgressBar;
 
 use crate::{
     contestants::Contestant,
+    ratio::{Ratio, median},
+    report::{Bound, Section, Table},
     runtime::{Run, Span, run},
     stage::{Job, Stage},
-    times::{permille, ratio},
     units::Asked,
 };
 
@@ -43,63 +44,66 @@ impl Figure {
         }
     }
 
-    /// A peer's in thousandths of ours. Cold is init and the first invocation.
-    fn permille(self, peer: &Run, ours: &Run) -> u64 {
+    /// A run's, of another's. Cold is init and the first invocation.
+    fn ratio(self, run: &Run, ours: &Run) -> Ratio {
+        let of_times = |time: fn(&Run, Part) -> Duration, part: Part| Ratio::of_times(time(run, part), time(ours, part));
         match self {
-            Self::ColdWall => permille(cold(peer, |span| span.wall), cold(ours, |span| span.wall)),
-            Self::ColdCpu => permille(cold(peer, |span| span.cpu), cold(ours, |span| span.cpu)),
-            Self::WarmWall => permille(warm(peer, |span| span.wall), warm(ours, |span| span.wall)),
-            Self::WarmCpu => permille(warm(peer, |span| span.cpu), warm(ours, |span| span.cpu)),
-            Self::Peak => peer.peak_kib * 1_000 / ours.peak_kib.max(1),
+            Self::ColdWall => of_times(cold, |span| span.wall),
+            Self::ColdCpu => of_times(cold, |span| span.cpu),
+            Self::WarmWall => of_times(warm, |span| span.wall),
+            Self::WarmCpu => of_times(warm, |span| span.cpu),
+            Self::Peak => Ratio::of(run.peak_kib, ours.peak_kib),
         }
     }
 
-    /// What the ratio must be at least, in thousandths.
-    fn bound(self, peer: Contestant) -> Option<u64> {
+    /// What a peer's ratio must be at least.
+    fn bound(self, peer: Contestant) -> Option<Ratio> {
         match (self, peer) {
-            (Self::ColdWall, Contestant::Node) => Some(15_000),
-            (Self::ColdWall, Contestant::Python) => Some(30_000),
-            (Self::WarmCpu, Contestant::Node | Contestant::Python) => Some(4_000),
+            (Self::ColdWall, Contestant::Node) => Some(Ratio::permille(15_000)),
+            (Self::ColdWall, Contestant::Python) => Some(Ratio::permille(30_000)),
+            (Self::WarmCpu, Contestant::Node | Contestant::Python) => Some(Ratio::permille(4_000)),
             _ => None,
         }
     }
 }
 
-/// Runs all in turns, prints the medians and the bounds, and tells whether the bounds are met.
-pub(crate) async fn measure(stage: &Stage, rounds: usize, bar: &ProgressBar) -> anyhow::Result<bool> {
+/// Wall or processor time of a stretch.
+type Part = fn(&Span) -> Duration;
+type Ratios = [Ratio; Figure::ALL.len()];
+
+/// Runs all in turns.
+pub(crate) async fn measure(stage: &Stage, rounds: usize, bar: &ProgressBar) -> anyhow::Result<Section> {
     bar.set_length((JOBS.len() * Contestant::ALL.len() * (1 + rounds)) as u64);
     let dynamodb = Dynamo::new(&stage.services.aws.dynamodb);
     for contestant in Contestant::ALL {
         contestant.create_tables(&dynamodb).await?;
     }
-    let mut asks = Vec::new();
+    let mut asks = BTreeMap::new();
     for job in JOBS {
         for contestant in Contestant::ALL {
-            asks.push((job, contestant, asked(stage, &dynamodb, job, contestant).await?));
+            bar.set_message(title(job, contestant));
+            asks.insert((job, contestant), asked(stage, &dynamodb, job, contestant).await?);
             bar.inc(1);
         }
     }
-    let mut ratios: BTreeMap<(Job, Contestant), Vec<[u64; 5]>> = BTreeMap::new();
+    let mut ratios: BTreeMap<(Job, Contestant), Vec<Ratios>> = BTreeMap::new();
     for _ in 0..rounds {
         for job in JOBS {
             let events = stage.events(job, 1 + WARM_UP + COUNTED).await?;
             let mut ours = None;
             for contestant in Contestant::ALL {
-                bar.set_message(format!("{}, {}", job.name(), contestant.name()));
+                bar.set_message(title(job, contestant));
                 contestant.lay_down(&dynamodb, job, &events).await?;
                 let run = run(&contestant.plan(stage, job, stage.environment(), events.clone())?).await?;
                 contestant.check(&dynamodb, job, &events, &run.answers).await?;
                 let ours = ours.get_or_insert_with(|| run.clone());
-                ratios.entry((job, contestant)).or_default().push(Figure::ALL.map(|figure| figure.permille(&run, ours)));
+                ratios.entry((job, contestant)).or_default().push(Figure::ALL.map(|figure| figure.ratio(&run, ours)));
                 bar.inc(1);
             }
         }
     }
-    let medians: Vec<(Job, Contestant, [u64; 5])> =
-        ratios.into_iter().map(|((job, contestant), rounds)| (job, contestant, medians(&rounds))).collect();
-    bar.finish_and_clear();
-    show_asked(&asks);
-    Ok(show(&medians))
+    let medians = ratios.into_iter().map(|(who, rounds)| (who, medians(&rounds))).collect();
+    Ok(section(rounds, &asks, &medians))
 }
 
 /// What the last of three invocations asks of AWS: the ones before have warmed the caches.
@@ -117,35 +121,27 @@ async fn asked(stage: &Stage, dynamodb: &Dynamo, job: Job, contestant: Contestan
     Ok(asked_by(3).await?.less(&two))
 }
 
-fn show_asked(asks: &[(Job, Contestant, Asked)]) {
-    println!("\n{:<26} {:>5} {:>5}  calls when warm", "", "WRU", "RRU");
-    for (job, contestant, asked) in asks {
+fn section(rounds: usize, asks: &BTreeMap<(Job, Contestant), Asked>, medians: &BTreeMap<(Job, Contestant), Ratios>) -> Section {
+    let [cold_wall, cold_cpu, warm_wall, warm_cpu, peak] = Figure::ALL.map(Figure::name);
+    let mut section = Section {
+        title: format!("Peers that do the same job, {rounds} rounds; ratios to ours"),
+        table: Table::new(["", cold_wall, cold_cpu, warm_wall, warm_cpu, peak, "WRU", "RRU", "calls when warm"]),
+        ..Section::default()
+    };
+    for ((job, contestant), ratios) in medians {
+        let asked = asks.get(&(*job, *contestant)).cloned().unwrap_or_default();
         let calls: Vec<String> = asked.calls.iter().map(|(call, count)| format!("{count} {call}")).collect();
         let (written, read) = (crate::units(asked.write_milliunits), crate::units(asked.read_milliunits));
-        println!("{:<26} {written:>5} {read:>5}  {}", title(*job, *contestant), calls.join(", "));
-    }
-}
-
-/// Prints the table and the bounds; whether these are met.
-fn show(medians: &[(Job, Contestant, [u64; 5])]) -> bool {
-    let cells = |cells: [String; 5]| cells.map(|cell| format!(" {cell:>10}")).concat();
-    println!("\n{:<26}{}", "median of ratios to ours", cells(Figure::ALL.map(|figure| figure.name().to_owned())));
-    let peers = || medians.iter().filter(|(_, contestant, _)| *contestant != Contestant::Ours);
-    for (job, peer, ratios) in peers() {
-        println!("{:<26}{}", title(*job, *peer), cells(ratios.map(ratio)));
-    }
-    println!();
-    let mut all_met = true;
-    for (job, peer, ratios) in peers() {
+        let [cold_wall, cold_cpu, warm_wall, warm_cpu, peak] = ratios.map(|ratio| ratio.to_string());
+        let who = title(*job, *contestant);
+        section.table.row([who.clone(), cold_wall, cold_cpu, warm_wall, warm_cpu, peak, written, read, calls.join(", ")]);
         for (figure, measured) in Figure::ALL.into_iter().zip(ratios) {
-            let Some(least) = figure.bound(*peer) else { continue };
-            let met = *measured >= least;
-            all_met &= met;
-            let (verdict, title) = (if met { "ok" } else { "NOT MET" }, title(*job, *peer));
-            println!("{verdict:<8} {title}: {} {}, at least {}", figure.name(), ratio(*measured), ratio(least));
+            if let Some(least) = figure.bound(*contestant) {
+                section.bounds.push(Bound::at_least(format!("{who}: {}", figure.name()), *measured, least));
+            }
         }
     }
-    all_met
+    section
 }
 
 fn title(job: Job, contestant: Contestant) -> String {
@@ -153,27 +149,22 @@ fn title(job: Job, contestant: Contestant) -> String {
 }
 
 /// The median of each figure by itself.
-fn medians(rounds: &[[u64; 5]]) -> [u64; 5] {
-    let mut columns: [Vec<u64>; 5] = Default::default();
+fn medians(rounds: &[Ratios]) -> Ratios {
+    let mut columns: [Vec<Ratio>; Figure::ALL.len()] = Default::default();
     for round in rounds {
         columns.iter_mut().zip(round).for_each(|(column, ratio)| column.push(*ratio));
     }
-    columns.map(|mut column| {
-        column.sort_unstable();
-        column.get(column.len() / 2).copied().unwrap_or_default()
-    })
+    columns.map(median)
 }
 
 /// Init and the first invocation.
-fn cold(run: &Run, part: fn(&Span) -> Duration) -> Duration {
+fn cold(run: &Run, part: Part) -> Duration {
     part(&run.init) + run.invocations.first().map_or(Duration::ZERO, part)
 }
 
 /// The median of the invocations that count.
-fn warm(run: &Run, part: fn(&Span) -> Duration) -> Duration {
-    let mut parts: Vec<Duration> = run.invocations.iter().skip(1 + WARM_UP).map(part).collect();
-    parts.sort_unstable();
-    parts.get(parts.len() / 2).copied().unwrap_or_default()
+fn warm(run: &Run, part: Part) -> Duration {
+    median(run.invocations.iter().skip(1 + WARM_UP).map(part))
 }
 
 #[cfg(test)]
@@ -191,18 +182,23 @@ mod tests {
     #[test]
     fn cold_is_init_and_the_first_invocation_and_warm_what_comes_after_the_warm_up() {
         let (peer, ours) = (spent(30, 8), spent(2, 1));
-        assert_eq!(Figure::ALL.map(|figure| figure.permille(&peer, &ours)), [15_000, 15_000, 8_000, 8_000, 1_000]);
+        let ratios = Figure::ALL.map(|figure| figure.ratio(&peer, &ours));
+        assert_eq!(ratios, [15_000, 15_000, 8_000, 8_000, 1_000].map(Ratio::permille));
     }
 
     #[test]
     fn each_figure_has_a_median_of_its_own() {
-        assert_eq!(medians(&[[1, 9, 5, 1, 1], [2, 8, 5, 1, 1], [3, 7, 5, 1, 1]]), [2, 8, 5, 1, 1]);
+        let rounds = [[1, 9, 5, 1, 1], [2, 8, 5, 1, 1], [3, 7, 5, 1, 1]].map(|round| round.map(Ratio::permille));
+        assert_eq!(medians(&rounds), [2, 8, 5, 1, 1].map(Ratio::permille));
     }
 
     #[test]
-    fn a_ratio_below_its_bound_is_not_met() {
-        let enough = |wall, cpu| show(&[(Job::Submit, Contestant::Node, [wall, 0, 0, cpu, 0])]);
-        assert!(enough(15_000, 4_000));
-        assert!(!enough(14_999, 4_000) && !enough(15_000, 3_999));
+    fn a_peer_is_held_to_its_bounds_and_ours_to_none() {
+        let met = |contestant, wall, cpu| {
+            let medians = BTreeMap::from([((Job::Submit, contestant), [wall, 0, 0, cpu, 0].map(Ratio::permille))]);
+            section(1, &BTreeMap::new(), &medians).met()
+        };
+        assert!(met(Contestant::Node, 15_000, 4_000) && met(Contestant::Python, 30_000, 4_000) && met(Contestant::Ours, 1, 1));
+        assert!(!met(Contestant::Node, 14_999, 4_000) && !met(Contestant::Python, 30_000, 3_999));
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     path::PathBuf,
     process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, OnceLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -27,8 +27,12 @@ use tokio::{
     io::AsyncReadExt,
     net::TcpListener,
     process::{Child, Command},
-    sync::Notify,
+    sync::{Mutex, mpsc},
+    task::JoinSet,
 };
+
+/// An invocation that takes longer hangs; under callgrind it takes seconds.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What is run, and how.
 #[derive(Debug, Clone)]
@@ -62,55 +66,154 @@ pub(crate) struct Run {
     pub(crate) answers: Vec<Value>,
 }
 
+/// Runs a function through its events to the end.
+pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Run> {
+    let mut function = Function::start(plan).await?;
+    let mut run = Run { init: function.init, ..Run::default() };
+    for event in &plan.events {
+        let (span, answer) = function.invoke(event.clone()).await?;
+        run.invocations.push(span);
+        run.answers.push(answer);
+    }
+    run.peak_kib = function.peak_kib();
+    run.instructions = function.end().await?;
+    Ok(run)
+}
+
+/// A function between its init and its end.
 #[derive(Debug)]
-struct Book {
-    pid: Option<Pid>,
-    started: Instant,
-    left: std::vec::IntoIter<String>,
-    handed: Option<(Instant, Duration)>,
-    answered: Option<Instant>,
-    run: Run,
+pub(crate) struct Function {
+    /// From just before exec to the first request for an event.
+    pub(crate) init: Span,
+    plan: Plan,
+    child: Child,
+    pid: Pid,
+    events: mpsc::UnboundedSender<String>,
+    seen: mpsc::UnboundedReceiver<Seen>,
+    _serving: JoinSet<std::io::Result<()>>,
+}
+
+/// What the clocks say at an edge.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    at: Instant,
+    cpu: Duration,
+}
+
+/// What the Runtime API sees, in the order in which it happens.
+#[derive(Debug)]
+enum Seen {
+    Asked(Reading),
+    Handed(Reading),
+    Answered(Instant, Value),
 }
 
 #[derive(Debug, Clone)]
 struct Api {
-    book: Arc<Mutex<Book>>,
-    over: Arc<Notify>,
+    pid: Arc<OnceLock<Pid>>,
+    events: Arc<Mutex<mpsc::UnboundedReceiver<String>>>,
+    seen: mpsc::UnboundedSender<Seen>,
 }
 
-impl Api {
-    fn book<T>(&self, with: impl FnOnce(&mut Book) -> T) -> T {
-        with(&mut self.book.lock().unwrap_or_else(PoisonError::into_inner))
+impl Function {
+    /// Starts it and waits until its init is over. The plan's events are left to the caller.
+    pub(crate) async fn start(plan: &Plan) -> anyhow::Result<Self> {
+        let (events, events_inside) = mpsc::unbounded_channel();
+        let (seen_inside, seen) = mpsc::unbounded_channel();
+        let api = Api { pid: Arc::default(), events: Arc::new(Mutex::new(events_inside)), seen: seen_inside };
+        let routes = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(failure))
+            .route("/2018-06-01/runtime/init/error", post(failure))
+            .with_state(api.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let mut serving = JoinSet::new();
+        serving.spawn(async move { axum::serve(listener, routes).await });
+
+        let mut command = command(plan);
+        command.env("AWS_LAMBDA_RUNTIME_API", address.to_string());
+        let started = Instant::now();
+        let child = command.spawn().with_context(|| format!("cannot start {}", plan.binary.display()))?;
+        let id = child.id().context("it has ended already")?;
+        let pid = Pid::from_raw(i32::try_from(id)?);
+        let _ = api.pid.set(pid);
+        if !plan.count {
+            pin(pid);
+        }
+        let init = Span::default();
+        let mut function = Self { init, plan: plan.clone(), child, pid, events, seen, _serving: serving };
+        match function.see().await? {
+            Seen::Asked(asked) => function.init = Span { wall: asked.at - started, cpu: asked.cpu },
+            other => bail!("{} does not start: {other:?}", plan.binary.display()),
+        }
+        Ok(function)
+    }
+
+    /// Hands it an event and waits until it asks for the next one.
+    pub(crate) async fn invoke(&mut self, event: String) -> anyhow::Result<(Span, Value)> {
+        self.events.send(event)?;
+        let (mut handed, mut answered) = (None, None);
+        let asked = loop {
+            match self.see().await? {
+                Seen::Handed(reading) => handed = Some(reading),
+                Seen::Answered(at, answer) => answered = Some((at, answer)),
+                Seen::Asked(reading) => break reading,
+            }
+        };
+        let (Some(handed), Some((at, answer))) = (handed, answered) else {
+            bail!("{} asks for an event and has not answered the last", self.plan.binary.display());
+        };
+        Ok((Span { wall: at - handed.at, cpu: asked.cpu.saturating_sub(handed.cpu) }, answer))
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Peak resident memory so far, in KiB.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+    }
+
+    /// Ends it; the instructions if they are counted.
+    pub(crate) async fn end(mut self) -> anyhow::Result<u64> {
+        let instructions = if self.plan.count { instructions(&mut self.child, self.pid).await? } else { 0 };
+        self.child.kill().await?;
+        Ok(instructions)
+    }
+
+    async fn see(&mut self) -> anyhow::Result<Seen> {
+        let binary = self.plan.binary.display();
+        tokio::select! {
+            seen = self.seen.recv() => seen.context("the Runtime API has ended"),
+            status = self.child.wait() => bail!("{binary} died: {}; {}", status?, said(&mut self.child).await),
+            () = tokio::time::sleep(PATIENCE) => bail!("{binary} hangs"),
+        }
     }
 }
 
-/// Processor time of all threads of the process so far.
-fn cpu(pid: Option<Pid>) -> Duration {
-    let clock = pid.and_then(|pid| ClockId::pid_cpu_clock_id(pid).ok());
-    clock.and_then(|clock| clock_gettime(clock).ok()).map_or(Duration::ZERO, Duration::from)
+impl Api {
+    fn read(&self) -> Reading {
+        let clock = self.pid.get().and_then(|pid| ClockId::pid_cpu_clock_id(*pid).ok());
+        // Processor time of all threads so far.
+        let cpu = clock.and_then(|clock| clock_gettime(clock).ok()).map_or(Duration::ZERO, Duration::from);
+        Reading { at: Instant::now(), cpu }
+    }
+
+    fn saw(&self, seen: Seen) {
+        // Nobody looks any more when the function is being ended.
+        let _ = self.seen.send(seen);
+    }
 }
 
 async fn next(State(api): State<Api>) -> Result<impl IntoResponse, StatusCode> {
-    let event = api.book(|book| {
-        let (now, used) = (Instant::now(), cpu(book.pid));
-        match book.handed.take() {
-            None => book.run.init = Span { wall: now - book.started, cpu: used },
-            Some((handed, used_before)) => {
-                let wall = book.answered.take().unwrap_or(now) - handed;
-                book.run.invocations.push(Span { wall, cpu: used.saturating_sub(used_before) });
-            }
-        }
-        let event = book.left.next();
-        if event.is_some() {
-            book.handed = Some((Instant::now(), cpu(book.pid)));
-        }
-        event
-    });
-    let Some(event) = event else {
-        api.over.notify_one();
-        std::future::pending::<()>().await;
-        return Err(StatusCode::GONE);
-    };
+    api.saw(Seen::Asked(api.read()));
+    let event = api.events.lock().await.recv().await.ok_or(StatusCode::GONE)?;
     let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + Duration::from_secs(30);
     let headers = [
         ("content-type", "application/json".to_owned()),
@@ -118,63 +221,19 @@ async fn next(State(api): State<Api>) -> Result<impl IntoResponse, StatusCode> {
         ("lambda-runtime-deadline-ms", deadline.as_millis().to_string()),
         ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:posnext".to_owned()),
     ];
+    api.saw(Seen::Handed(api.read()));
     Ok((headers, event))
 }
 
 async fn response(State(api): State<Api>, body: String) -> StatusCode {
-    api.book(|book| {
-        book.answered = Some(Instant::now());
-        book.run.answers.push(serde_json::from_str(&body).unwrap_or(Value::String(body)));
-    });
+    let at = Instant::now();
+    api.saw(Seen::Answered(at, serde_json::from_str(&body).unwrap_or(Value::String(body))));
     StatusCode::ACCEPTED
 }
 
 async fn failure(State(api): State<Api>, body: String) -> StatusCode {
-    api.book(|book| book.run.answers.push(Value::String(format!("failed: {body}"))));
+    api.saw(Seen::Answered(Instant::now(), Value::String(format!("failed: {body}"))));
     StatusCode::ACCEPTED
-}
-
-/// Runs a function through its events to the end.
-pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Run> {
-    let book = Book {
-        pid: None,
-        started: Instant::now(),
-        left: plan.events.clone().into_iter(),
-        handed: None,
-        answered: None,
-        run: Run::default(),
-    };
-    let api = Api { book: Arc::new(Mutex::new(book)), over: Arc::new(Notify::new()) };
-    let routes = Router::new()
-        .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
-        .route("/2018-06-01/runtime/invocation/{id}/error", post(failure))
-        .route("/2018-06-01/runtime/init/error", post(failure))
-        .with_state(api.clone());
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let serving = tokio::spawn(async move { axum::serve(listener, routes).await });
-
-    let mut command = command(plan);
-    command.env("AWS_LAMBDA_RUNTIME_API", address.to_string());
-    api.book(|book| book.started = Instant::now());
-    let mut child = command.spawn().with_context(|| format!("cannot start {}", plan.binary.display()))?;
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
-    api.book(|book| book.pid = pid);
-    if let (Some(pid), false) = (pid, plan.count) {
-        pin(pid);
-    }
-    tokio::select! {
-        () = api.over.notified() => {}
-        status = child.wait() => bail!("{} died: {}; {}", plan.binary.display(), status?, said(&mut child).await),
-        () = tokio::time::sleep(Duration::from_secs(300)) => bail!("{} hangs", plan.binary.display()),
-    }
-    let peak_kib = pid.map_or(0, peak_kib);
-    let instructions = if plan.count { instructions(&mut child, pid).await? } else { 0 };
-    let _ = child.kill().await;
-    serving.abort();
-    let run = api.book(|book| std::mem::take(&mut book.run));
-    Ok(Run { peak_kib, instructions, ..run })
 }
 
 fn command(plan: &Plan) -> Command {
@@ -207,12 +266,6 @@ fn pin(pid: Pid) {
     }
 }
 
-fn peak_kib(pid: Pid) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
-}
-
 async fn said(child: &mut Child) -> String {
     let mut text = String::new();
     if let Some(stderr) = child.stderr.as_mut() {
@@ -222,10 +275,8 @@ async fn said(child: &mut Child) -> String {
 }
 
 /// Callgrind tells its count when the process ends.
-async fn instructions(child: &mut Child, pid: Option<Pid>) -> anyhow::Result<u64> {
-    if let Some(pid) = pid {
-        kill(pid, Signal::SIGTERM)?;
-    }
+async fn instructions(child: &mut Child, pid: Pid) -> anyhow::Result<u64> {
+    kill(pid, Signal::SIGTERM)?;
     let text = said(child).await;
     let count = text.lines().find_map(|line| line.split("Collected : ").nth(1)?.trim().parse().ok());
     count.with_context(|| format!("callgrind did not tell its count:\n{text}"))

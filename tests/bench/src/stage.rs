@@ -1,6 +1,9 @@
 //! What the functions run against: the local services over TLS, a POS over plain HTTP, and an event for everything they do.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, ensure};
 use http::Request;
@@ -9,9 +12,13 @@ use posnext_local::{
     par::{Bearer, Par, sample_order},
     pos,
 };
-use posnext_shared::domain::{
-    directory::{Connector, HttpConnector, Location, Mode},
-    ids::ParId,
+use posnext_shared::{
+    app::ports::ReadOrder,
+    domain::{
+        directory::{Connector, HttpConnector, Location, Mode},
+        ids::{OrderKey, ParId, RequestUid, Tenant},
+        record::{Row, State},
+    },
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -100,6 +107,8 @@ pub(crate) struct Stage {
     pub(crate) services: Services,
     par: Par,
     bootstraps: PathBuf,
+    /// Where the POS listens.
+    pub(crate) pos: SocketAddr,
     tls: Vec<(String, String)>,
     counted: Vec<(String, String)>,
     pub(crate) counter: Counter,
@@ -108,10 +117,16 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn start(bootstraps: &Path) -> anyhow::Result<Self> {
+        Self::with_data(bootstraps, None).await
+    }
+
+    /// The same with its tables in a folder.
+    pub(crate) async fn with_data(bootstraps: &Path, data: Option<PathBuf>) -> anyhow::Result<Self> {
         // Nobody listens on port 9: what is queued is left to the function that is measured.
-        let services = start_services(None, "http://127.0.0.1:9").await?;
+        let services = start_services(data, "http://127.0.0.1:9").await?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let base = format!("http://{}/all/prompt", listener.local_addr()?);
+        let pos = listener.local_addr()?;
+        let base = format!("http://{pos}/all/prompt");
         tokio::spawn(async move { pos::serve(listener).await });
         for (name, mode) in [(SYNC, Mode::Sync), (ASYNC, Mode::Async)] {
             services.parts.directory().put_location(&location(name, mode, &base)?).await?;
@@ -132,7 +147,7 @@ impl Stage {
             }
         }
         let par = Par::new("http://127.0.0.1:9", local::CLIENT_ID, local::CLIENT_SECRET, local::SHARED_ID)?;
-        Ok(Self { services, par, bootstraps: bootstraps.to_owned(), tls, counted, counter, _folder: folder })
+        Ok(Self { services, par, bootstraps: bootstraps.to_owned(), pos, tls, counted, counter, _folder: folder })
     }
 
     /// Variables of a function that reaches its services over TLS, as on AWS.
@@ -160,12 +175,11 @@ impl Stage {
 
     /// So many events of a kind, each to be answered with success.
     pub(crate) async fn events(&self, job: Job, count: usize) -> anyhow::Result<Vec<String>> {
-        let uid = || format!("bench-{}", uuid::Uuid::now_v7());
         let submit = "/posnext/order/submit";
         let mut events = Vec::with_capacity(count);
         match job {
             Job::Replay | Job::Get => {
-                let uid = uid();
+                let uid = fresh_uid();
                 let order = five_lines(SYNC, &uid);
                 self.submit(&order).await?;
                 let event = if job == Job::Get {
@@ -185,24 +199,56 @@ impl Stage {
             ),
             Job::Process => {
                 for _ in 0..count {
-                    let uid = uid();
-                    self.submit(&five_lines(ASYNC, &uid)).await?;
-                    events.push(message_event(&[uid]));
+                    events.push(self.batch(ASYNC, 1).await?);
                 }
             }
             Job::Submit | Job::SubmitWithMenu | Job::SubmitLater | Job::Validate => {
                 for _ in 0..count {
                     let (path, order) = match job {
-                        Job::Submit => (submit, five_lines(SYNC, &uid())),
-                        Job::SubmitWithMenu => (submit, sample_order(local::ORGANIZATION, MENU_LOCATION, &uid())),
-                        Job::SubmitLater => (submit, five_lines(ASYNC, &uid())),
-                        _ => ("/posnext/order/validate", sample_order(local::ORGANIZATION, MENU_LOCATION, &uid())),
+                        Job::Submit => (submit, five_lines(SYNC, &fresh_uid())),
+                        Job::SubmitWithMenu => (submit, sample_order(local::ORGANIZATION, MENU_LOCATION, &fresh_uid())),
+                        Job::SubmitLater => (submit, five_lines(ASYNC, &fresh_uid())),
+                        _ => ("/posnext/order/validate", sample_order(local::ORGANIZATION, MENU_LOCATION, &fresh_uid())),
                     };
                     events.push(self.api_event("POST", path, Some(&order))?);
                 }
             }
         }
         Ok(events)
+    }
+
+    /// Maps a location that is always accepted, with its POS at a base URL.
+    pub(crate) async fn map(&self, name: &str, base: &str) -> anyhow::Result<()> {
+        Ok(self.services.parts.directory().put_location(&location(name, Mode::Async, base)?).await?)
+    }
+
+    /// An event with so many messages about orders of such a location.
+    pub(crate) async fn batch(&self, location: &str, size: usize) -> anyhow::Result<String> {
+        let mut uids = Vec::with_capacity(size);
+        for _ in 0..size {
+            let uid = fresh_uid();
+            self.submit(&five_lines(location, &uid)).await?;
+            uids.push(uid);
+        }
+        Ok(message_event(&uids))
+    }
+
+    /// The key of an order that was submitted and placed, as its row has it.
+    pub(crate) async fn placed(&self) -> anyhow::Result<String> {
+        let uid = fresh_uid();
+        self.submit(&five_lines(SYNC, &uid)).await?;
+        Ok(order_key(&uid)?.to_string())
+    }
+
+    /// Whether the product reads this order, and as final.
+    pub(crate) async fn is_final(&self, uid: &str) -> anyhow::Result<bool> {
+        let row = self.services.parts.orders().read(&order_key(uid)?).await?;
+        Ok(matches!(row, Some(Row::Order(record)) if matches!(record.state, State::Final(_))))
+    }
+
+    /// The name of the orders table.
+    pub(crate) fn table(&self) -> &str {
+        &self.services.parts.settings().orders_table
     }
 
     /// Submits an order beside the measurement.
@@ -242,13 +288,21 @@ impl Stage {
     }
 }
 
+fn order_key(uid: &str) -> anyhow::Result<OrderKey> {
+    Ok(OrderKey { tenant: Tenant::new(local::CLIENT_ID)?, request_uid: RequestUid::new(uid)? })
+}
+
+fn fresh_uid() -> String {
+    format!("bench-{}", uuid::Uuid::now_v7())
+}
+
 /// The messages that the queue would hand over.
 fn message_event(uids: &[String]) -> String {
     let records: Vec<Value> = uids
         .iter()
         .map(|uid| {
             // A version beyond that of any row: the message is about the order as it stands.
-            let body = json!({ "v": 1, "key": { "tenant": local::CLIENT_ID, "request_uid": uid }, "version": 999, "group": ASYNC });
+            let body = json!({ "v": 1, "key": { "tenant": local::CLIENT_ID, "request_uid": uid }, "version": 1, "group": ASYNC });
             json!({ "messageId": uid, "receiptHandle": "x", "body": body.to_string(), "eventSource": "aws:sqs", "awsRegion": "us-east-1" })
         })
         .collect();

@@ -25,6 +25,7 @@ use crate::domain::{
     machine::New,
     order::Body,
     record::{Alias, OrderRecord, Row},
+    take::Take,
     time::UnixMillis,
 };
 
@@ -231,6 +232,27 @@ impl SaveOrder for World {
     }
 }
 
+impl TakeOrder for World {
+    async fn take(&self, take: &Take) -> Result<Taken, PortError> {
+        self.write(|| {
+            let mut rows = self.0.rows.lock().unwrap();
+            let Some(row) = rows.get_mut(&take.key) else { return Taken::Absent };
+            let taken = match row {
+                Row::Order(record) => take.take((**record).clone()),
+                Row::Alias(_) => None,
+            };
+            match taken {
+                Some(record) => {
+                    *row = Row::Order(Box::new(record.clone()));
+                    Taken::Ours(Box::new(record))
+                }
+                None => Taken::Stands(Box::new(row.clone())),
+            }
+        })
+        .await
+    }
+}
+
 impl NudgeOrder for World {
     async fn nudge(&self, key: &OrderKey, version: u64, due_at: UnixMillis, new_due_at: UnixMillis) -> Result<bool, PortError> {
         self.write(|| {
@@ -324,5 +346,21 @@ impl Directory for OneLocation {
     }
     async fn location(&self, _: &ParId, _: &ParId) -> Result<Option<Arc<Location>>, PortError> {
         Ok(self.0.map(|abilities| Arc::new(location(abilities))))
+    }
+}
+
+/// A directory that does not answer.
+#[derive(Debug)]
+struct Unreadable;
+
+impl Directory for Unreadable {
+    async fn clients(&self) -> Result<Arc<Vec<Client>>, PortError> {
+        Err(PortError::Unavailable("injected".to_owned()))
+    }
+    async fn organization(&self, _: &ParId) -> Result<Option<Arc<Organization>>, PortError> {
+        Err(PortError::Unavailable("injected".to_owned()))
+    }
+    async fn location(&self, _: &ParId, _: &ParId) -> Result<Option<Arc<Location>>, PortError> {
+        Err(PortError::Unavailable("injected".to_owned()))
     }
 }

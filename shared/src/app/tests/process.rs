@@ -124,6 +124,28 @@ async fn a_message_about_no_order_is_put_aside_at_once() {
     assert!(matches!(turn(&world, &message).await, Turn::Retry(_)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_order_taken_while_its_location_cannot_be_read_is_given_back_for_another_try() {
+    let world = World::default();
+    let message = queued(&world, "u");
+    let process = Process {
+        orders: world.clone(),
+        queue: world.clone(),
+        pos: world.clone(),
+        directory: Unreadable,
+        clock: world.clone(),
+        policy: Policy::default(),
+    };
+    assert_eq!(process.process(&message, TIME).await, Turn::Acknowledge);
+    let record = world.order("u");
+    let open = record.open().unwrap();
+    assert_eq!((open.lease, open.unknown_until, record.attempts), (None, None, 1), "it certainly was not placed");
+    let (next, _) = world.sent().pop().unwrap();
+    world.pos_does(SECOND, done());
+    assert_eq!(turn(&world, &next).await, Turn::Acknowledge);
+    assert_eq!((world.order("u").status(), world.calls()), (OrderStatus::Placed, vec!["place"]));
+}
+
 /// The whole life in virtual time: every turn that is asked for is taken, until nothing more is.
 #[tokio::test(start_paused = true)]
 async fn a_pos_that_is_down_is_tried_until_the_deadline_and_then_the_order_ends_errored() {

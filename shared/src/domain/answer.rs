@@ -1,0 +1,146 @@
+//! What a caller is told of an order: the text it came as, with what we have to say set in it. Every other member is echoed
+//! byte for byte.
+
+use super::{
+    canonical::{quote, write_string},
+    contract::PosOrderIdKey,
+    ids::RequestUid,
+    money::Cents,
+    order::{Order, Totals},
+    status::{OrderError, OrderStatus},
+};
+
+/// What an answer says of an order.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    /// Under whose name.
+    pub identity: Identity<'a>,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// What it comes to.
+    pub totals: Totals,
+    /// Its id at the POS; `null` in the answer until it has one.
+    pub pos_order_id: Option<&'a str>,
+    /// Why it stands there.
+    pub errors: &'a [OrderError],
+}
+
+impl Said<'_> {
+    fn pos_order_id(&self) -> String {
+        self.pos_order_id.map_or_else(|| "null".to_owned(), quote)
+    }
+}
+
+/// Under whose name an order is answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// `request_uid` of the answer.
+    pub request_uid: &'a RequestUid,
+    /// `request_datetime` of the answer.
+    pub request_datetime: &'a str,
+}
+
+impl Order {
+    /// The answer's body: the order as it came with `status`, the totals, the POS's order id and `errors` set. Every other
+    /// member is echoed byte for byte, and so are totals that stay what they are.
+    #[must_use]
+    pub fn answer(&self, said: &Said<'_>, key: &PosOrderIdKey) -> String {
+        let mut out = ObjectWriter::new(self.text().len() + 128);
+        out.member("status", &quote(said.status.as_str()));
+        for (name, value) in self.members() {
+            match name {
+                "status" | "errors" => {}
+                "request_uid" => out.member(name, &quote(said.identity.request_uid.as_str())),
+                "request_datetime" => out.member(name, &quote(said.identity.request_datetime)),
+                "order_details" => out.member(name, &self.details_with(value.len(), said, key)),
+                _ if !key.in_details && name == key.name => {}
+                _ => out.member(name, value),
+            }
+        }
+        if !key.in_details {
+            out.member(&key.name, &said.pos_order_id());
+        }
+        if !said.errors.is_empty() {
+            out.member("errors", &errors_json(said.errors));
+        }
+        out.finish()
+    }
+
+    fn details_with(&self, length: usize, said: &Said<'_>, key: &PosOrderIdKey) -> String {
+        let given = self.totals();
+        let totals =
+            [("subtotal", given.subtotal, said.totals.subtotal), ("grand_total", given.grand_total, said.totals.grand_total)];
+        let changed: Vec<_> = totals.into_iter().filter(|(_, given, said)| given != said).collect();
+        let mut out = ObjectWriter::new(length + 64);
+        let replaced = |name: &str| changed.iter().any(|(total, ..)| *total == name) || (key.in_details && name == key.name);
+        for (name, value) in self.details_members().filter(|(name, _)| !replaced(name)) {
+            out.member(name, value);
+        }
+        for (name, _, total) in &changed {
+            out.member(name, &total.map_or_else(|| "null".to_owned(), Cents::to_json_number));
+        }
+        if key.in_details {
+            out.member(&key.name, &said.pos_order_id());
+        }
+        out.finish()
+    }
+
+    /// The body of an error about this verified request: its identity and signed values only (contract U12), so that the
+    /// digest of the error is the digest the caller sent and nothing new gets signed.
+    #[must_use]
+    pub fn error_answer(&self, status: Option<OrderStatus>, errors: &[OrderError]) -> String {
+        let mut out = ObjectWriter::new(512);
+        if let Some(status) = status {
+            out.member("status", &quote(status.as_str()));
+        }
+        for (key, value) in self.members() {
+            match key {
+                "request_uid" | "organization_id" | "location_id" | "request_datetime" => out.member(key, value),
+                "order_details" => {
+                    let mut signed = ObjectWriter::new(128);
+                    let names = ["online_order_id", "grand_total", "subtotal"];
+                    self.details_members()
+                        .filter(|(key, _)| names.contains(key))
+                        .for_each(|(key, value)| signed.member(key, value));
+                    out.member(key, &signed.finish());
+                }
+                _ => {}
+            }
+        }
+        out.member("errors", &errors_json(errors));
+        out.finish()
+    }
+}
+
+/// The body of an error that echoes no order field.
+#[must_use]
+pub fn bare_error(errors: &[OrderError]) -> String {
+    let mut out = ObjectWriter::new(256);
+    out.member("errors", &errors_json(errors));
+    out.finish()
+}
+
+fn errors_json(errors: &[OrderError]) -> String {
+    serde_json::to_string(errors).unwrap_or_else(|_| "[]".to_owned())
+}
+
+/// Writes an object whose values are JSON text already.
+struct ObjectWriter(String);
+
+impl ObjectWriter {
+    fn new(capacity: usize) -> Self {
+        Self(String::with_capacity(capacity))
+    }
+
+    fn member(&mut self, key: &str, value: &str) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        write_string(key, &mut self.0);
+        self.0.push(':');
+        self.0.push_str(value);
+    }
+
+    fn finish(mut self) -> String {
+        self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
+        self.0
+    }
+}
