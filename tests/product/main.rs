@@ -29,6 +29,7 @@ mod privileges;
 mod readme;
 mod restart;
 mod rotation;
+mod runbook;
 mod runtime;
 mod sandbox;
 mod settings;
