@@ -5,6 +5,7 @@
 mod baseline;
 mod batches;
 mod bounds;
+mod contestants;
 mod cost;
 mod counts;
 mod doors;
@@ -13,6 +14,7 @@ mod growth;
 mod job;
 mod memory;
 mod page;
+mod peers;
 mod picture;
 mod prices;
 mod ratio;

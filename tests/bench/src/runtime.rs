@@ -39,6 +39,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
     pub(crate) binary: PathBuf,
+    pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) events: Vec<String>,
     /// Under cachegrind, which counts instructions; nothing else means anything then.
@@ -218,6 +219,7 @@ async fn next(State(api): State<Api>) -> Result<impl IntoResponse, StatusCode> {
     let event = api.events.lock().await.recv().await.ok_or(StatusCode::GONE)?;
     let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + Duration::from_secs(30);
     let headers = [
+        ("content-type", "application/json".to_owned()),
         ("lambda-runtime-aws-request-id", uuid::Uuid::new_v4().to_string()),
         ("lambda-runtime-deadline-ms", deadline.as_millis().to_string()),
         ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:posnext".to_owned()),
@@ -256,7 +258,7 @@ fn command(plan: &Plan) -> anyhow::Result<Command> {
         // As long as Lambda's: it is signed with every call.
         ("AWS_SESSION_TOKEN", "t".repeat(700)),
     ];
-    command.env_clear().envs(own).envs(plan.environment.iter().cloned());
+    command.args(&plan.arguments).env_clear().envs(own).envs(plan.environment.iter().cloned());
     let output = plan.output.as_ref().map(File::create).transpose()?;
     command.stdout(output.map_or_else(Stdio::null, Stdio::from)).stderr(Stdio::piped()).kill_on_drop(true);
     Ok(command)

@@ -1,10 +1,10 @@
-//! What only a machine that is busy with nothing else can tell: times in turns, batches, growth, memory. Printed as Markdown.
+//! What only a machine that is busy with nothing else can tell: times in turns, peers, batches, growth, memory. Printed as Markdown.
 
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{batches, growth, memory, report::Section, stage::Stage, times};
+use crate::{batches, growth, memory, peers, report::Section, stage::Stage, times};
 
 /// What to measure instead of counting.
 #[derive(Debug, clap::Args)]
@@ -16,6 +16,9 @@ pub(crate) struct Wanted {
     /// Among the times, the same submit on the AWS SDK's default features and clients
     #[arg(long, requires = "times")]
     default_clients: bool,
+    /// Peers in Node and Python that do the same job against ours, in so many rounds of turns
+    #[arg(long, value_name = "ROUNDS")]
+    peers: Option<usize>,
     /// A batch of ten against one of one, in so many rounds of turns
     #[arg(long, value_name = "ROUNDS")]
     batches: Option<usize>,
@@ -30,7 +33,7 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// Whether any of it is wanted.
     pub(crate) fn any(&self) -> bool {
-        self.times.or(self.batches).or(self.growth).or(self.memory).is_some()
+        self.times.or(self.peers).or(self.batches).or(self.growth).or(self.memory).is_some()
     }
 }
 
@@ -55,6 +58,9 @@ pub(crate) async fn measure(bootstraps: &Path, wanted: &Wanted) -> anyhow::Resul
     if let Some(rounds) = wanted.times {
         show(times::measure(bootstraps, rounds, wanted.default_clients, &bar).await?);
     }
+    if let Some(rounds) = wanted.peers {
+        show(peers::measure(&Stage::start(bootstraps).await?, rounds, &bar).await?);
+    }
     if let Some(rounds) = wanted.batches {
         show(batches::measure(&Stage::start(bootstraps).await?, rounds, &bar).await?);
     }
@@ -78,8 +84,11 @@ mod tests {
     fn a_number_can_be_left_out_where_help_says_so() {
         Options::command().debug_assert();
         let wanted = |line: &str| Options::try_parse_from(line.split(' ')).map(|options| options.speed);
-        let all = wanted("bench --growth --memory 2000 --times 3 --default-clients").unwrap();
-        assert_eq!((all.growth, all.memory, all.times, all.batches), (Some(1_000_000), Some(2_000), Some(3), None));
+        let all = wanted("bench --growth --memory 2000 --times 3 --default-clients --peers 7").unwrap();
+        assert_eq!(
+            (all.growth, all.memory, all.times, all.peers, all.batches),
+            (Some(1_000_000), Some(2_000), Some(3), Some(7), None)
+        );
         assert!(all.any() && !wanted("bench --write").unwrap().any());
         assert!(wanted("bench --default-clients").is_err());
     }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use aws_config::BehaviorVersion;
 use lambda_http::{Error, Request, run, service_fn};
 use posnext_shared::{
+    edge::proxy::Answered,
     settings::Settings,
     wiring::{Aws, Parts},
 };
@@ -16,5 +17,5 @@ async fn main() -> Result<(), Error> {
     let sdk = aws_config::load_defaults(BehaviorVersion::latest()).await;
     let parts = Parts::new(Settings::from_env()?, &Aws { dynamodb: sdk.clone(), sqs: sdk.clone(), secrets: sdk });
     let function = parts.submit();
-    run(service_fn(async |request: Request| Ok::<_, Infallible>(function.handle(request).await))).await
+    run(service_fn(async |request: Request| Ok::<_, Infallible>(Answered(function.handle(request).await)))).await
 }
