@@ -43,7 +43,7 @@ use crate::{
 const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
 
 /// Connections to the orders table that a batch shares. Its records wait for their POS at once, and for a write one after the
-/// other: with three, ten take as long as one does (tests/bench/run --batches).
+/// other: over three, ten take 1.1 times as long as one (tests/bench/run --batches).
 const BATCH_CONNECTIONS: usize = 3;
 
 type D = Arc<DirectoryTable>;

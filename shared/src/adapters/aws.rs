@@ -36,7 +36,7 @@ pub fn at_endpoint_of(service: &str, config: &SdkConfig) -> SdkConfig {
 }
 
 /// A function's SDK configuration: region and credentials stand in the environment, where Lambda puts them. The chain that
-/// looks for them in profiles, containers and instances is not linked; it is a megabyte, and a cold start pays for the asking.
+/// looks for them in profiles, containers and instances is not linked: a cold start would pay for it, and for the asking.
 /// `roots` (PEM) replaces Amazon's certificates, for a proxy or a test.
 ///
 /// # Errors
