@@ -7,16 +7,16 @@ use aws_config::{
     stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_dynamodb::config::{SharedCredentialsProvider, SharedHttpClient};
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
-};
 
+use super::{aws_http, connect::Connect};
 use crate::domain::policy::{SEND_LIMIT, STORAGE_LIMIT};
 
 /// Certificates of Amazon Trust Services, which sign every AWS endpoint. Parsing the system's 140 roots instead would
 /// cost a cold start 9 M instructions.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
+
+/// Name resolution, TCP and TLS to a service.
+const CONNECT_LIMIT: Duration = Duration::from_millis(400);
 
 /// The same for SQS, with less patience than a table gets: a message that is not sent costs no order (the row is the
 /// outbox), and a submit waits for it.
@@ -68,9 +68,7 @@ pub fn defaults(roots: Option<&[u8]>) -> Result<ConfigLoader, String> {
 }
 
 fn http_client(roots: Option<&[u8]>) -> Result<SharedHttpClient, String> {
-    let store = TrustStore::empty().with_pem_certificate(roots.unwrap_or(AMAZON_ROOTS));
-    let tls = TlsContext::builder().with_trust_store(store).build().map_err(|error| error.to_string())?;
-    Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https())
+    Ok(aws_http::http_client(Connect::trusting(roots.unwrap_or(AMAZON_ROOTS), CONNECT_LIMIT)?))
 }
 
 /// Pinned: another is taken on purpose.
@@ -79,11 +77,7 @@ fn behavior() -> BehaviorVersion {
 }
 
 fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(Duration::from_millis(400))
-        .operation_attempt_timeout(Duration::from_millis(600))
-        .operation_timeout(STORAGE_LIMIT)
-        .build()
+    TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(600)).operation_timeout(STORAGE_LIMIT).build()
 }
 
 fn retries() -> RetryConfig {

@@ -1,7 +1,9 @@
 //! The ports over the AWS SDK and HTTP, one client each. Adapters do not know each other.
 
 pub mod aws;
+mod aws_http;
 pub mod clock;
+mod connect;
 pub mod directory;
 pub mod directory_admin;
 pub mod http_pos;

@@ -26,7 +26,7 @@ impl Metrics {
     }
 
     fn line(&self, values: Values, now_ms: i64) -> Value {
-        let names: Vec<Value> = values.numbers.iter().map(|(name, _)| json!({ "Name": name, "Unit": unit(name) })).collect();
+        let names: Vec<Value> = values.numbers.keys().map(|name| metric(name)).collect();
         let about = json!([{ "Namespace": NAMESPACE, "Dimensions": [["FunctionName"]], "Metrics": names }]);
         let mut line = values.texts;
         line.insert("_aws".to_owned(), json!({ "Timestamp": now_ms, "CloudWatchMetrics": about }));
@@ -36,13 +36,10 @@ impl Metrics {
     }
 }
 
-/// A name ends in its unit, or it is a count.
-fn unit(name: &str) -> &'static str {
-    match name {
-        name if name.ends_with("Seconds") => "Seconds",
-        name if name.ends_with("Milliseconds") => "Milliseconds",
-        _ => "Count",
-    }
+/// A name ends in its unit, or it is a count, of which nothing is said: every byte is paid for.
+fn metric(name: &str) -> Value {
+    let unit = ["Milliseconds", "Seconds"].into_iter().find(|unit| name.ends_with(unit));
+    unit.map_or_else(|| json!({ "Name": name }), |unit| json!({ "Name": name, "Unit": unit }))
 }
 
 #[derive(Default)]
@@ -95,7 +92,7 @@ mod tests {
             "_aws": { "Timestamp": 1_742_049_045_123_i64, "CloudWatchMetrics": [{
                 "Namespace": "posnext",
                 "Dimensions": [["FunctionName"]],
-                "Metrics": [{ "Name": "OldestOpenSeconds", "Unit": "Seconds" }, { "Name": "OpenOrders", "Unit": "Count" }],
+                "Metrics": [{ "Name": "OldestOpenSeconds", "Unit": "Seconds" }, { "Name": "OpenOrders" }],
             }] },
             "FunctionName": "posnext-RecoverOrders", "OldestOpenSeconds": 75, "OpenOrders": 3, "location.id": "L1",
         });

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{counts::Counts, sizes::Size};
 
-/// Between two counts of the same binary, in thousandths: what warm and cold instructions were seen to differ by, and a little.
+/// Between two counts of the same binary, in thousandths: five times what they were seen to differ by.
 const WARM_TOLERANCE: u64 = 10;
-const COLD_TOLERANCE: u64 = 10;
+const COLD_TOLERANCE: u64 = 5;
 /// Numbers of a varying length are in every line.
 const SAID_TOLERANCE: u64 = 20;
 /// A change of a hundredth in a size is nobody's concern.

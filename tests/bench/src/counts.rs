@@ -7,7 +7,6 @@ use serde_json::Value;
 use crate::{
     events,
     job::Job,
-    ratio::median,
     runtime::{Plan, run},
     said::Said,
     stage::Stage,
@@ -16,13 +15,6 @@ use crate::{
 
 /// Warm invocations that are counted, after a first one.
 const WARM: usize = 20;
-/// Counts of which the median stands: on a machine that is busy, a call that is repeated adds to one, and a connection that init did not wait
-/// for takes away from one.
-const TRIES: usize = 3;
-
-/// Runs that may be answered with a failure, each: under cachegrind, on a machine that is busy, a call may take longer than the function waits.
-const FAILURES: usize = 10;
-
 /// What one job counts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Counts {
@@ -41,34 +33,24 @@ pub(crate) struct Counts {
 
 /// Counts one job.
 pub(crate) async fn count(stage: &Stage, job: Job) -> anyhow::Result<Counts> {
-    let (mut cold, mut all) = (Vec::new(), Vec::new());
-    for _ in 0..TRIES {
-        cold.push(instructions(stage, job, 1).await?);
-        all.push(instructions(stage, job, 1 + WARM).await?);
-    }
-    let (cold, all) = (median(cold), median(all));
+    let cold = instructions(stage, job, 1).await?;
+    let all = instructions(stage, job, 1 + WARM).await?;
     let Seen { asked, said, row } = seen(stage, job).await?;
     Ok(Counts { cold, warm: all.saturating_sub(cold) / WARM as u64, asked, said, row })
 }
 
 /// Of init and so many invocations.
 async fn instructions(stage: &Stage, job: Job, events: usize) -> anyhow::Result<u64> {
-    let mut failures = 0;
-    loop {
-        let plan = Plan {
-            binary: stage.binary(job)?,
-            environment: stage.environment(),
-            events: stage.events(job, events).await?,
-            count: true,
-            ..Plan::default()
-        };
-        let run = run(&plan).await?;
-        match run.answers.iter().try_for_each(|answer| job.check(answer)) {
-            Ok(()) => return Ok(run.instructions),
-            Err(error) if failures == FAILURES => return Err(error),
-            Err(_) => failures += 1,
-        }
-    }
+    let plan = Plan {
+        binary: stage.binary(job)?,
+        environment: stage.environment(),
+        events: stage.events(job, events).await?,
+        count: true,
+        ..Plan::default()
+    };
+    let run = run(&plan).await?;
+    run.answers.iter().try_for_each(|answer| job.check(answer))?;
+    Ok(run.instructions)
 }
 
 /// What is seen from outside.

@@ -1,30 +1,20 @@
 //! How a POS is asked: one HTTP client, a limit on everything, proof of where the request comes from, and a report of how
 //! far it got.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{
-        Client,
-        connect::{HttpConnector, capture_connection},
-    },
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_util::client::legacy::{Client, connect::capture_connection};
 use sha2::Sha256;
 use tokio::time::Instant;
-use tower_service::Service;
 
-use super::super::causes;
+use super::super::{
+    causes,
+    connect::{self, BoxError, Connect},
+};
 use crate::{
     app::ports::{Refresh, Secrets},
     domain::directory::{HttpAuth, HttpConnector as Settings},
@@ -36,8 +26,6 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 const POOL_IDLE: Duration = Duration::from_secs(5);
 /// The largest answer about an order that is read.
 const LARGEST_ANSWER: usize = 64 * 1024;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A client, and the secrets it proves itself by.
 #[derive(Debug)]
@@ -72,25 +60,6 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// Connects within a limit, the TLS handshake included.
-#[derive(Debug, Clone)]
-struct Connect(HttpsConnector<HttpConnector>);
-
-impl Service<Uri> for Connect {
-    type Response = <HttpsConnector<HttpConnector> as Service<Uri>>::Response;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.0.call(uri);
-        Box::pin(async move { tokio::time::timeout(CONNECT_LIMIT, connecting).await? })
-    }
-}
-
 /// How far a request got.
 pub(super) enum Reply {
     /// An answer, read whole.
@@ -106,14 +75,7 @@ pub(super) enum Reply {
 impl<S: Secrets> Transport<S> {
     /// A client of its own pool; certificates of the public web are trusted (Mozilla's list, compiled in).
     pub(super) fn new(secrets: S) -> Self {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        let https = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .build(Connect(https));
+        let client = connect::client().pool_idle_timeout(POOL_IDLE).build(Connect::trusting_the_web(CONNECT_LIMIT));
         Self { client, secrets }
     }
 
