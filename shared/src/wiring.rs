@@ -21,6 +21,7 @@ use crate::{
         secrets::{SecretCache, SecretRules},
     },
     app::{
+        METRICS,
         accept::Accept,
         caller::Gate,
         check::Check,
@@ -99,6 +100,7 @@ pub fn start() -> Result<Parts, StartError> {
     let settings = Settings::from_env()?;
     let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".to_owned());
     crate::edge::log::start(settings.log, function);
+    tracing::info!(target: METRICS, ColdStarts = 1);
     let roots = settings.ca_file.as_ref().map(std::fs::read).transpose().map_err(|error| format!("POSNEXT_CA_FILE: {error}"))?;
     let sdk = aws::on_lambda(roots.as_deref())?;
     let service = |service| aws::at_endpoint_of(service, &sdk);

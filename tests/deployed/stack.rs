@@ -1,6 +1,7 @@
 //! `sam deploy` of the real template, as `sam build` left it, to a local AWS: what comes up carries every kind of order.
 //!
-//! What the local AWS does not play, and so is not seen here: IAM, throttling, TTL, the schedule's clock, real latency.
+//! What the local AWS does not play, and so is not seen here: IAM, throttling, TTL, the schedule's clock, real latency,
+//! alarms over more than one metric, CodeDeploy.
 
 use std::{collections::HashMap, process::Command, time::Duration};
 
@@ -45,7 +46,7 @@ impl Stack {
             command.args(arguments).envs(AWS).env("AWS_ENDPOINT_URL", &aws).env("SAM_CLI_POLL_DELAY", "0.5");
             run(&mut command)
         };
-        let parameters = "Architecture=x86_64 AllowSandbox=true DeletionProtection=false";
+        let parameters = "Architecture=x86_64 AllowSandbox=true DeletionProtection=false Monitoring=false";
         sam(&["deploy", "--config-env", "dev", "--no-confirm-changeset", "--parameter-overrides", parameters]);
         let outputs = sam(&["list", "stack-outputs", "--stack-name", STACK, "--region", "us-east-1", "--output", "json"]);
         std::fs::write(folder.path().join("outputs.json"), &outputs).unwrap();

@@ -104,6 +104,67 @@ fn a_parameter_has_the_default_and_the_range_of_the_setting_it_sets() {
 }
 
 #[test]
+fn a_changed_setting_makes_a_new_version_of_every_function() {
+    // The alias serves a version, and a version keeps the variables it was published with.
+    let template = template();
+    let named: BTreeSet<&str> =
+        settings().filter_map(|setting| parameter_of(&template, setting.name)).map(|(name, _)| name).collect();
+    for (function, properties) in functions(&template) {
+        let Value::Tagged(description) = &properties["VersionDescription"] else {
+            panic!("{function} has no VersionDescription")
+        };
+        let text = description.value.as_str().unwrap();
+        let says: BTreeSet<&str> = text.split("${").skip(1).filter_map(|rest| rest.split('}').next()).collect();
+        assert_eq!(says, named, "{function}");
+    }
+}
+
+fn functions(template: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let resources = template["Resources"].as_mapping().unwrap().iter();
+    resources
+        .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
+        .map(|(name, resource)| (name.as_str().unwrap(), &resource["Properties"]))
+}
+
+#[test]
+fn whatever_calls_a_function_calls_its_alias() {
+    let template = template();
+    assert_eq!(template["Globals"]["Function"]["AutoPublishAlias"], Value::from("live"));
+    let names: Vec<&str> = functions(&template).map(|(name, _)| name).collect();
+    let callers = [
+        ("AWS::ApiGatewayV2::Integration", "IntegrationUri"),
+        ("AWS::Lambda::Permission", "FunctionName"),
+        ("AWS::Lambda::EventSourceMapping", "FunctionName"),
+    ];
+    let mut called = BTreeSet::new();
+    for (_, resource) in template["Resources"].as_mapping().unwrap() {
+        let Some((_, property)) = callers.iter().find(|(kind, _)| resource["Type"] == *kind) else { continue };
+        let Value::Tagged(reference) = &resource["Properties"][*property] else { panic!("{resource:?}") };
+        let (function, qualifier) = reference.value.as_str().unwrap().split_once('.').unwrap();
+        assert!(reference.tag == "Ref" && qualifier == "Alias" && names.contains(&function), "{resource:?}");
+        called.insert(function.to_owned());
+    }
+    // The schedule is an event of its function, and SAM points those at the alias.
+    assert!(called.len() == 5 && !called.contains("RecoverOrders"), "{called:?}");
+}
+
+#[test]
+fn what_holds_orders_outlives_the_stack_and_every_log_ends() {
+    let template = template();
+    for (name, resource) in template["Resources"].as_mapping().unwrap() {
+        let (name, kind) = (name.as_str().unwrap(), resource["Type"].as_str().unwrap());
+        let kept = matches!(name, "OrdersTable" | "DirectoryTable" | "MenusTable" | "OrdersDeadLetterQueue");
+        for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
+            assert_eq!(resource[policy] == "Retain", kept, "{policy} of {name}");
+        }
+        if kind == "AWS::Logs::LogGroup" {
+            assert!(!resource["Properties"]["RetentionInDays"].is_null(), "{name}");
+        }
+    }
+    assert_eq!(template["Globals"]["Function"]["Tracing"], Value::from("Active"));
+}
+
+#[test]
 fn the_index_of_open_orders_is_the_one_the_code_reads() {
     let indexes = property(&template(), "OrdersTable", "GlobalSecondaryIndexes");
     let index = &indexes[0];
@@ -148,6 +209,7 @@ fn each_environment_names_its_stack_and_region_and_production_takes_no_sandbox()
         let overrides = parameters["parameter_overrides"].as_str().unwrap();
         assert_eq!(overrides.contains("AllowSandbox=true"), environment != "production");
         assert_eq!(overrides.contains("DeletionProtection=false"), environment == "dev");
+        assert_eq!(overrides.contains("Deployment=Canary"), environment != "dev");
         for (name, _) in overrides.split_whitespace().map(|pair| pair.split_once('=').unwrap()) {
             assert!(!template()["Parameters"][name].is_null(), "{environment} sets {name}, which is no parameter");
         }

@@ -193,7 +193,7 @@ async fn put_locations(directory: &DirectoryTable, pos: &str) -> anyhow::Result<
 /// The services as they are now, past the proxies.
 async fn dynamodb(services: &Services) -> anyhow::Result<aws_sdk_dynamodb::Client> {
     let patience = Duration::from_secs(20);
-    let timeouts = TimeoutConfig::builder().connect_timeout(patience).operation_timeout(patience).build();
+    let timeouts = TimeoutConfig::builder().operation_timeout(patience).build();
     let credentials = aws_sdk_dynamodb::config::Credentials::new("local", "local", None, None, "faults");
     let loader = aws::defaults(None).map_err(|error| anyhow::anyhow!(error))?.timeout_config(timeouts);
     let loader = loader.region(Region::from_static("us-east-1")).credentials_provider(credentials);

@@ -62,7 +62,7 @@ impl Drop for Services {
 pub async fn aws() -> anyhow::Result<aws_config::SdkConfig> {
     let loader = posnext_shared::adapters::aws::defaults(None).map_err(|error| anyhow::anyhow!(error))?;
     // Further away than a function is.
-    let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_timeout(Duration::from_secs(30));
+    let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_secs(30));
     Ok(loader.timeout_config(timeouts.build()).load().await)
 }
 

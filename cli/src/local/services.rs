@@ -72,7 +72,7 @@ impl Endpoints {
 /// may take longer than AWS's ever does, and gets the time.
 async fn base() -> anyhow::Result<SdkConfig> {
     let patience = Duration::from_secs(10);
-    let timeouts = TimeoutConfig::builder().connect_timeout(patience).operation_timeout(patience).build();
+    let timeouts = TimeoutConfig::builder().operation_timeout(patience).build();
     let credentials = aws_sdk_dynamodb::config::Credentials::new(CREDENTIAL, CREDENTIAL, None, None, "posnext");
     let loader = aws::defaults(None).map_err(|error| anyhow!(error))?;
     Ok(loader.timeout_config(timeouts).region(Region::from_static(REGION)).credentials_provider(credentials).load().await)

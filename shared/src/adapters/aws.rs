@@ -15,8 +15,10 @@ use crate::domain::policy::{SEND_LIMIT, STORAGE_LIMIT};
 /// cost a cold start 9 M instructions.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 
-/// Name resolution, TCP and TLS to a service.
+/// Name resolution, TCP and TLS of a function to a service: both are in one region.
 const CONNECT_LIMIT: Duration = Duration::from_millis(400);
+/// The same of the command line, wherever in the world it runs.
+const CONNECT_LIMIT_FROM_AFAR: Duration = Duration::from_secs(10);
 
 /// The same for SQS, with less patience than a table gets: a message that is not sent costs no order (the row is the
 /// outbox), and a submit waits for it.
@@ -50,7 +52,7 @@ pub fn on_lambda(roots: Option<&[u8]>) -> Result<SdkConfig, String> {
         .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
         .use_fips(is_true("AWS_USE_FIPS_ENDPOINT"))
         .use_dual_stack(is_true("AWS_USE_DUALSTACK_ENDPOINT"))
-        .http_client(http_client(roots)?)
+        .http_client(http_client(roots, CONNECT_LIMIT)?)
         .timeout_config(timeouts())
         .retry_config(retries())
         // Every operation has a time-out that is shorter than the grace of a stalled stream.
@@ -63,12 +65,12 @@ pub fn on_lambda(roots: Option<&[u8]>) -> Result<SdkConfig, String> {
 /// # Errors
 /// A sentence when the certificates cannot be used.
 pub fn defaults(roots: Option<&[u8]>) -> Result<ConfigLoader, String> {
-    let loader = aws_config::defaults(behavior()).http_client(http_client(roots)?);
+    let loader = aws_config::defaults(behavior()).http_client(http_client(roots, CONNECT_LIMIT_FROM_AFAR)?);
     Ok(loader.timeout_config(timeouts()).retry_config(retries()))
 }
 
-fn http_client(roots: Option<&[u8]>) -> Result<SharedHttpClient, String> {
-    Ok(aws_http::http_client(Connect::trusting(roots.unwrap_or(AMAZON_ROOTS), CONNECT_LIMIT)?))
+fn http_client(roots: Option<&[u8]>, limit: Duration) -> Result<SharedHttpClient, String> {
+    Ok(aws_http::http_client(Connect::trusting(roots.unwrap_or(AMAZON_ROOTS), limit)?))
 }
 
 /// Pinned: another is taken on purpose.

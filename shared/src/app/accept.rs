@@ -18,7 +18,7 @@ use crate::domain::{
     ids::OrderKey,
     machine::{self, Input, New, Start},
     order::Order,
-    policy::{API_FUNCTION_TIMEOUT, CLOCK_SKEW, Policy},
+    policy::{API_FUNCTION_TIMEOUT, CLOCK_SKEW, NEAR_TIMEOUT, Policy},
     record::{Alias, OrderRecord, Row},
     status::{OrderError, OrderStatus},
 };
@@ -103,7 +103,7 @@ where
     /// Accepts one order. The answer tells only what is stored.
     pub async fn accept(&self, submission: Submission) -> Accepted {
         let Submission { new, location, refusals, prefer_async, arrived } = submission;
-        let carrier = self.carrier();
+        let carrier = self.carrier(arrived);
         if let Err(wait) = self.limits.count(&location, self.clock.now(), self.location_rate) {
             return Accepted::TooMany(wait);
         }
@@ -136,13 +136,17 @@ where
         Some(self.replay(row, order, arrived).await)
     }
 
-    fn carrier(&self) -> Carrier<'_, O, Q, P, C> {
-        let tenure = Tenure { lease: self.policy.submit_lease(), function_timeout: API_FUNCTION_TIMEOUT + CLOCK_SKEW };
+    fn carrier(&self, arrived: Instant) -> Carrier<'_, O, Q, P, C> {
+        let tenure = Tenure {
+            lease: self.policy.submit_lease(),
+            function_timeout: API_FUNCTION_TIMEOUT + CLOCK_SKEW,
+            gives_up_at: arrived + API_FUNCTION_TIMEOUT - NEAR_TIMEOUT,
+        };
         Carrier { orders: &self.orders, queue: &self.queue, pos: &self.pos, clock: &self.clock, policy: &self.policy, tenure }
     }
 
     async fn claim(&self, new: &New, start: Start, location: &Location, arrived: Instant) -> Claim {
-        let carrier = self.carrier();
+        let carrier = self.carrier(arrived);
         let ctx = carrier.context(Some(location));
         let mut record = machine::claim(new.clone(), start, &ctx);
         let mut guard = guard_key(&new.key.tenant, &new.order).map(|key| Guard {
@@ -269,7 +273,7 @@ where
         let placed = if limit < SHORTEST_PLACE || lease_taken.elapsed() + limit + CLOCK_SKEW > self.policy.submit_lease() {
             Placed::NotStarted { reason: "no time was left to place it".to_owned(), retry_after: None }
         } else {
-            let placed = self.pos.place(location, &record, limit).await;
+            let placed = self.carrier(arrived).place(location, &record, limit).await;
             // Of less than half the usual time, no POS can be blamed.
             let fair = limit * 2 >= self.policy.answer_deadline.saturating_sub(self.policy.final_write());
             match placed {
@@ -279,7 +283,7 @@ where
             }
             placed
         };
-        let record = match self.carrier().carry(record.clone(), Input::Placed(placed), Some(location)).await {
+        let record = match self.carrier(arrived).carry(record.clone(), Input::Placed(placed), Some(location)).await {
             Carried::Stored(stored) => *stored,
             Carried::Lost => self.order_at(&record.key).await.ok().flatten().unwrap_or(record),
             Carried::Ignored(_) => record,

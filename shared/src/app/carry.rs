@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use super::ports::{Aside, Clock, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside};
+use super::{
+    METRICS, near_timeout,
+    ports::{Aside, Clock, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
+};
 use crate::domain::{
     ability::{Cancelled, Found, Placed},
     directory::Location,
@@ -22,6 +25,8 @@ pub struct Tenure {
     pub lease: Duration,
     /// After this its function has certainly been stopped, by any machine's clock: the time-out, and the skew.
     pub function_timeout: Duration,
+    /// What is under way at the POS then is given up, so that the row can still be written: its lease with it.
+    pub gives_up_at: Instant,
 }
 
 /// What carrying an order came to.
@@ -149,14 +154,32 @@ where
                     let reason = "taking the lease was too slow".to_owned();
                     return Input::Placed(Placed::NotStarted { reason, retry_after: None });
                 }
-                Input::Placed(self.pos.place(location, record, limit).await)
+                Input::Placed(self.place(location, record, limit).await)
             }
             Action::Find => {
                 let began_at = self.clock.now();
-                Input::Found { found: self.pos.find(location, &record.key, ASK_LIMIT).await, began_at }
+                let found = self.in_time(record, self.pos.find(location, &record.key, ASK_LIMIT)).await;
+                Input::Found { found: found.unwrap_or_else(Found::Unknown), began_at }
             }
-            Action::Cancel => Input::Cancelled(self.pos.cancel(location, &record.key, ASK_LIMIT).await),
+            Action::Cancel => {
+                let cancelled = self.in_time(record, self.pos.cancel(location, &record.key, ASK_LIMIT)).await;
+                Input::Cancelled(cancelled.unwrap_or_else(Cancelled::Unknown))
+            }
         }
+    }
+
+    /// One placement attempt, whose lease is held.
+    pub async fn place(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Placed {
+        self.in_time(record, self.pos.place(location, record, limit)).await.unwrap_or_else(Placed::Unknown)
+    }
+
+    /// A limit does not hold where the process stood still, or an adapter forgets it. What is given up here is unknown, and the write
+    /// that says so gives the lease back: the order is worked on again at once and not when the lease has run out.
+    async fn in_time<T>(&self, record: &OrderRecord, asking: impl Future<Output = T>) -> Result<T, String> {
+        timeout_at(self.tenure.gives_up_at, asking).await.map_err(|_| {
+            near_timeout(Some(&record.key), "asking the POS was given up");
+            "the time-out of the function was near".to_owned()
+        })
     }
 
     /// The POS holds an order whose row somebody else has moved on. If that ended it `errored`, the meal must not be
@@ -175,6 +198,7 @@ where
             Some(location) if location.connector.abilities().cancel => self.pos.cancel(location, &record.key, ASK_LIMIT).await,
             _ => Cancelled::Unknown("this POS cannot cancel".to_owned()),
         };
+        tracing::info!(target: METRICS, PlacedAfterErrored = 1);
         tracing::error!(alarm = "placed_after_errored", order.key = %record.key, ?cancelled,
             "the POS placed an order that had ended errored; check that it is cancelled there");
     }

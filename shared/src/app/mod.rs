@@ -13,8 +13,17 @@ pub mod process;
 pub mod read;
 pub mod recover;
 
+use crate::domain::ids::OrderKey;
+
 /// Target of the events that tell a metric: numbers are its values (a name ends in its unit, or counts), texts stand beside.
 pub const METRICS: &str = "metrics";
+
+/// Says that a function's time is nearly over, and what is done about it.
+pub(crate) fn near_timeout(order: Option<&OrderKey>, done: &str) {
+    tracing::info!(target: METRICS, TimeoutsNear = 1);
+    let key = order.map(tracing::field::display);
+    tracing::error!(alarm = "near_timeout", order.key = key, done, "the time-out of the function is near");
+}
 
 #[cfg(test)]
 mod tests;

@@ -5,14 +5,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
+    METRICS,
     carry::{Carried, Carrier, Tenure},
     ports::{Aside, Clock, Directory, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside, TakeOrder, Taken},
 };
 use crate::domain::{
     ability::Placed,
     machine::{Ignored, Input},
-    policy::{CLOCK_SKEW, Policy, STORAGE_LIMIT, WORKER_FUNCTION_TIMEOUT},
-    record::Row,
+    policy::{CLOCK_SKEW, NEAR_TIMEOUT, Policy, STORAGE_LIMIT, WORKER_FUNCTION_TIMEOUT},
+    record::{OrderRecord, Row},
     take::Take,
 };
 
@@ -57,7 +58,11 @@ where
         if remaining < STORAGE_LIMIT + self.policy.worker_budget() {
             return Turn::Retry("not enough of the function's time is left for a turn".to_owned());
         }
-        let tenure = Tenure { lease: self.policy.worker_lease(), function_timeout: WORKER_FUNCTION_TIMEOUT + CLOCK_SKEW };
+        let tenure = Tenure {
+            lease: self.policy.worker_lease(),
+            function_timeout: WORKER_FUNCTION_TIMEOUT + CLOCK_SKEW,
+            gives_up_at: Instant::now() + remaining.saturating_sub(NEAR_TIMEOUT),
+        };
         let carrier = Carrier {
             orders: &self.orders,
             queue: &self.queue,
@@ -92,8 +97,21 @@ where
                 tracing::info!(order.key = %message.key, "skipped: the order is final");
                 Turn::Acknowledge
             }
-            Carried::Stored(_) | Carried::Ignored(_) | Carried::Lost => Turn::Acknowledge,
+            Carried::Stored(record) => {
+                self.tell(&record);
+                Turn::Acknowledge
+            }
+            Carried::Ignored(_) | Carried::Lost => Turn::Acknowledge,
             Carried::Unwritten(error) => Turn::Retry(error.to_string()),
+        }
+    }
+
+    fn tell(&self, record: &OrderRecord) {
+        let status = record.status();
+        tracing::info!(order.key = %record.key, order.status = status.as_str(), attempts = record.attempts, "order carried on");
+        if status.is_final() {
+            let took = self.clock.now().since(record.accepted_at);
+            tracing::info!(target: METRICS, Attempts = record.attempts, TimeToFinalMilliseconds = millis(took));
         }
     }
 
@@ -104,6 +122,11 @@ where
             Err(error) => Turn::Retry(error.to_string()),
         }
     }
+}
+
+/// For a metric.
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn not_started(error: &PortError) -> Input {

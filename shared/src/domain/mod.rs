@@ -26,3 +26,4 @@ pub mod status;
 pub mod take;
 pub mod time;
 pub mod token;
+pub mod trace;

@@ -18,6 +18,10 @@ pub const HANDOFF_GRACE: Duration = Duration::from_secs(15);
 pub const PERSON_INTERVAL: Duration = Duration::from_secs(900);
 /// The longest a queue delays a message (SQS: DelaySeconds <= 900).
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
+/// Left of its time when a function gives up what is under way and writes down where the order stands: a write, a message, and a little.
+pub const NEAR_TIMEOUT: Duration = Duration::from_millis(2_000);
+/// Left of its time when a function answers that it cannot, rather than be stopped without an answer.
+pub const LAST_ANSWER: Duration = Duration::from_millis(400);
 /// Time-out of submit-order and get-order in the template.
 pub const API_FUNCTION_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time-out of process-order and recover-orders in the template.
@@ -96,6 +100,7 @@ mod tests {
         // The message is read once before the lease is taken.
         assert!(STORAGE_LIMIT + policy.worker_budget() < WORKER_FUNCTION_TIMEOUT);
         assert!(policy.pos_limit * 4 <= policy.order_deadline);
+        assert!(STORAGE_LIMIT + SEND_LIMIT + LAST_ANSWER < NEAR_TIMEOUT);
         // The table of docs/decisions/0008.
         assert_eq!(policy.worker_budget(), Duration::from_millis(1_000 + 3_000 + 1_000 + 10_000 + 1_000 + 500));
         assert_eq!(policy.worker_lease() - policy.worker_budget(), Duration::from_secs(3));

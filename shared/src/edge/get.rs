@@ -72,6 +72,8 @@ where
         signer.set(self.shared_id(&record).await.map_err(|error| unavailable(&error))?);
         let identity = alias.as_ref().map_or(record.order.identity(), Alias::identity);
         let etag = format!("\"v{}\"", record.version);
+        let status = record.status();
+        tracing::info!(order.key = %key, order.status = status.as_str(), "order read");
         let message = record.order.message(identity);
         let reply = if none_match(&request.headers, &etag) {
             Reply::not_modified(message)
@@ -79,7 +81,7 @@ where
             Reply::read(record.answer(identity, &self.gate.contract.pos_order_id_key), message)
         };
         let reply = reply.header(ETAG, etag);
-        if record.status().is_final() {
+        if status.is_final() {
             return Ok(reply.header(CACHE_CONTROL, "private, max-age=86400"));
         }
         let age = self.read.clock.now().since(record.accepted_at);

@@ -21,11 +21,14 @@ use http::{HeaderMap, Response, header};
 
 use crate::{
     app::{
+        METRICS,
         caller::{Denied, Gate},
+        near_timeout,
         ports::{Clock, Directory, Secrets},
     },
     domain::{
         directory::Client,
+        policy::{API_FUNCTION_TIMEOUT, LAST_ANSWER},
         status::{ErrorCode, OrderError},
         token::TokenError,
     },
@@ -39,11 +42,16 @@ async fn answered<D, S: Secrets, C>(
     signer: &Signer,
     handler: impl Future<Output = Result<Reply, Reply>>,
 ) -> Response<String> {
-    let handler = AssertUnwindSafe(handler).catch_unwind();
+    let handler = tokio::time::timeout(API_FUNCTION_TIMEOUT - LAST_ANSWER, AssertUnwindSafe(handler).catch_unwind());
     let (outcome, ()) = tokio::join!(handler, gate.secrets.refresh_stale());
     let reply = match outcome {
-        Ok(Ok(reply) | Err(reply)) => reply,
+        Ok(Ok(Ok(reply) | Err(reply))) => reply,
+        // Whatever it was about is as it is when a function is stopped: its row brings it back.
         Err(_) => {
+            near_timeout(None, "answered 503");
+            Reply::errors(&[temporarily_unavailable()])
+        }
+        Ok(Err(_)) => {
             tracing::error!(alarm = "panic", "a request handler panicked");
             Reply::error(ErrorCode::InternalError, "this is a defect of the server; the same request may be sent again")
         }
@@ -69,6 +77,7 @@ async fn let_in<D: Directory, S: Secrets, C: Clock>(
             Err(Reply::error(ErrorCode::TokenMissing, message).header(header::WWW_AUTHENTICATE, "Bearer"))
         }
         Err(Denied::Token(error)) => {
+            tracing::info!(target: METRICS, TokenFailures = 1);
             tracing::warn!(reason = %error, "a caller was not let in");
             let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{error}\"");
             Err(Reply::error(token_code(error), &error.to_string()).header(header::WWW_AUTHENTICATE, challenge))

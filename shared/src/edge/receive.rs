@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     app::{
+        METRICS,
         caller::{DigestError, Gate, RawRequest},
         ports::{Clock, Directory, Refresh, Secrets},
     },
@@ -136,6 +137,7 @@ fn bad_digest(error: &DigestError) -> Reply {
     if matches!(error, DigestError::Missing) {
         return Reply::error(ErrorCode::DigestMissing, "send x-pch-digest, the signature of the order");
     }
+    tracing::info!(target: METRICS, SignatureFailures = 1);
     tracing::warn!("a request digest that no live secret made");
     let message = "x-pch-digest does not match this order; sign its own six values with the first 10 characters of the SharedId";
     Reply::error(ErrorCode::DigestMismatch, message)

@@ -16,18 +16,23 @@ use super::{
 };
 use crate::{
     app::{
+        METRICS,
         accept::{Accept, Accepted, Submission},
         caller::Gate,
         check::Check,
         ports::{ClaimOrder, Clock, Directory, NudgeOrder, Pos, ReadMenu, ReadOrder, SaveOrder, Secrets, SendOrder, SetAside},
+        process::millis,
     },
     domain::{
         contract::Contract,
+        directory::Mode,
         ids::OrderKey,
         machine::New,
         order::Order,
         record::Alias,
         status::{ErrorCode, OrderError, OrderStatus},
+        time::UnixMillis,
+        trace::traceparent,
     },
 };
 
@@ -68,15 +73,13 @@ where
         let checked = self.check.paid(&location, &order).await;
         let order = Arc::new(order);
         let prefer_async = prefers_async(headers);
+        let later = prefer_async || location.mode == Mode::Async;
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let new = New {
             key: OrderKey { tenant: client.tenant, request_uid: order.request_uid().clone() },
             order: Arc::clone(&order),
             shared_id: shared_id.id().to_owned(),
-            traceparent: headers
-                .get("traceparent")
-                .and_then(|value| value.to_str().ok())
-                .filter(|text| text.len() <= 64)
-                .map(str::to_owned),
+            traceparent: traceparent(text("traceparent"), text("x-amzn-trace-id"), self.gate.clock.random()),
         };
         let key = new.key.clone();
         let accepted = match checked {
@@ -89,11 +92,34 @@ where
                 known.unwrap_or_else(|| Accepted::Unavailable(error.to_string()))
             }
         };
+        tell(&accepted, later, self.gate.clock.now());
         let reply = reply(&order, accepted, prefer_async, &self.gate.contract);
         if let Ok((status, _)) = &reply {
             tracing::info!(order.key = %key, order.status = status.as_str(), shared_id.id = shared_id.id(), "submit answered");
         }
         reply.map(|(_, reply)| reply)
+    }
+}
+
+/// The metrics of a submit. `later`: it was to be answered 202, so that one is nobody's failure.
+fn tell(accepted: &Accepted, later: bool, now: UnixMillis) {
+    let one = |is: bool| is.then_some(1_u64);
+    match accepted {
+        Accepted::Stored { replay: true, .. } => tracing::info!(target: METRICS, Replays = 1),
+        Accepted::Stored { record, .. } => {
+            let ended = record.status().is_final();
+            tracing::info!(
+                target: METRICS,
+                Submits = one(!later),
+                SubmitsForLater = one(later),
+                Accepted202 = one(!later && !ended),
+                Attempts = ended.then_some(record.attempts),
+                TimeToFinalMilliseconds = ended.then(|| millis(now.since(record.accepted_at))),
+            );
+        }
+        Accepted::Conflict(_) | Accepted::GuardConflict => tracing::info!(target: METRICS, Conflicts = 1),
+        Accepted::TooMany(_) => tracing::info!(target: METRICS, SubmitsTooMany = 1),
+        Accepted::Unavailable(_) => tracing::info!(target: METRICS, SubmitsNotNow = 1),
     }
 }
 

@@ -93,6 +93,23 @@ async fn a_lease_whose_reply_was_lost_is_left_to_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_turn_that_stands_still_gives_its_lease_back_before_its_function_is_stopped() {
+    let world = World::default();
+    let message = queued(&world, "u");
+    world.pos_does(Duration::MAX, done());
+    let began = Instant::now();
+    assert_eq!(turn(&world, &message).await, Turn::Acknowledge);
+    assert_eq!(began.elapsed(), 28 * SECOND);
+    let open = world.order("u").open().cloned().unwrap();
+    assert!(open.lease.is_none() && open.unknown_until.is_some(), "{open:?}");
+    // It goes on from there as after any unknown outcome: this POS lets us repeat.
+    let (next, _) = world.sent().pop().unwrap();
+    world.pos_does(SECOND, done());
+    assert_eq!(turn(&world, &next).await, Turn::Acknowledge);
+    assert_eq!((world.order("u").status(), world.calls()), (OrderStatus::Placed, vec!["place", "place"]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unknown_outcome_is_asked_about_in_the_next_turn() {
     let world = World::default();
     let message = queued(&world, "u");
