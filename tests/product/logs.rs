@@ -21,10 +21,15 @@ async fn no_secret_token_or_customer_data_reaches_a_log_line() {
     let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
     let caller = Caller::new(url.to_owned());
     let token = token();
-    let planted = "Zoe-of-Elm-Street";
+    // What a customer would not want to read there.
+    let planted =
+        ["Zoe-Planted", "+1-555-0142-77", "zoe@planted.example", "12 Planted Street", "4111-planted", "no onions, planted"];
+    let customer = format!(
+        r#""customer":{{"name":"{}","phone":"{}","email":"{}","address":{{"street":"{}"}}}},"payments":[{{"card":"{}"}}],"comment":"{}","#,
+        planted[0], planted[1], planted[2], planted[3], planted[4], planted[5]
+    );
     for location in ["PAR-LOC-12345", "PAR-LOC-REJECT", "PAR-LOC-FLAKY", "PAR-LOC-LOSTREPLY", "PAR-LOC-OFF", "PAR-LOC-99999"] {
-        let body =
-            order(location, location).replace("\"order_details\":{", &format!("\"customer\":\"{planted}\",\"order_details\":{{"));
+        let body = order(location, location).replace("\"order_details\":{", &format!("{customer}\"order_details\":{{"));
         caller.submit(&body).await;
         caller.send(caller.bare_submission(&body).bearer_auth(&token).header("x-pch-digest", "00")).await;
         caller.send(caller.bare_submission(&body).bearer_auth(format!("{token}x"))).await;
@@ -35,7 +40,7 @@ async fn no_secret_token_or_customer_data_reaches_a_log_line() {
     child.wait().unwrap();
     let text = std::fs::read_to_string(log.path()).unwrap();
     assert!(text.contains("submit answered") && text.contains("shared_id.id"), "something is logged:\n{text}");
-    for secret in [planted, &token, CLIENT_SECRET, SHARED_ID, &SHARED_ID[..10], "Bearer "] {
+    for secret in [&planted[..], &[&token, CLIENT_SECRET, SHARED_ID, &SHARED_ID[..10], "Bearer "]].concat() {
         assert!(!text.contains(secret), "{secret} is in the log:\n{text}");
     }
 }

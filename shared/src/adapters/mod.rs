@@ -6,6 +6,8 @@ pub mod clock;
 mod connect;
 pub mod directory;
 pub mod directory_admin;
+#[cfg(test)]
+mod golden;
 pub mod http_pos;
 pub mod menu_table;
 pub mod order_item;

@@ -106,3 +106,48 @@ fn temporarily_unavailable() -> OrderError {
     let message = "this cannot be answered now; send the same request again after Retry-After, it will not be done twice";
     OrderError::new(ErrorCode::TemporarilyUnavailable, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::{
+        app::ports::{PortError, Refresh},
+        domain::{
+            contract::Contract,
+            signature::SharedId,
+            token::{ClientSecret, Expectations},
+        },
+    };
+
+    struct NoSecrets;
+
+    impl Secrets for NoSecrets {
+        async fn client_secrets(&self, _: &str, _: Refresh) -> Result<Arc<Vec<ClientSecret>>, PortError> {
+            Ok(Arc::default())
+        }
+        async fn shared_ids(&self, _: &str, _: Refresh) -> Result<Arc<Vec<SharedId>>, PortError> {
+            Ok(Arc::default())
+        }
+        async fn pos_secret(&self, _: &str, _: Refresh) -> Result<String, PortError> {
+            Ok(String::new())
+        }
+        async fn refresh_stale(&self) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_stands_still_is_answered_for_before_its_function_is_stopped() {
+        let contract = Arc::new(Contract::default());
+        let gate = Gate { directory: (), secrets: NoSecrets, clock: (), expectations: Expectations::default(), contract };
+        let (signer, began) = (Signer::default(), Instant::now());
+        signer.set(SharedId::new("s", "0123456789").ok());
+        let answer = answered(&gate, &signer, std::future::pending()).await;
+        assert!(began.elapsed() < API_FUNCTION_TIMEOUT);
+        assert_eq!((answer.status().as_u16(), answer.headers()[header::RETRY_AFTER].to_str().unwrap()), (503, "2"));
+        assert!(answer.body().contains("temporarily_unavailable"), "{}", answer.body());
+        assert!(answer.headers().contains_key(answer::DIGEST), "it is signed");
+    }
+}

@@ -1,10 +1,13 @@
 //! Secrets, rotated by the operator while the product runs.
 
+use std::{cell::Cell, future::Future};
+
+use futures_util::future::join_all;
 use posnext_shared::wiring::Parts;
 use serde_json::Value;
 
-use super::{PAR_CLIENT_SECRET, fresh, location, played_pos, revealed, secret, submit, token_by};
-use crate::support::{SHARED_ID, in_process, order, token};
+use super::{PAR_CLIENT_SECRET, PAR_SHARED_ID, fresh, location, played_pos, revealed, secret, submit, token_by};
+use crate::support::{CLIENT_SECRET, SHARED_ID, in_process, order, token};
 
 const ROTATE: [&str; 3] = ["rotate-secret", "IA-YC-01", "PAR-LOC-12345"];
 
@@ -89,4 +92,55 @@ async fn a_pos_secret_is_rotated_where_there_is_one() {
     assert_eq!(live().await, [old, new.clone()]);
     assert_eq!(location(&product, &[&rotate[..], &["--finish"]].concat(), "").await.0, 0);
     assert_eq!(live().await, [new]);
+}
+
+/// Four instances submit without a pause while `meanwhile` runs, and five orders more each; every one is placed, its answer signed
+/// as it was.
+async fn under_load<T>(instances: &[Parts], callers: &[(&str, &str)], meanwhile: impl Future<Output = T>) -> T {
+    let over = Cell::new(false);
+    let load = join_all(instances.iter().map(async |parts| {
+        let mut left = 5;
+        for (client_secret, shared_id) in callers.iter().cycle() {
+            let answer = Box::pin(submit(parts, "IA-YC-01", "PAR-LOC-12345", &token_by(client_secret), shared_id)).await;
+            assert_eq!((answer.0, answer.1["status"].as_str(), answer.2), (200, Some("placed"), true), "{answer:?}");
+            left -= i32::from(over.get());
+            if left == 0 {
+                return;
+            }
+        }
+    }));
+    let meanwhile = async {
+        let result = meanwhile.await;
+        over.set(true);
+        result
+    };
+    tokio::join!(meanwhile, load).0
+}
+
+#[tokio::test]
+async fn under_load_both_secrets_are_rotated_and_nothing_is_refused_or_restarted() {
+    let (product, _) = in_process().await;
+    let mut instances = Vec::new();
+    for _ in 0..4 {
+        instances.push(fresh(&product).await);
+    }
+    let (old, new) = ((CLIENT_SECRET, SHARED_ID), (PAR_CLIENT_SECRET, PAR_SHARED_ID));
+    let rotate = async |kind: &'static str, value: &'static [&'static str]| {
+        let (code, text) = location(&product, &[&ROTATE[..], &[kind], value].concat(), "").await;
+        assert_eq!(code, 0, "{text}");
+    };
+    let begin = async {
+        rotate("client", &["--from", "env:PAR_CLIENT_SECRET"]).await;
+        rotate("shared-id", &["--from", "env:PAR_SHARED_ID"]).await;
+    };
+    under_load(&instances, &[old], begin).await;
+    // PAR's systems change one after the other.
+    under_load(&instances, &[old, new, (old.0, new.1), (new.0, old.1)], async {}).await;
+    let finish = async {
+        rotate("client", &["--finish"]).await;
+        rotate("shared-id", &["--finish"]).await;
+    };
+    under_load(&instances, &[new], finish).await;
+    let fresh = fresh(&product).await;
+    assert_eq!(submit(&fresh, "IA-YC-01", "PAR-LOC-12345", &token_by(old.0), new.1).await.0, 401, "the old one has ended");
 }
