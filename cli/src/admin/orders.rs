@@ -75,6 +75,7 @@ fn told(record: &OrderRecord, now: UnixMillis) -> anyhow::Result<String> {
     let mut line = |name: &str, value: &str| writeln!(text, "  {name:<8}  {value}");
     line("status", record.status().as_str())?;
     line("location", &format!("{} of {}", record.order.location_id(), record.order.organization_id()))?;
+    line("POS key", &record.key.pos_key())?;
     line("accepted", &format!("{}, {} s ago", record.accepted_at.rfc3339(), now.since(record.accepted_at).as_secs()))?;
     line("deadline", &record.deadline.rfc3339())?;
     line("version", &record.version.to_string())?;

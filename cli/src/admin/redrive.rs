@@ -52,7 +52,12 @@ async fn redrive(
 ) -> anyhow::Result<Counts> {
     let (mut counts, mut seen, mut nothing_new) = (Counts::default(), HashSet::new(), 0);
     while nothing_new < NOTHING_NEW {
-        let received = sqs.receive_message().queue_url(dead).max_number_of_messages(10).wait_time_seconds(1);
+        let received = sqs
+            .receive_message()
+            .queue_url(dead)
+            .max_number_of_messages(10)
+            .wait_time_seconds(1)
+            .message_attribute_names("reason");
         let received = received.visibility_timeout(VISIBILITY_S).send().await.context("cannot read the dead-letter queue")?;
         let messages = received.messages.unwrap_or_default();
         nothing_new += 1;
@@ -85,6 +90,8 @@ async fn deal_with(
     counts: &mut Counts,
 ) -> anyhow::Result<bool> {
     let id = message.message_id().unwrap_or_default();
+    let reason = message.message_attributes().and_then(|attributes| attributes.get("reason")?.string_value());
+    let why = reason.map(|reason| format!(" (put aside: {reason})")).unwrap_or_default();
     let order = match parse_message(message.body().unwrap_or_default()) {
         Ok(order) => order,
         Err(reason) => {
@@ -104,12 +111,12 @@ async fn deal_with(
     match row {
         Some(Row::Order(record)) if record.status().is_final() => {
             counts.dropped += 1;
-            println!("dropped  {}: it is {} already", order.key, record.status().as_str());
+            println!("dropped  {}: it is {} already{why}", order.key, record.status().as_str());
             Ok(true)
         }
         Some(Row::Order(record)) => {
             counts.sent += 1;
-            println!("sent     {}", order.key);
+            println!("sent     {}{why}", order.key);
             if !dry_run {
                 queues.send(&OrderMessage::about(&record), Duration::ZERO).await?;
             }

@@ -1,7 +1,7 @@
 //! The HTTP client under the AWS SDK: the hyper and rustls that reach a POS. `aws-smithy-http-client` is the same over HTTP/2
 //! as well, which no service we call speaks, and which was half a megabyte of every function (docs/decisions/0017).
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use aws_sdk_dynamodb::config::{
     RuntimeComponents, SharedHttpClient,
@@ -21,19 +21,28 @@ use tokio::time::error::Elapsed;
 
 use super::connect::{BoxError, Connect, client};
 
-/// One pool of connections for all services. How long connecting may take is the connector's own; the SDK's time-outs of an
-/// attempt and of an operation stand around every call.
-#[derive(Debug, Clone)]
-struct Http(Client<Connect, SdkBody>);
+/// One pool of connections for all services. How long connecting may take is the pool's own; the SDK's time-outs of an attempt
+/// and of an operation stand around every call.
+#[derive(Debug)]
+struct Pool(Client<Connect, SdkBody>);
+
+/// What one SDK client calls over.
+#[derive(Debug)]
+struct Http {
+    client: Client<Connect, SdkBody>,
+    /// To the head of an answer, where the SDK sets a limit of its own: where it looks for credentials.
+    limit: Option<Duration>,
+}
 
 /// A client over these connections.
 pub(super) fn http_client(connect: Connect) -> SharedHttpClient {
-    SharedHttpClient::new(Http(client().build(connect)))
+    SharedHttpClient::new(Pool(client().build(connect)))
 }
 
-impl HttpClient for Http {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
+impl HttpClient for Pool {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        let limit = settings.read_timeout().map(|read| settings.connect_timeout().unwrap_or_default() + read);
+        SharedHttpConnector::new(Http { client: self.0.clone(), limit })
     }
 }
 
@@ -48,9 +57,11 @@ impl HttpConnector for Http {
         if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
             capture.set_connection_retriever(move || connection(&captured));
         }
-        let client = self.0.clone();
+        let (client, limit) = (self.client.clone(), self.limit.unwrap_or(Duration::MAX));
         HttpConnectorFuture::new(async move {
-            let response = client.request(request).await.map_err(|error| classified(error.into()))?;
+            let answered = tokio::time::timeout(limit, client.request(request)).await;
+            let response =
+                answered.map_err(|late| ConnectorError::timeout(late.into()))?.map_err(|error| classified(error.into()))?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
@@ -97,7 +108,6 @@ mod tests {
             Arc,
             atomic::{AtomicUsize, Ordering},
         },
-        time::Duration,
     };
 
     use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
@@ -112,9 +122,13 @@ mod tests {
     const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
     fn connector() -> SharedHttpConnector {
+        connector_with(&HttpConnectorSettings::default())
+    }
+
+    fn connector_with(settings: &HttpConnectorSettings) -> SharedHttpConnector {
         let client = http_client(Connect::trusting(ROOTS, Duration::from_millis(400)).unwrap());
         let components = RuntimeComponentsBuilder::for_tests().build().unwrap();
-        client.http_connector(&HttpConnectorSettings::default(), &components)
+        client.http_connector(settings, &components)
     }
 
     /// Says `answer` to everything that comes over a connection, and counts the connections.
@@ -195,6 +209,15 @@ mod tests {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}/", silent.local_addr().unwrap());
         let error = call(&connector(), url, CaptureSmithyConnection::new()).await.unwrap_err();
+        assert!(error.is_timeout(), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_the_sdk_sets_is_kept() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = HttpConnectorSettings::builder().read_timeout(Duration::from_millis(20)).build();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let error = call(&connector_with(&settings), url, CaptureSmithyConnection::new()).await.unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
     }
 

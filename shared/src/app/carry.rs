@@ -150,7 +150,8 @@ where
                 // On the monotonic clock: the write that took the lease may have been slow (design section 3). Another machine
                 // may see the lease end that much earlier.
                 let in_time = self.clock.now().plus(limit) <= record.deadline;
-                if lease_taken.elapsed() + limit + CLOCK_SKEW > self.tenure.lease || !in_time {
+                let cut = Instant::now() + limit > self.tenure.gives_up_at;
+                if lease_taken.elapsed() + limit + CLOCK_SKEW > self.tenure.lease || cut || !in_time {
                     let reason = "taking the lease was too slow".to_owned();
                     return Input::Placed(Placed::NotStarted { reason, retry_after: None });
                 }
