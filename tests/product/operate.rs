@@ -101,6 +101,7 @@ async fn the_dead_letter_queue_is_sent_again_but_for_final_orders_and_poison() {
     // Told first, and the queue is as it was.
     let (code, text) = admin(&services, &["redrive", "--dry-run"]).await;
     assert!(code == 1 && text.contains("1 would be sent again, 1 would be dropped, 1 kept"), "{text}");
+    assert_eq!(text.matches("(put aside: by hand)").count(), 3, "{text}");
     let (code, text) = admin(&services, &["redrive"]).await;
     assert!(code == 1 && text.contains("1 sent again, 1 dropped, 1 kept"), "{text}");
     assert!(text.contains(&format!("dropped  par-local#{placed}: it is placed already")), "{text}");

@@ -83,7 +83,7 @@ async fn secrets_that_were_never_read_are_503_with_retry_after() {
 }
 
 #[tokio::test]
-async fn an_old_secret_is_read_again_beside_a_request_that_does_not_need_it() {
+async fn an_old_secret_is_read_again_beside_a_request_and_a_very_old_one_before_it_is_believed() {
     let (product, caller) = in_process().await;
     let uid = fresh_uid("stale");
     caller.submit(&order(&uid, "PAR-LOC-12345")).await;
@@ -97,10 +97,19 @@ async fn an_old_secret_is_read_again_beside_a_request_that_does_not_need_it() {
         get.handle(request.body(()).unwrap()).await.headers()["x-pch-digest"].to_str().unwrap().to_owned()
     };
     assert_eq!((digest().await, digest().await), (old.clone(), old), "not old yet");
-    tokio::time::pause();
-    tokio::time::advance(std::time::Duration::from_mins(6)).await;
-    tokio::time::resume();
+    let pass = async |minutes| {
+        tokio::time::pause();
+        tokio::time::advance(std::time::Duration::from_mins(minutes)).await;
+        tokio::time::resume();
+    };
+    pass(6).await;
     // The request that finds it old may still be answered from it; the next is not.
     digest().await;
     assert_eq!(digest().await, new);
+
+    // An instance that slept asks before it believes.
+    let newest = format!(r#"{{"live":[{{"id":"newest","value":"{SHARED_ID}"}}]}}"#);
+    secrets.put_secret_value().secret_id("posnext/shared-id/IA-YC-01").secret_string(newest).send().await.unwrap();
+    pass(11).await;
+    assert_eq!(digest().await, hmac_hex(&SHARED_ID[..10], &message));
 }

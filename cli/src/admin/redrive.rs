@@ -96,7 +96,7 @@ async fn deal_with(
         Ok(order) => order,
         Err(reason) => {
             counts.kept += 1;
-            println!("kept     message {id}: {reason}");
+            println!("kept     message {id}: {reason}{why}");
             return Ok(false);
         }
     };

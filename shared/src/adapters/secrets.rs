@@ -21,6 +21,8 @@ use crate::{
 
 /// Age at which a secret is read again beside a request.
 const STALE: Duration = Duration::from_mins(5);
+/// Age at which it is read again before it is believed: an instance that slept would else take an ended secret once more.
+const DOUBTFUL: Duration = Duration::from_mins(10);
 /// At most one fetch a minute is caused by what does not match.
 const MISMATCH_INTERVAL: Duration = Duration::from_mins(1);
 /// A secret that was never read is asked for again after a second, and then after growing times up to this.
@@ -58,6 +60,10 @@ struct Entry {
 }
 
 impl Entry {
+    fn is_older_than(&self, age: Duration) -> bool {
+        self.tried_at.is_none_or(|at| at.elapsed() >= age)
+    }
+
     fn may_retry(&self) -> bool {
         let pause = Duration::from_secs(1 << self.failures.saturating_sub(1).min(6)).min(LONGEST_RETRY);
         self.tried_at.is_none_or(|at| at.elapsed() >= pause)
@@ -106,11 +112,12 @@ impl SecretCache {
     }
 
     async fn values(&self, name: &str, refresh: Refresh, flood: Flood) -> Result<Values, PortError> {
-        let (known, may_retry) = match lock(&self.entries).get(name) {
-            Some(entry) => (entry.values.clone(), entry.may_retry()),
-            None => (None, true),
+        let (known, may_retry, doubtful) = match lock(&self.entries).get(name) {
+            Some(entry) => (entry.values.clone(), entry.may_retry(), entry.is_older_than(DOUBTFUL)),
+            None => (None, true, true),
         };
         match known {
+            Some(values) if doubtful => Ok(self.fetch(name).await.unwrap_or(values)),
             Some(values) if refresh == Refresh::No || !self.may_refetch(name, flood) => Ok(values),
             Some(values) => Ok(self.fetch(name).await.unwrap_or(values)),
             None if !may_retry => Err(PortError::Unavailable(format!("secret {name} could not be read a moment ago"))),
@@ -200,8 +207,8 @@ impl Secrets for SecretCache {
     }
 
     async fn refresh_stale(&self) {
-        let now = Instant::now();
-        let old = |entry: &Entry| entry.values.is_some() && entry.tried_at.is_none_or(|at| now.duration_since(at) >= STALE);
+        // What is doubtful waits until it is asked for.
+        let old = |entry: &Entry| entry.values.is_some() && entry.is_older_than(STALE) && !entry.is_older_than(DOUBTFUL);
         let names: Vec<String> =
             lock(&self.entries).iter().filter(|(_, entry)| old(entry)).map(|(name, _)| name.clone()).collect();
         let refreshes = join_all(names.iter().map(async |name| (name, self.fetch(name).await)));
