@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{counts::Counts, sizes::Size};
 
-/// Between two counts of the same binary, in thousandths: five times what they were seen to differ by.
+/// Between two counts of the same binary, in thousandths. Two counts of one binary differ by one, two builds of one code by nine.
 const WARM_TOLERANCE: u64 = 10;
-const COLD_TOLERANCE: u64 = 5;
+const COLD_TOLERANCE: u64 = 10;
 /// Numbers of a varying length are in every line.
 const SAID_TOLERANCE: u64 = 20;
 /// A change of a hundredth in a size is nobody's concern.

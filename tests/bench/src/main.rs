@@ -76,9 +76,10 @@ async fn measure(options: Options) -> anyhow::Result<bool> {
     let bar = ProgressBar::new(Job::ALL.len() as u64);
     bar.set_style(ProgressStyle::with_template("{elapsed:>4} [{bar:40}] {pos}/{len} {msg}")?);
     let mut table = Counted::default();
+    let clock = counts::share_of_the_clock(&stage).await?;
     for job in Job::ALL {
         bar.set_message(job.name());
-        table.jobs.insert(job.name().to_owned(), counts::count(&stage, job).await?);
+        table.jobs.insert(job.name().to_owned(), counts::count(&stage, job, clock).await?);
         if !table.binaries.contains_key(job.function()) {
             table.binaries.insert(job.function().to_owned(), sizes::measure(&stage.binary(job)?)?);
         }

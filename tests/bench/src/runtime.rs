@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) events: Vec<String>,
     /// Under cachegrind, which counts instructions; nothing else means anything then.
     pub(crate) count: bool,
+    /// Its clock is not slowed while it is counted.
+    pub(crate) true_clock: bool,
     /// Where its standard output goes; nowhere if nobody reads it.
     pub(crate) output: Option<PathBuf>,
 }
@@ -244,7 +246,9 @@ fn command(plan: &Plan) -> anyhow::Result<Command> {
     command.env_clear();
     if plan.count {
         command.args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]).arg(&plan.binary);
-        command.env("LD_PRELOAD", slow_clock()?).envs(SLOWED);
+        if !plan.true_clock {
+            command.env("LD_PRELOAD", slow_clock()?).envs(SLOWED);
+        }
     }
     let own = [
         ("PATH", std::env::var("PATH").unwrap_or_default()),

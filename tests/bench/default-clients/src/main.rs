@@ -1,5 +1,8 @@
 //! submit-order as somebody new to it writes it: the same parts, on clients and features as they come, and no warm-up.
 
+// A runtime of several threads asks more of the compiler than the functions' own.
+#![recursion_limit = "256"]
+
 use std::convert::Infallible;
 
 use aws_config::BehaviorVersion;
