@@ -236,8 +236,13 @@ async fn the_product_places_at_a_pos_behind_http() {
     let submission = caller.submission(&order(&fresh_uid("http"), "PAR-LOC-HTTP")).header("traceparent", trace);
     let answer = caller.send(submission).await.signed();
     assert_eq!((answer.code, answer.status(), &answer.json["order_details"]["pos_order_id"]), (200, "placed", &"T-1".into()));
+    // Without one of its own, the trace is the one that Lambda began.
+    let submission = caller.submission(&order(&fresh_uid("http"), "PAR-LOC-HTTP"));
+    let root = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    caller.send(submission.header("x-amzn-trace-id", root)).await;
     let seen = seen.lock().unwrap();
-    assert_eq!((seen.len(), seen[0].0.headers["traceparent"].to_str().unwrap()), (1, trace));
+    let traces: Vec<&str> = seen.iter().map(|seen| seen.0.headers["traceparent"].to_str().unwrap()).collect();
+    assert_eq!(traces, [trace, "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01"]);
 }
 
 #[tokio::test]

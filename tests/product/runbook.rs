@@ -51,6 +51,29 @@ fn every_alarm_tells_somebody_where_there_is_a_topic() {
     }
 }
 
+#[test]
+fn an_alarm_over_minutes_that_may_come_late_looks_at_each_more_than_once() {
+    let template = template();
+    let mut looked_at = 0;
+    for (name, alarm) in alarms(&template) {
+        let text = serde_yaml_ng::to_string(alarm).unwrap();
+        if text.contains("FILL(") && text.contains("Period: 60") {
+            looked_at += 1;
+            let tries = [&alarm["EvaluationPeriods"], &alarm["DatapointsToAlarm"]].map(|value| value.as_u64().unwrap_or(0));
+            assert!(tries[1] > 0 && tries[0] > tries[1], "{name}: {tries:?}");
+        }
+    }
+    assert!(looked_at > 3, "{looked_at}");
+}
+
+#[test]
+fn recovery_that_does_not_come_to_its_end_is_an_alarm() {
+    let template = template();
+    let stopped = &template["Resources"]["RecoveryStopped"]["Properties"];
+    let told = [&stopped["Namespace"], &stopped["Statistic"], &stopped["TreatMissingData"]].map(|text| text.as_str().unwrap());
+    assert_eq!(told, ["posnext", "SampleCount", "breaching"], "a failed run is an invocation, too");
+}
+
 /// Names of our metrics on the dashboard.
 fn on_the_dashboard(template: &Value) -> BTreeSet<&str> {
     let Value::Tagged(body) = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"] else { panic!("no dashboard") };

@@ -1,5 +1,5 @@
 //! The HTTP client under the AWS SDK: the hyper and rustls that reach a POS. `aws-smithy-http-client` is the same over HTTP/2
-//! as well, which no service we call speaks, and which was half a megabyte of every function (docs/decisions/0017).
+//! as well, which no service we call speaks, and which was, with its proxies, a megabyte of every function (docs/decisions/0017).
 
 use std::{error::Error, time::Duration};
 

@@ -150,9 +150,9 @@ where
                 // On the monotonic clock: the write that took the lease may have been slow (design section 3). Another machine
                 // may see the lease end that much earlier.
                 let in_time = self.clock.now().plus(limit) <= record.deadline;
-                let cut = Instant::now() + limit > self.tenure.gives_up_at;
-                if lease_taken.elapsed() + limit + CLOCK_SKEW > self.tenure.lease || cut || !in_time {
-                    let reason = "taking the lease was too slow".to_owned();
+                let would_be_cut = Instant::now() + limit > self.tenure.gives_up_at;
+                if lease_taken.elapsed() + limit + CLOCK_SKEW > self.tenure.lease || would_be_cut || !in_time {
+                    let reason = "taking the lease left no time to place it".to_owned();
                     return Input::Placed(Placed::NotStarted { reason, retry_after: None });
                 }
                 Input::Placed(self.place(location, record, limit).await)

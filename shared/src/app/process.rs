@@ -15,6 +15,7 @@ use crate::domain::{
     policy::{CLOCK_SKEW, NEAR_TIMEOUT, Policy, STORAGE_LIMIT, WORKER_FUNCTION_TIMEOUT},
     record::{OrderRecord, Row},
     take::Take,
+    time::millis,
 };
 
 /// What becomes of a message.
@@ -122,11 +123,6 @@ where
             Err(error) => Turn::Retry(error.to_string()),
         }
     }
-}
-
-/// For a metric.
-pub(crate) fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn not_started(error: &PortError) -> Input {

@@ -41,7 +41,8 @@ impl UnixMillis {
     }
 }
 
-fn millis(span: Duration) -> i64 {
+/// Whole milliseconds of a span, saturating.
+pub(crate) fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -109,9 +109,10 @@ fn temporarily_unavailable() -> OrderError {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
     use tokio::time::Instant;
+    use tracing_subscriber::{Layer, layer::SubscriberExt};
 
     use super::*;
     use crate::{
@@ -138,10 +139,22 @@ mod tests {
         async fn refresh_stale(&self) {}
     }
 
+    /// Names of what is told.
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<Vec<&'static str>>>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Told {
+        fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+            self.0.lock().unwrap().extend(event.metadata().fields().iter().map(|field| field.name()));
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_handler_that_stands_still_is_answered_for_before_its_function_is_stopped() {
         let contract = Arc::new(Contract::default());
         let gate = Gate { directory: (), secrets: NoSecrets, clock: (), expectations: Expectations::default(), contract };
+        let told = Told::default();
+        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(told.clone()));
         let (signer, began) = (Signer::default(), Instant::now());
         signer.set(SharedId::new("s", "0123456789").ok());
         let answer = answered(&gate, &signer, std::future::pending()).await;
@@ -149,5 +162,7 @@ mod tests {
         assert_eq!((answer.status().as_u16(), answer.headers()[header::RETRY_AFTER].to_str().unwrap()), (503, "2"));
         assert!(answer.body().contains("temporarily_unavailable"), "{}", answer.body());
         assert!(answer.headers().contains_key(answer::DIGEST), "it is signed");
+        let told = told.0.lock().unwrap();
+        assert!(told.contains(&"TimeoutsNear") && told.contains(&"alarm"), "a metric and a line: {told:?}");
     }
 }

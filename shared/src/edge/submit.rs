@@ -21,7 +21,6 @@ use crate::{
         caller::Gate,
         check::Check,
         ports::{ClaimOrder, Clock, Directory, NudgeOrder, Pos, ReadMenu, ReadOrder, SaveOrder, Secrets, SendOrder, SetAside},
-        process::millis,
     },
     domain::{
         contract::Contract,
@@ -31,7 +30,7 @@ use crate::{
         order::Order,
         record::Alias,
         status::{ErrorCode, OrderError, OrderStatus},
-        time::UnixMillis,
+        time::{UnixMillis, millis},
         trace::traceparent,
     },
 };

@@ -76,6 +76,17 @@ async fn a_lease_that_was_slow_to_take_sends_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_placement_that_would_be_given_up_is_not_begun() {
+    let world = World::default();
+    let message = queued(&world, "u");
+    // In time for the lease, and not for the function.
+    world.fail_next(Fault::Slow(6_300));
+    assert_eq!(turn_with(&world, Some(all()), &message, 18 * SECOND).await, Turn::Acknowledge);
+    assert!(world.calls().is_empty());
+    assert_eq!((world.sent().len(), world.order("u").open().unwrap().unknown_until), (1, None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lease_whose_reply_was_lost_is_left_to_its_end() {
     let world = World::default();
     let message = queued(&world, "u");
@@ -98,7 +109,8 @@ async fn a_turn_that_stands_still_gives_its_lease_back_before_its_function_is_st
     let message = queued(&world, "u");
     world.pos_does(Duration::MAX, done());
     let began = Instant::now();
-    assert_eq!(turn(&world, &message).await, Turn::Acknowledge);
+    let turned = tokio::time::timeout(TIME, turn(&world, &message)).await;
+    assert_eq!(turned, Ok(Turn::Acknowledge), "its function was stopped");
     assert_eq!(began.elapsed(), 28 * SECOND);
     let open = world.order("u").open().cloned().unwrap();
     assert!(open.lease.is_none() && open.unknown_until.is_some(), "{open:?}");
