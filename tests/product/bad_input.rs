@@ -27,8 +27,11 @@ impl Bench {
         assert_eq!((answer.code, answer.error()), (code, error), "{}", answer.text);
         assert!(answer.json["errors"][0]["message"].as_str().unwrap().len() > 10, "{}", answer.text);
         assert!(!answer.text.contains("secret customer text"), "echoes nothing: {}", answer.text);
-        assert_eq!(answer.json.as_object().unwrap().len(), 1, "echoes nothing: {}", answer.text);
-        assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
+        let members: Vec<&str> = answer.json.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(members, ["detail", "errors", "status", "title", "type"], "echoes nothing: {}", answer.text);
+        assert_eq!(answer.json["type"], format!("/posnext/docs/errors.html#{error}"));
+        assert_eq!((&answer.json["status"], &answer.json["detail"]), (&code.into(), &answer.json["errors"][0]["message"]));
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         let digest = answer.header("x-pch-digest");
         assert_eq!(digest.map(str::to_owned), signed.then(|| hmac_hex(&SHARED_ID[..10], ALL_NULL)), "{}", answer.text);

@@ -28,7 +28,7 @@ fn versions<'a>(crates: &'a [String], name: &str) -> Vec<&'a String> {
 
 #[test]
 fn a_function_links_no_local_engine_and_no_command_line() {
-    let engines = ["dynoxide", "rustack", "rusqlite", "libsqlite3", "axum", "clap", "reqwest", "posnext v"];
+    let engines = ["dynoxide", "rustack", "rusqlite", "libsqlite3", "axum", "clap", "reqwest", "utoipa", "posnext v"];
     for function in FUNCTIONS {
         let crates = tree(function);
         let found: Vec<_> = crates.iter().filter(|line| engines.iter().any(|engine| line.starts_with(engine))).collect();

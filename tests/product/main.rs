@@ -24,6 +24,7 @@ mod logs;
 mod menus;
 mod metrics;
 mod onboarding;
+mod openapi;
 mod operate;
 mod polling;
 mod privileges;

@@ -21,6 +21,9 @@ const LARGEST_BODY: usize = 10 * 1024 * 1024;
 /// Requests handled at a time; the rest wait. On Lambda each has an instance of its own; two cores are not many.
 const CONCURRENCY: usize = 256;
 
+/// The API described, for people and tools; on AWS nobody serves it.
+const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
+
 /// The functions' own handlers.
 #[derive(Debug)]
 pub(super) struct Handlers {
@@ -48,6 +51,7 @@ pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
         .route("/posnext/orders/validate", get(read).fallback(validate))
         .route("/posnext/orders/{id}", any(read))
         .route("/posnext/menus", any(menu))
+        .route("/posnext/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], DESCRIPTION)))
         .route("/_local/placements", get(placements))
         .fallback(async || (StatusCode::NOT_FOUND, [(CONTENT_TYPE, "application/json")], r#"{"message":"Not Found"}"#))
         .with_state(gateway);

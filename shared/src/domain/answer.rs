@@ -112,10 +112,17 @@ impl Order {
     }
 }
 
-/// The body of an error that echoes no order field.
+/// The body of an error that is about no order: a problem of RFC 9457 with `errors` beside it (contract U12). Its `type` is a heading of
+/// docs/errors.md under `docs_url`, its code and its sentence are the first error's.
 #[must_use]
-pub fn bare_error(errors: &[OrderError]) -> String {
-    let mut out = ObjectWriter::new(256);
+pub fn problem(errors: &[OrderError], status: u16, docs_url: &str) -> String {
+    let mut out = ObjectWriter::new(512);
+    if let Some(OrderError { code, message, .. }) = errors.first() {
+        out.member("type", &quote(&format!("{docs_url}/errors.html#{}", code.name())));
+        out.member("title", &quote(code.title()));
+        out.member("status", &status.to_string());
+        out.member("detail", &quote(message));
+    }
     out.member("errors", &errors_json(errors));
     out.finish()
 }

@@ -29,6 +29,8 @@ pub struct Contract {
     pub path_aliases: bool,
     /// How far `request_datetime` may be from now (U22).
     pub request_window: Option<Duration>,
+    /// Where the book is published, without a slash at its end: the `type` of a problem is a heading of it (U12).
+    pub docs_url: String,
 }
 
 impl Default for Contract {
@@ -46,6 +48,7 @@ impl Default for Contract {
             pos_order_id_key: PosOrderIdKey::default(),
             path_aliases: true,
             request_window: None,
+            docs_url: "/posnext/docs".to_owned(),
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::{
-    answer::{Said, bare_error},
+    answer::{Said, problem},
     contract::PosOrderIdKey,
     status::OrderStatus,
 };
@@ -118,7 +118,8 @@ fn one_wrong_field_alone_is_enough_to_refuse_an_order() {
 #[test]
 fn an_error_that_belongs_to_no_order_holds_only_errors() {
     let error = OrderError::field(ErrorCode::InvalidJson, "x", "no");
-    assert_eq!(bare_error(&[error]), r#"{"errors":[{"code":"invalid_json","message":"no","field":"x"}]}"#);
+    let text = r#"{"type":"https://d/errors.html#invalid_json","title":"The body is not a JSON object","status":400,"detail":"no","errors":[{"code":"invalid_json","message":"no","field":"x"}]}"#;
+    assert_eq!(problem(&[error], 400, "https://d"), text);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// PAR's `GenericOrderStatuses` (contract section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OrderStatus {
     /// The order could be placed now. Said by validate alone, and never stored.
@@ -56,6 +57,7 @@ pub enum Stage {
 
 /// Every code that can stand in `errors[].code`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// No bearer token.
@@ -136,8 +138,62 @@ pub enum ErrorCode {
     EndedByOperator,
 }
 
+impl ErrorCode {
+    /// The value as it stands in JSON.
+    #[must_use]
+    pub fn name(self) -> String {
+        serde_json::to_string(&self).unwrap_or_default().trim_matches('"').to_owned()
+    }
+
+    /// What it is, in a few words that never change: the `title` of a problem (RFC 9457 section 3.1.3).
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::TokenMissing => "No bearer token",
+            Self::TokenMalformed => "The bearer token is no JWT",
+            Self::TokenAlgorithm => "The token is not signed with HS256",
+            Self::TokenSignature => "No live Client Secret signed the token",
+            Self::TokenExpired => "The token has expired",
+            Self::TokenNotYetValid => "The token is not valid yet",
+            Self::TokenClaims => "The token lacks a claim, or has a wrong one",
+            Self::MethodNotAllowed => "The path has no such method",
+            Self::BodyTooLarge => "The body is too large",
+            Self::UnsupportedMediaType => "The body is not application/json",
+            Self::UnsupportedContentEncoding => "The body is encoded",
+            Self::InvalidJson => "The body is not a JSON object",
+            Self::RepeatedKey => "The body names a key twice",
+            Self::TooDeep => "The body is nested too deep",
+            Self::MissingField => "A required field is missing",
+            Self::InvalidField => "A field has a value it cannot have",
+            Self::DigestMissing => "No x-pch-digest",
+            Self::DigestMismatch => "x-pch-digest does not match the request",
+            Self::UnknownOrganization => "The organization is not mapped",
+            Self::UnknownLocation => "The location is not mapped",
+            Self::UnknownOrder => "There is no such order",
+            Self::UnknownMenu => "The location has no menu",
+            Self::UnknownPath => "The path is switched off",
+            Self::IdempotencyConflict => "Submitted before with other content",
+            Self::TooManyRequests => "Too many orders for this location",
+            Self::TemporarilyUnavailable => "Not available now",
+            Self::InternalError => "A defect of the server",
+            Self::LocationClosed => "The location takes no orders",
+            Self::UnknownItem => "The menu has no such product",
+            Self::UnknownModifier => "The modifier cannot be chosen there",
+            Self::ItemUnavailable => "Sold out",
+            Self::ModifierCount => "Too few or too many modifiers",
+            Self::PriceMismatch => "The price is not the menu's",
+            Self::PosRefused => "The POS refused the order",
+            Self::PosUnreachable => "The POS could not be reached in time",
+            Self::PosMisconfigured => "The POS cannot take orders of this form",
+            Self::DeadlineExceeded => "Not done in time, and cancelled",
+            Self::EndedByOperator => "Ended by a person",
+        }
+    }
+}
+
 /// One reason, for programs (`code`), people (`message`) and forms (`field`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrderError {
     /// What happened.
     pub code: ErrorCode,

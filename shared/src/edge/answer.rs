@@ -8,7 +8,7 @@ use http::{
 };
 
 use crate::domain::{
-    answer::bare_error,
+    answer::problem,
     contract::Contract,
     order::Order,
     signature::{DigestMessage, SharedId},
@@ -91,44 +91,53 @@ fn error_status(code: ErrorCode) -> StatusCode {
     }
 }
 
+/// What an answer says.
+#[derive(Debug)]
+enum Content {
+    Nothing,
+    Json(String),
+    /// No order answer is possible.
+    Problem(Vec<OrderError>),
+}
+
 /// An answer before it is signed.
 #[derive(Debug)]
 pub struct Reply {
     kind: Kind,
     headers: Vec<(HeaderName, String)>,
-    body: String,
+    content: Content,
     /// What is signed; nothing where an answer leaves unsigned whatever is known.
     message: Option<DigestMessage>,
 }
 
 impl Reply {
-    fn new(kind: Kind, body: String, message: Option<DigestMessage>) -> Self {
-        Self { kind, headers: Vec::new(), body, message }
+    fn new(kind: Kind, content: Content, message: Option<DigestMessage>) -> Self {
+        Self { kind, headers: Vec::new(), content, message }
     }
 
     /// An answer to an order, signed over what its body says.
     #[must_use]
     pub fn order(status: OrderStatus, body: String, message: DigestMessage) -> Self {
-        Self::new(Kind::Order(status), body, Some(message))
+        Self::new(Kind::Order(status), Content::Json(body), Some(message))
     }
 
     /// What was asked for.
     #[must_use]
     pub fn read(body: String, message: impl Into<Option<DigestMessage>>) -> Self {
-        Self::new(Kind::Read, body, message.into())
+        Self::new(Kind::Read, Content::Json(body), message.into())
     }
 
     /// The caller knows it already.
     #[must_use]
     pub fn not_modified(message: impl Into<Option<DigestMessage>>) -> Self {
-        Self::new(Kind::NotModified, String::new(), message.into())
+        Self::new(Kind::NotModified, Content::Nothing, message.into())
     }
 
     /// An error before the request has verified: it echoes nothing and is signed over the all-null order.
     #[must_use]
     pub fn errors(errors: &[OrderError]) -> Self {
         let code = errors.first().map_or(ErrorCode::InternalError, |error| error.code);
-        Self::new(Kind::Error(code), bare_error(errors), Some(DigestMessage::all_null())).retry(code)
+        Self::new(Kind::Error(code), Content::Problem(errors.to_vec()), Some(DigestMessage::all_null())).retry(code)
     }
 
     /// One such error.
@@ -141,7 +150,7 @@ impl Reply {
     #[must_use]
     pub fn verified_error(order: &Order, status: Option<OrderStatus>, error: OrderError) -> Self {
         let code = error.code;
-        let body = order.error_answer(status, &[error]);
+        let body = Content::Json(order.error_answer(status, &[error]));
         Self::new(Kind::Error(code), body, Some(order.message(order.identity()))).retry(code)
     }
 
@@ -176,11 +185,17 @@ impl Signer {
 
 /// The outermost layer: signs every answer for which a SharedId is known (design section 5, line 7).
 pub fn seal(reply: Reply, signer: &Signer, contract: &Contract) -> Response<String> {
-    let mut response = Response::new(reply.body);
-    *response.status_mut() = http_status(reply.kind, contract);
+    let status = http_status(reply.kind, contract);
+    let (content_type, body) = match reply.content {
+        Content::Nothing => (None, String::new()),
+        Content::Json(body) => (Some("application/json; charset=utf-8"), body),
+        Content::Problem(errors) => (Some("application/problem+json"), problem(&errors, status.as_u16(), &contract.docs_url)),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
     let headers = response.headers_mut();
-    if reply.kind != Kind::NotModified {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

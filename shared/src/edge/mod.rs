@@ -6,6 +6,8 @@ pub mod get;
 pub mod log;
 pub mod menus;
 pub mod metrics;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod par_menu;
 pub mod proxy;
 pub mod queue;

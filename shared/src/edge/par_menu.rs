@@ -11,9 +11,13 @@ use crate::domain::{
     money::Cents,
 };
 
+/// What a location sells, with prices and availability as they are now.
 #[derive(Serialize)]
-struct ParMenu<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Menu))]
+pub(super) struct ParMenu<'a> {
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     organization_id: &'a ParId,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     location_id: &'a ParId,
     generated_at: String,
     currency: &'a str,
@@ -22,25 +26,32 @@ struct ParMenu<'a> {
     modifier_groups: Vec<ParGroup<'a>>,
 }
 
+/// A heading of the menu.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Category))]
 struct ParCategory<'a> {
     id: &'a str,
     name: &'a str,
     product_ids: &'a [String],
 }
 
+/// Something that can be ordered.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Product))]
 struct ParProduct<'a> {
     id: &'a str,
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
+    #[cfg_attr(feature = "openapi", schema(schema_with = super::openapi::price))]
     price: Box<RawValue>,
     available: bool,
     modifier_group_ids: &'a [String],
 }
 
+/// Modifiers to choose from; how many must and may be chosen, counted with their quantities.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ModifierGroup))]
 struct ParGroup<'a> {
     id: &'a str,
     name: &'a str,
@@ -49,10 +60,13 @@ struct ParGroup<'a> {
     modifiers: Vec<ParModifier<'a>>,
 }
 
+/// One of the things to choose. Its price is added to what it modifies, and may be negative.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Modifier))]
 struct ParModifier<'a> {
     id: &'a str,
     name: &'a str,
+    #[cfg_attr(feature = "openapi", schema(schema_with = super::openapi::price))]
     price: Box<RawValue>,
     available: bool,
     modifier_group_ids: &'a [String],

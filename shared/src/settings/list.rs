@@ -206,7 +206,7 @@ const TOKENS: [Setting; 5] = [
     flag("POSNEXT_CLIENT_SECRET_BASE64", "false", "Client Secrets are base64 of the key's bytes", "U2"),
 ];
 
-const ANSWERS: [Setting; 9] = [
+const ANSWERS: [Setting; 10] = [
     Setting {
         name: "POSNEXT_REQUEST_DIGEST",
         default: Some("order"),
@@ -233,6 +233,13 @@ const ANSWERS: [Setting; 9] = [
         contract: "U24",
     },
     flag("POSNEXT_PATH_ALIASES", "true", "serve `/posnext/orders/submit` and `/posnext/orders/validate`, too", "C1"),
+    Setting {
+        name: "POSNEXT_DOCS_URL",
+        default: Some("/posnext/docs"),
+        allowed: Allowed::Text,
+        meaning: "where this book is published, without a slash at its end: an error's `type` is a heading of its page of errors",
+        contract: "U12",
+    },
 ];
 
 const MENUS: [Setting; 3] = [

@@ -95,6 +95,7 @@ pub(super) async fn explained(probe: &Probe) -> Judged {
 fn is_explained(exchange: &Exchange) -> bool {
     let errors = Members::parse(&exchange.answer.body).ok().and_then(|members| members.get("errors").map(str::to_owned));
     let content_type = exchange.answer.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
     let listed = errors.and_then(|errors| serde_json::from_str::<Vec<Box<RawValue>>>(&errors).ok()).is_some();
-    listed && content_type.starts_with("application/json") && exchange.told.says_why()
+    listed && ["application/json", "application/problem+json"].contains(&media_type) && exchange.told.says_why()
 }

@@ -1,0 +1,200 @@
+//! Every way in which a request is refused.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use lambda_http::Body;
+use posnext_local::local::Product;
+use posnext_shared::{
+    app::{
+        caller::Gate,
+        ports::{Directory, PortError},
+    },
+    domain::{
+        contract::Contract,
+        directory::{Client, Location, Organization},
+        ids::ParId,
+    },
+    edge::{get::GetOrder, menus::GetMenu, submit::Submit, validate::Validate},
+    wiring::Parts,
+};
+
+use super::received::{GET, Log, MENUS, SUBMIT, VALIDATE, read, signed, with};
+use crate::support::{CLIENT_SECRET, now, order, token_with};
+
+pub(super) async fn all(product: &Product, log: &mut Log) {
+    Box::pin(orders(product, log)).await;
+    Box::pin(of_any_kind(product, log)).await;
+    Box::pin(breakdowns(product, log)).await;
+}
+
+/// What is wrong with an order: of validate and submit alike.
+async fn orders(product: &Product, log: &mut Log) {
+    let parts = &product.services.parts;
+    let narrow = with(product, |settings| {
+        settings.contract = Contract { path_aliases: false, request_window: Some(Duration::from_mins(5)), ..Contract::default() };
+    });
+    let right = order("order-refused", "PAR-LOC-12345");
+    let wrong_digest = signed(SUBMIT, &order("order-other", "PAR-LOC-12345"));
+    let answer = async |path: &'static str, parts: &Parts, request: Request<String>| match path {
+        SUBMIT => parts.submit().handle(request).await,
+        _ => parts.validate().handle(request).await,
+    };
+    let wrong_digest = wrong_digest.body(right.clone()).unwrap().headers().clone();
+    for path in [VALIDATE, SUBMIT] {
+        let send = |body: String| signed(path, &body).body(body).unwrap();
+        for (name, about, body) in [
+            ("missing_field", "Every field at once.", r#"{"organization_id":"IA-YC-01","request_uid":"order-1"}"#.to_owned()),
+            ("invalid_field", "", right.replace("order-refused", "order/refused")),
+            ("unknown_organization", "", right.replace("IA-YC-01", "IA-NO-99")),
+            ("unknown_location", "Its digest has verified.", right.replace("PAR-LOC-12345", "PAR-LOC-NOBODY")),
+        ] {
+            log.add(path, name, about, None, answer(path, parts, send(body)).await);
+        }
+        let mut request = send(right.clone());
+        request.headers_mut().remove("x-pch-digest");
+        log.add(path, "digest_missing", "", None, answer(path, parts, request).await);
+        let mut request = send(right.clone());
+        *request.headers_mut() = wrong_digest.clone();
+        log.add(path, "digest_mismatch", "The digest is another order's.", None, answer(path, parts, request).await);
+        let alias = path.replace("/order/", "/orders/");
+        log.add(
+            path,
+            "unknown_path",
+            "The plural, where it is switched off.",
+            None,
+            answer(path, &narrow, signed(&alias, &right).body(right.clone()).unwrap()).await,
+        );
+        log.add(path, "too_old", "Where `request_datetime` is limited.", None, answer(path, &narrow, send(right.clone())).await);
+    }
+    let submit = parts.submit();
+    let other = order("order-placed", "PAR-LOC-12345").replace("Taco", "Burrito");
+    log.add(
+        SUBMIT,
+        "idempotency_conflict",
+        "The id is an order's with other content.",
+        None,
+        submit.handle(signed(SUBMIT, &other).body(other).unwrap()).await,
+    );
+    let slow = with(product, |settings| settings.location_rate = 1).submit();
+    for _ in 0..3 {
+        let body = order("order-too-many", "PAR-LOC-ASYNC");
+        let response = slow.handle(signed(SUBMIT, &body).body(body).unwrap()).await;
+        if response.status().as_u16() == 429 {
+            return log.add(SUBMIT, "too_many_requests", "More orders a second than the location may send.", None, response);
+        }
+    }
+    panic!("three orders at once were not too many");
+}
+
+/// Sends a request to the function behind a path.
+async fn sent(parts: &Parts, path: &str, request: Request<String>) -> Response<Body> {
+    match path {
+        SUBMIT => parts.submit().handle(request).await.map(Body::from),
+        VALIDATE => parts.validate().handle(request).await.map(Body::from),
+        MENUS => parts.menu().handle(request).await,
+        _ => parts.get().handle(request).await.map(Body::from),
+    }
+}
+
+fn right(path: &str) -> http::request::Builder {
+    if path == GET { read("order-placed") } else { signed(path, &order("order-refused", "PAR-LOC-12345")) }
+}
+
+/// What is wrong whatever is asked for.
+async fn of_any_kind(product: &Product, log: &mut Log) {
+    let parts = &product.services.parts;
+    let (hs256, later) = (r#"{"alg":"HS256"}"#, now() + 300);
+    let body = || order("order-refused", "PAR-LOC-12345");
+    for path in [VALIDATE, SUBMIT, GET, MENUS] {
+        for (name, authorization) in [
+            ("token_missing", None),
+            ("token_malformed", Some("no.token".to_owned())),
+            ("token_algorithm", Some(token_with(r#"{"alg":"none"}"#, &format!(r#"{{"exp":{later}}}"#), CLIENT_SECRET))),
+            ("token_signature", Some(token_with(hs256, &format!(r#"{{"exp":{later}}}"#), "another secret"))),
+            ("token_expired", Some(token_with(hs256, &format!(r#"{{"exp":{}}}"#, now() - 300), CLIENT_SECRET))),
+            (
+                "token_not_yet_valid",
+                Some(token_with(hs256, &format!(r#"{{"exp":{later},"nbf":{}}}"#, now() + 200), CLIENT_SECRET)),
+            ),
+            ("token_claims", Some(token_with(hs256, "{}", CLIENT_SECRET))),
+        ] {
+            let mut request = right(path).body(body()).unwrap();
+            request.headers_mut().remove("authorization");
+            if let Some(token) = authorization {
+                request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+            }
+            log.add(path, name, "", None, sent(parts, path, request).await);
+        }
+        let mut request = right(path).body(body()).unwrap();
+        *request.method_mut() = http::Method::DELETE;
+        log.add(path, "method_not_allowed", "Another method than this one.", None, sent(parts, path, request).await);
+    }
+    for path in [VALIDATE, SUBMIT, MENUS] {
+        let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(70), "]".repeat(70));
+        for (name, body) in [
+            ("invalid_json", "{\"request_uid\":"),
+            ("repeated_key", r#"{"location_id":"A","location_id":"B"}"#),
+            ("too_deep", &deep),
+            ("body_too_large", &"x".repeat(300 * 1024)),
+        ] {
+            log.add(path, name, "", None, sent(parts, path, right(path).body(body.to_owned()).unwrap()).await);
+        }
+        for (name, header, value) in [
+            ("unsupported_media_type", "content-type", "text/plain"),
+            ("unsupported_content_encoding", "content-encoding", "gzip"),
+        ] {
+            let mut request = right(path).body(body()).unwrap();
+            request.headers_mut().insert(header, value.parse().unwrap());
+            log.add(path, name, "", None, sent(parts, path, request).await);
+        }
+    }
+}
+
+/// A directory with a defect.
+struct Broken;
+
+impl Directory for Broken {
+    async fn clients(&self) -> Result<Arc<Vec<Client>>, PortError> {
+        panic!("a defect")
+    }
+    async fn organization(&self, _: &ParId) -> Result<Option<Arc<Organization>>, PortError> {
+        panic!("a defect")
+    }
+    async fn location(&self, _: &ParId, _: &ParId) -> Result<Option<Arc<Location>>, PortError> {
+        panic!("a defect")
+    }
+}
+
+fn broken<D, S, C>(gate: Gate<D, S, C>) -> Gate<Broken, S, C> {
+    let Gate { secrets, clock, expectations, contract, .. } = gate;
+    Gate { directory: Broken, secrets, clock, expectations, contract }
+}
+
+/// What breaks behind the API, and in it.
+async fn breakdowns(product: &Product, log: &mut Log) {
+    let parts = &product.services.parts;
+    let defect = "A defect; the request may be sent again.";
+    let request = |path: &str| right(path).body(order("order-refused", "PAR-LOC-12345")).unwrap();
+    let Submit { gate, check, accept } = parts.submit();
+    log.add(SUBMIT, "internal_error", defect, None, Submit { gate: broken(gate), check, accept }.handle(request(SUBMIT)).await);
+    let Validate { gate, check, pos, answer_deadline } = parts.validate();
+    let validate = Validate { gate: broken(gate), check, pos, answer_deadline };
+    log.add(VALIDATE, "internal_error", defect, None, validate.handle(request(VALIDATE)).await);
+    let GetOrder { gate, read } = parts.get();
+    log.add(GET, "internal_error", defect, None, GetOrder { gate: broken(gate), read }.handle(request(GET)).await);
+    let GetMenu { gate, menus } = parts.menu();
+    log.add(MENUS, "internal_error", defect, None, GetMenu { gate: broken(gate), menus }.handle(request(MENUS)).await);
+
+    let lost = with(product, |settings| settings.directory_table = "no-such-table".to_owned());
+    for path in [VALIDATE, SUBMIT, GET, MENUS] {
+        log.add(path, "temporarily_unavailable", "Who calls cannot be looked up.", None, sent(&lost, path, request(path)).await);
+    }
+    let lost = with(product, |settings| {
+        settings.menus_table = "no-such-table".to_owned();
+        settings.contract.menu_required = true;
+    });
+    for path in [VALIDATE, SUBMIT] {
+        log.add(path, "temporarily_unavailable_for_an_order", "Nothing is stored.", None, sent(&lost, path, request(path)).await);
+    }
+}
