@@ -121,7 +121,7 @@ internal static class Posnext
     /// <summary>As long as the answer says; else exponential back-off with full jitter.</summary>
     private static async Task Pause(TimeSpan? retryAfter, int tries)
     {
-        var wait = retryAfter ?? TimeSpan.FromSeconds(Random.Shared.NextDouble() * Math.Min(LongestPauseSeconds, Math.Pow(2, tries)));
+        var wait = retryAfter ?? TimeSpan.FromSeconds(Random.Shared.NextDouble() * Math.Min(LongestPauseSeconds, Math.Pow(2, tries + 1)));
         if (Clock.Elapsed + wait >= GiveUp)
         {
             throw new Stop(2, $"not known after {GiveUp.TotalSeconds} s: read the order later, or submit it again under the same request_uid");
@@ -142,11 +142,14 @@ internal static class Posnext
                 using (var patience = new CancellationTokenSource(TimeSpan.FromSeconds(Math.Max(1, (GiveUp - Clock.Elapsed).TotalSeconds))))
                 {
                     sending.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Token());
-                    var answer = await Http.SendAsync(sending, patience.Token);
-                    var code = (int)answer.StatusCode;
-                    if (code != 429 && code < 500) return Believe(step, requestUid, code, answer.Headers, await answer.Content.ReadAsStringAsync(), last);
-                    said = code.ToString(CultureInfo.InvariantCulture);
-                    retryAfter = answer.Headers.RetryAfter?.Delta;
+                    using (var answer = await Http.SendAsync(sending, patience.Token))
+                    {
+                        var code = (int)answer.StatusCode;
+                        var text = await answer.Content.ReadAsStringAsync();
+                        if (code != 429 && code < 500) return Believe(step, requestUid, code, answer.Headers, text, last);
+                        said = code.ToString(CultureInfo.InvariantCulture);
+                        retryAfter = answer.Headers.RetryAfter?.Delta;
+                    }
                 }
             }
             catch (Exception error) when (error is HttpRequestException || error is OperationCanceledException || error is IOException)
@@ -193,7 +196,7 @@ internal static class Posnext
     }, last.Text);
 
     /// <summary>Puts in the ids and the time that an order lacks; in its text, for an order written anew could say other amounts.</summary>
-    private static (string RequestUid, string Order) Complete(string text)
+    private static (string RequestUid, string Order) FillIn(string text)
     {
         var order = Parse(text);
         var uid = Guid.NewGuid().ToString();
@@ -211,7 +214,7 @@ internal static class Posnext
 
     private static async Task Run(string path)
     {
-        var (requestUid, order) = Complete(File.ReadAllText(path));
+        var (requestUid, order) = FillIn(File.ReadAllText(path));
         Console.WriteLine($"order {requestUid}");
         var answer = await Submit(requestUid, order);
         for (var tries = 0; !new[] { "placed", "rejected", "errored" }.Contains(answer.Status); tries++) // 202 is no success yet
@@ -221,8 +224,8 @@ internal static class Posnext
         }
         if (answer.Status == "placed") throw new Stop(0, $"placed {Text(Get(Get(answer.Order, "order_details"), "pos_order_id"))}");
         var errors = Get(answer.Order, "errors");
-        var codes = errors.ValueKind == JsonValueKind.Array ? errors.EnumerateArray().Select(error => Text(Get(error, "code"))) : Array.Empty<string>();
-        throw new Stop(1, $"{answer.Status} {string.Join(" ", codes)}");
+        var list = errors.ValueKind == JsonValueKind.Array ? errors.EnumerateArray().ToArray() : Array.Empty<JsonElement>();
+        throw new Stop(1, $"{answer.Status} {string.Join(" ", list.Select(error => Text(Get(error, "code"))))}");
     }
 
     private static void Vectors(string path)

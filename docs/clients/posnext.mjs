@@ -80,7 +80,7 @@ function verify(body, given) {
 
 /** As long as the answer says; else exponential back-off with full jitter. */
 async function pause(retryAfter, tries) {
-  const wait = /^\d+$/.test(retryAfter ?? '') ? Number(retryAfter) : Math.random() * Math.min(LONGEST_PAUSE_S, 2 ** tries);
+  const wait = /^\d+$/.test(retryAfter ?? '') ? Number(retryAfter) : Math.random() * Math.min(LONGEST_PAUSE_S, 2 ** (tries + 1));
   if (performance.now() + wait * 1000 >= UNTIL) {
     throw new Stop(2, `not known after ${GIVE_UP_S} s: read the order later, or submit it again under the same request_uid`);
   }
@@ -135,7 +135,7 @@ function poll(requestUid, last) {
 }
 
 /** Puts in the ids and the time that an order lacks; in its text, for an order written anew could say other amounts. */
-function complete(text) {
+function fillIn(text) {
   const order = parse(text);
   const uid = randomUUID();
   for (const [name, value] of [['request_uid', uid], ['request_datetime', new Date().toISOString()]]) {
@@ -148,7 +148,7 @@ function complete(text) {
 }
 
 async function run(path) {
-  const { requestUid, order } = complete(readFileSync(path, 'utf8'));
+  const { requestUid, order } = fillIn(readFileSync(path, 'utf8'));
   console.log('order', requestUid);
   let answer = await submit(requestUid, order);
   for (let tries = 0; !['placed', 'rejected', 'errored'].includes(answer.order.status); tries++) { // 202 is no success yet
@@ -156,7 +156,7 @@ async function run(path) {
     answer = await poll(requestUid, answer);
   }
   const { status, order_details: details, errors = [] } = answer.order;
-  if (status === 'placed') throw new Stop(0, `placed ${details.pos_order_id}`);
+  if (status === 'placed') throw new Stop(0, `placed ${details?.pos_order_id}`);
   throw new Stop(1, `${status} ${errors.map((error) => error.code).join(' ')}`);
 }
 

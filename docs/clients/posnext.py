@@ -69,7 +69,7 @@ HTTP = urllib.request.build_opener(EveryStatus)
 def pause(retry_after, tries):
     """As long as the answer says; else exponential back-off with full jitter."""
     says = (retry_after or "").isdecimal()
-    wait = int(retry_after) if says else random.uniform(0, min(LONGEST_PAUSE_S, 2**tries))
+    wait = int(retry_after) if says else random.uniform(0, min(LONGEST_PAUSE_S, 2 ** (tries + 1)))
     if time.monotonic() + wait >= UNTIL:
         raise Stop(2, f"not known after {GIVE_UP_S:g} s: read the order later, or submit it again under the same request_uid")
     time.sleep(wait)
@@ -110,7 +110,7 @@ def submit(request_uid, order):
 def poll(request_uid, last, etag):
     return ask("poll", request_uid, f"/posnext/orders/{request_uid}", {"If-None-Match": etag} if etag else {}, last=last)
 
-def complete(text):
+def fill_in(text):
     """Puts in the ids and the time that an order lacks; in its text, for an order written anew could say other amounts."""
     order, uid = parse(text), str(uuid.uuid4())
     now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -123,7 +123,7 @@ def complete(text):
 
 def run(path):
     with open(path, encoding="utf-8") as file:
-        request_uid, order = complete(file.read())
+        request_uid, order = fill_in(file.read())
     print("order", request_uid, flush=True)
     text, says = submit(request_uid, order)
     tries = 0
@@ -133,7 +133,7 @@ def run(path):
         text, says = poll(request_uid, text, says.get("ETag"))
     order = parse(text)
     if order["status"] == "placed":
-        raise Stop(0, f"placed {order['order_details'].get('pos_order_id')}")
+        raise Stop(0, f"placed {(order.get('order_details') or {}).get('pos_order_id')}")
     raise Stop(1, f"{order['status']} " + " ".join(error["code"] for error in order.get("errors", [])))
 
 def vectors(path):

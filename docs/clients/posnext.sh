@@ -39,7 +39,7 @@ rules='
     | ("0" * 120) as $zeros | ($zeros + .w + (.f // "") + $zeros) as $digits | ((.w | length) + 122 + (.e // "0" | tonumber)) as $point
     | ($digits[:$point] | sub("^0+(?=[0-9])"; "") | tonumber + (if $digits[$point : $point + 1] >= "5" then 1 else 0 end)) as $size
     | if .s == "-" and $size > 0 then -$size else $size end) // 0;
-  def seconds: (id | capture("^(?<t>[0-9-]{10}T[0-9:]{8})([.][0-9]+)?(Z|(?<s>[+-])(?<h>[01][0-9]|2[0-3]):(?<m>[0-5][0-9]))$")
+  def seconds: (id | capture("\\A(?<t>[0-9-]{10}T[0-9:]{8})([.][0-9]+)?(Z|(?<s>[+-])(?<h>[01][0-9]|2[0-3]):(?<m>[0-5][0-9]))\\z")
     | (.t + "Z") as $t | ($t | fromdateiso8601) as $time | select(($time | todateiso8601) == $t) # there is no February 30th
     | ((.h // "0" | tonumber) * 3600 + (.m // "0" | tonumber) * 60) as $offset | if .s == "-" then $time + $offset else $time - $offset end)? // 0;
   def message: (.order_details | object) as $details
@@ -54,7 +54,11 @@ digest() {
   printf %s "$message" | openssl dgst -sha256 -hmac "$key" -r | cut -d' ' -f1
 }
 
-header() { tr -d '\r' <"$work/head" | awk -v name="$1:" 'tolower(substr($0, 1, length(name))) == name { sub(/^[^:]*: */, ""); value = $0 } END { print value }'; }
+# header NAME: a header of the last answer
+header() {
+  tr -d '\r' <"$work/head" |
+    awk -v name="$1:" 'tolower(substr($0, 1, length(name))) == name { sub(/^[^:]*: */, ""); value = $0 } END { print value }'
+}
 
 # verify FILE: whether the answer's x-pch-digest is that of its own values. A shell cannot compare in constant time; what two HMACs
 # under a key that nobody knows have in common tells nothing of what they were made from.
@@ -67,7 +71,7 @@ verify() {
 pause() {
   case $1 in
     '' | *[!0-9]*)
-      most=1 doubled=0
+      most=2 doubled=0
       while [ $doubled -lt "$2" ] && [ $most -lt $longest_pause_s ]; do most=$((most * 2)) doubled=$((doubled + 1)); done
       [ $most -le $longest_pause_s ] || most=$longest_pause_s
       wait=$(($(od -An -N2 -tu2 /dev/urandom) % (most + 1))) ;;
@@ -84,7 +88,8 @@ ask() {
   shift 2
   while :; do
     printf 'Authorization: Bearer %s\nExpect:\n' "$(token)" >"$work/token"
-    : >"$work/head" >"$work/body"
+    : >"$work/head"
+    : >"$work/body"
     left=$((until - $(date +%s)))
     [ $left -ge 1 ] || left=1
     [ $left -le $answer_s ] || left=$answer_s
@@ -96,15 +101,15 @@ ask() {
     pause "$(header retry-after)" $asked
     asked=$((asked + 1))
   done
-  text=$work/body signed=
+  text=$work/body unsigned=' (not signed with our SharedId)'
   [ "$code" != 304 ] || text=$work/answer # nothing has changed, and what was read last is what the signature is over
-  verify "$text" && signed=yes
+  if verify "$text"; then unsigned=; fi
   case $code in
     200 | 202 | 304) ;;
-    *) stop 3 "refused $code $(jq -r '.errors[0].code' "$text" 2>/dev/null)${signed:- (not signed with our SharedId)}" ;;
+    *) stop 3 "refused $code $(jq -r '.errors[0].code' "$text" 2>/dev/null)$unsigned" ;;
   esac
   # An error's digest is over no order and fits any body without one: it must be this order that the answer is about.
-  [ "$signed" ] && [ "$(jq -r .request_uid "$text")" = "$request_uid" ] ||
+  [ -z "$unsigned" ] && [ "$(jq -r .request_uid "$text")" = "$request_uid" ] ||
     stop 3 "$step $code wrong signature: nothing of this answer is believed"
   [ "$code" = 304 ] || cp "$work/body" "$work/answer"
   status=$(jq -r .status "$work/answer")
@@ -112,7 +117,8 @@ ask() {
 }
 
 submit() {
-  ask submit /posnext/order/submit --data-binary "@$work/order" -H 'Content-Type: application/json' -H "x-pch-digest: $(digest "$work/order" "$shared_id")"
+  ask submit /posnext/order/submit --data-binary "@$work/order" -H 'Content-Type: application/json' \
+    -H "x-pch-digest: $(digest "$work/order" "$shared_id")"
 }
 
 poll() {
@@ -121,7 +127,7 @@ poll() {
 }
 
 # Puts in the ids and the time that an order lacks; in its text, for an order written anew could say other amounts.
-complete() {
+fill_in() {
   jq -Rjs --arg uid "$(openssl rand -hex 16)" --arg now "$(date -u +%Y-%m-%dT%H:%M:%S.000Z)" "$rules"'
     (exact | object) as $order
     | if $order | has("request_uid") then . else sub("\\{"; "{\"request_uid\":\"\($uid)\",") end
@@ -131,7 +137,7 @@ complete() {
 }
 
 run() {
-  complete "$1" >"$work/order" || stop 3 "$1 is missing or no JSON"
+  fill_in "$1" >"$work/order" || stop 3 "$1 is missing or no JSON"
   request_uid=$(jq -r .request_uid "$work/order")
   echo "order $request_uid"
   submit

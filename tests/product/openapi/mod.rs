@@ -43,13 +43,16 @@ fn add(document: &mut Value, one: &Received) {
         assert!(!content.is_null(), "{} is {media_type}, which is not described", one.name);
         let examples = &mut content["examples"];
         assert!(examples[&one.name].is_null(), "two examples are called {}", one.name);
-        examples[&one.name] = json!({ "summary": one.about, "value": body });
+        examples[&one.name] = example(one, body);
     }
     if let (Some(request), 200..=299) = (&one.request, one.status) {
         let operation = &mut document["paths"][one.path][one.method];
-        operation["requestBody"]["content"]["application/json"]["examples"][&one.name] =
-            json!({ "summary": one.about, "value": request });
+        operation["requestBody"]["content"]["application/json"]["examples"][&one.name] = example(one, request);
     }
+}
+
+fn example(one: &Received, value: &Value) -> Value {
+    if one.about.is_empty() { json!({ "value": value }) } else { json!({ "summary": one.about, "value": value }) }
 }
 
 fn codes(body: &Value) -> impl Iterator<Item = &str> {

@@ -55,7 +55,7 @@ const SUBMIT: Operation = Operation {
         (200, "final: `placed`, `rejected` or `errored`", Some("AnsweredOrder"), &["x-pch-digest", "idempotent-replayed"]),
         (
             202,
-            "`pending`: accepted, and not known yet. Poll `Location`",
+            "accepted, and still `pending`: poll `Location`",
             Some("AnsweredOrder"),
             &["x-pch-digest", "location", "retry-after", "idempotent-replayed", "preference-applied"],
         ),
@@ -117,7 +117,6 @@ const MENU: Operation = Operation {
     problems: &[
         InvalidJson,
         RepeatedKey,
-        TooDeep,
         MissingField,
         InvalidField,
         TokenMissing,
