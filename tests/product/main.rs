@@ -6,9 +6,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod bad_input;
+mod book;
 mod bootstraps;
 mod callers;
 mod certify;
+mod clients;
 mod connector;
 mod contract_settings;
 mod dependencies;

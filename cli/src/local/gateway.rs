@@ -24,6 +24,9 @@ const CONCURRENCY: usize = 256;
 /// The API described, for people and tools; on AWS nobody serves it.
 const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
 
+/// Where the `type` of a problem leads, as text: the book itself is `mdbook serve docs`.
+const ERRORS: &str = include_str!("../../../docs/errors.md");
+
 /// The functions' own handlers.
 #[derive(Debug)]
 pub(super) struct Handlers {
@@ -52,6 +55,7 @@ pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
         .route("/posnext/orders/{id}", any(read))
         .route("/posnext/menus", any(menu))
         .route("/posnext/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], DESCRIPTION)))
+        .route("/posnext/docs/errors.html", get(async || ERRORS))
         .route("/_local/placements", get(placements))
         .fallback(async || (StatusCode::NOT_FOUND, [(CONTENT_TYPE, "application/json")], r#"{"message":"Not Found"}"#))
         .with_state(gateway);

@@ -110,7 +110,7 @@ pub enum ErrorCode {
     IdempotencyConflict,
     /// The location sends more orders a second than it may.
     TooManyRequests,
-    /// Nothing was accepted; the same request may be sent again.
+    /// It cannot be said now; the same request may be sent again.
     TemporarilyUnavailable,
     /// A defect of ours.
     InternalError,

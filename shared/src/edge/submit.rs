@@ -165,7 +165,7 @@ fn reply(order: &Order, accepted: Accepted, prefer_async: bool, contract: &Contr
     }
 }
 
-/// Nothing is stored, and the same request may be sent again.
+/// Whether it is stored may not be known; the same request may be sent again in any case.
 fn not_now(order: &Order, why: &dyn std::fmt::Display) -> Reply {
     tracing::error!(reason = %why, order.request_uid = %order.request_uid(), "a submit was not accepted");
     Reply::verified_error(order, None, temporarily_unavailable())

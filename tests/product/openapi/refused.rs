@@ -201,6 +201,12 @@ async fn breakdowns(product: &Product, log: &mut Log) {
         settings.contract.menu_required = true;
     });
     for path in [VALIDATE, SUBMIT] {
-        log.add(path, "temporarily_unavailable_for_an_order", "Nothing is stored.", None, sent(&lost, path, request(path)).await);
+        log.add(
+            path,
+            "temporarily_unavailable_for_an_order",
+            "It cannot be told now.",
+            None,
+            sent(&lost, path, request(path)).await,
+        );
     }
 }
