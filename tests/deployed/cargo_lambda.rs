@@ -1,4 +1,4 @@
-//! `cargo lambda watch` and `cargo lambda invoke`, as the README says, against `posnext local --services-only`.
+//! `cargo lambda watch` and `cargo lambda invoke`, as docs/developing.md says, against `posnext local --services-only`.
 
 use std::{
     io::{BufRead, BufReader},

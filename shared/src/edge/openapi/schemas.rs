@@ -1,12 +1,16 @@
 //! Bodies that the code reads and writes as text, and so has no type for: an order as it comes, and as it is answered.
 #![expect(dead_code, reason = "described, never built")]
 
+use rust_decimal::Decimal;
 use utoipa::{
     ToSchema,
     openapi::{Object, ObjectBuilder, schema::SchemaType, schema::Type},
 };
 
-use crate::domain::status::{OrderError, OrderStatus};
+use crate::domain::{
+    money::Cents,
+    status::{OrderError, OrderStatus},
+};
 
 /// `request_uid`, one safe path segment.
 fn request_uid() -> Object {
@@ -47,6 +51,11 @@ fn total() -> Object {
     schema.minimum(Some(0)).maximum(Some(90_000_000_000_000_000_i64)).build()
 }
 
+fn quantity() -> Object {
+    let about = "how many; 1 if it is absent, with decimals where things are weighed";
+    ObjectBuilder::new().schema_type(Type::Number).description(Some(about)).build()
+}
+
 /// An order. Members that are not named here are kept, and echoed byte for byte.
 #[derive(ToSchema)]
 pub(super) struct Order {
@@ -68,9 +77,9 @@ pub(super) struct OrderDetails {
     #[schema(schema_with = optional_par_id, required = false)]
     online_order_id: Option<String>,
     #[schema(schema_with = total, required = false)]
-    subtotal: Option<f64>,
+    subtotal: Option<Cents>,
     #[schema(schema_with = total, required = false)]
-    grand_total: Option<f64>,
+    grand_total: Option<Cents>,
     #[schema(required = false)]
     items: Vec<Item>,
     #[schema(required = false)]
@@ -80,7 +89,7 @@ pub(super) struct OrderDetails {
     #[schema(required = false)]
     fees: Vec<Charge>,
     #[schema(schema_with = super::price, required = false)]
-    tip: Option<f64>,
+    tip: Option<Cents>,
     #[schema(required = false)]
     payments: Vec<Charge>,
     #[schema(value_type = Object, required = false)]
@@ -98,11 +107,10 @@ pub(super) struct Item {
     /// For people.
     #[schema(required = false)]
     name: String,
-    /// How many; 1 if it is absent, with decimals where things are weighed.
-    #[schema(required = false)]
-    quantity: f64,
+    #[schema(schema_with = quantity, required = false)]
+    quantity: Decimal,
     #[schema(schema_with = super::price, required = false)]
-    price: f64,
+    price: Cents,
     #[schema(required = false, no_recursion)]
     modifiers: Vec<Item>,
     /// For the kitchen.
@@ -117,7 +125,7 @@ pub(super) struct Charge {
     #[schema(required = false)]
     name: String,
     #[schema(schema_with = super::price, required = false)]
-    amount: f64,
+    amount: Cents,
 }
 
 /// An order as it stands: what came, with `status`, the totals and the POS's id set in it, and `errors` where there are reasons.
@@ -144,9 +152,9 @@ pub(super) struct AnsweredDetails {
     #[schema(schema_with = optional_par_id, required = false)]
     online_order_id: Option<String>,
     #[schema(schema_with = total, required = false)]
-    subtotal: Option<f64>,
+    subtotal: Option<Cents>,
     #[schema(schema_with = total, required = false)]
-    grand_total: Option<f64>,
+    grand_total: Option<Cents>,
     /// The order's id at the POS; null until it is placed there.
     #[schema(required = true)]
     pos_order_id: Option<String>,
