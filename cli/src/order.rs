@@ -83,6 +83,15 @@ enum Verb {
         /// The order's request_uid
         request_uid: String,
     },
+    /// Tell what was done with an order, by whom and why
+    ///
+    /// Exit code: 0 placed or pending; 1 rejected, errored or refused; 2 no usable answer; 3 the answer's signature is wrong or missing.
+    History {
+        #[command(flatten)]
+        caller: Caller,
+        /// The order's request_uid
+        request_uid: String,
+    },
     /// Read an order until it is final
     Watch {
         #[command(flatten)]
@@ -173,6 +182,13 @@ pub(crate) async fn run(arguments: OrderArguments) -> anyhow::Result<ExitCode> {
             show(began, "get", &answer);
             Ok(finish(&answer))
         }
+        Verb::History { caller, request_uid } => {
+            let answer = caller.par()?.history(&request_uid).await?;
+            if answer.code.as_u16() != 200 || answer.signed != Some(true) {
+                return Ok(finish(&answer));
+            }
+            tell_history(&answer.body)
+        }
         Verb::Watch { caller, request_uid, patience } => {
             follow(&caller.par()?, &request_uid, Instant::now(), patience.timeout, Some(Duration::ZERO)).await
         }
@@ -227,6 +243,30 @@ async fn follow(par: &Par, uid: &str, began: Instant, timeout: u64, first: Optio
         }
         wait = answer.retry_after;
     }
+}
+
+/// One line a change, and where the order stands.
+fn tell_history(body: &str) -> anyhow::Result<ExitCode> {
+    let told: Told = serde_json::from_str(body).context("this is no history")?;
+    for Change { at, actor, event, reason } in &told.history {
+        println!("{at:<24}  {actor:<6}  {event}{}", reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default());
+    }
+    println!("{}", told.status);
+    Ok(if matches!(told.status.as_str(), "placed" | "pending") { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Told {
+    status: String,
+    history: Vec<Change>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Change {
+    at: String,
+    actor: String,
+    event: String,
+    reason: Option<String>,
 }
 
 fn say_pending(uid: &str, timeout: u64) {

@@ -151,6 +151,14 @@ impl Par {
         self.send(self.request(Method::GET, &format!("/posnext/orders/{request_uid}"))?).await
     }
 
+    /// Reads what was done with an order.
+    ///
+    /// # Errors
+    /// A sentence when no answer came.
+    pub async fn history(&self, request_uid: &str) -> anyhow::Result<Answer> {
+        self.send(self.request(Method::GET, &format!("/posnext/orders/{request_uid}/history"))?).await
+    }
+
     fn digest_of_order(&self, order: &str) -> anyhow::Result<String> {
         let parsed = Body::parse(order.as_bytes())?.into_order();
         let parsed = parsed.map_err(|errors| {

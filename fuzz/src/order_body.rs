@@ -258,7 +258,7 @@ fn is_answered_as_it_came(order: &Order, json: &Json<'_>) {
 
 fn echoes(order: &Order, identity: Identity<'_>, json: &Json<'_>, pos_order_id: Option<&str>, errors: &[OrderError]) {
     let status = if errors.is_empty() { OrderStatus::Placed } else { OrderStatus::Rejected };
-    let what = Said { identity, status, totals: order.totals(), pos_order_id, errors };
+    let what = Said { identity, status, totals: order.totals(), pos_order_id, errors, processing: None };
     let text = order.answer(&what, &PosOrderIdKey::default());
     assert_eq!(DigestMessage::of_body(&text), order.message(identity), "an answer is signed over what it says");
     let (answer, faults) = json::read(&text).expect("an answer is JSON");

@@ -48,7 +48,7 @@ pub fn check(data: &[u8]) -> bool {
 }
 
 fn order(record: &OrderRecord) {
-    let answer = record.answer(record.order.identity(), &PosOrderIdKey::default());
+    let answer = record.answer(record.order.identity(), &PosOrderIdKey::default(), None);
     assert_eq!(DigestMessage::of_body(&answer), record.order.message(record.order.identity()), "signed over what it says");
     assert!(json::read(&answer).is_some(), "an answer is JSON");
 

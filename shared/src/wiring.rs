@@ -25,6 +25,7 @@ use crate::{
         accept::Accept,
         caller::Gate,
         check::Check,
+        lately::Lately,
         limits::Limits,
         menus::Menus,
         ports::{Clock, Directory, Refresh, Secrets},
@@ -261,7 +262,7 @@ impl Parts {
     #[must_use]
     pub fn get(&self) -> GetFunction {
         let read = Read { orders: self.orders.clone(), queue: self.queues.clone(), clock: SystemClock };
-        GetOrder { gate: self.gate(), read }
+        GetOrder { gate: self.gate(), read, lately: Lately::default() }
     }
 
     /// process-order.

@@ -169,15 +169,44 @@ fn the_page_of_errors_is_about_every_code_and_says_what_the_code_says() {
             row[2].split([' ', ',']).filter(|word| word.parse::<u16>().is_ok()).map(str::to_owned).collect();
         let (statuses, title) = answered.get(code).cloned().unwrap_or_else(|| (BTreeSet::new(), row[1].to_owned()));
         assert_eq!((numbers, row[1]), (statuses, title.as_str()), "{code}");
+        let section = text.split(&format!("\n### {code}\n")).nth(1).unwrap().split("\n#").next().unwrap();
+        for said in [
+            title,
+            format!("*The caller*: {}.", row[4]),
+            format!("*The operator*: {}.", row[5]),
+            format!("*Support*: {}.", row[6]),
+        ] {
+            assert!(section.contains(&said), "the heading {code} does not say what the table says: {said}");
+        }
     }
+    let ends = ends(&description);
+    assert!(ends.len() > 10, "{ends:?}");
+    for (code, status) in ends {
+        let row = rows.iter().find(|row| row[0] == format!("[`{code}`](#{code})")).unwrap();
+        assert!(row[2].contains(&format!("`{status}`")), "{code} ends an order {status}");
+    }
+}
+
+/// Codes of orders that have ended, with the status, from the answers that were received.
+fn ends(description: &Value) -> BTreeSet<(String, String)> {
+    let operations = description["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+    let contents =
+        operations.filter_map(|operation| operation["responses"]["200"]["content"]["application/json"]["examples"].as_object());
+    let bodies = contents.flat_map(|examples| examples.values()).map(|example| &example["value"]);
+    bodies
+        .flat_map(|body| {
+            let status = body["status"].as_str().unwrap_or_default();
+            let errors = body["errors"].as_array().into_iter().flatten();
+            errors.map(move |error| (error["code"].as_str().unwrap().to_owned(), status.to_owned()))
+        })
+        .collect()
 }
 
 #[test]
 fn the_picture_of_the_lifecycle_shows_every_status_and_every_stage() {
     let picture = std::fs::read_to_string(format!("{ROOT}/docs/lifecycle.svg")).unwrap();
-    let statuses = enumerated(&description(), "OrderStatus");
-    let stages = ["received", "queued", "placing", "retrying", "confirming"].map(str::to_owned);
-    for word in statuses.iter().chain(&stages) {
+    let description = description();
+    for word in enumerated(&description, "OrderStatus").iter().chain(&enumerated(&description, "Stage")) {
         assert!(picture.contains(word.as_str()), "docs/lifecycle.svg lacks {word}");
     }
 }

@@ -42,3 +42,4 @@ mod support;
 mod template;
 mod validate;
 mod walk;
+mod watching;

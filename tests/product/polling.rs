@@ -25,13 +25,19 @@ async fn a_final_order_has_an_etag_may_be_cached_and_is_not_sent_twice() {
     assert_eq!(caller.send(request.header("if-none-match", "\"v0\"")).await.code, 200);
 }
 
+/// Without what changes with the time.
+fn bare(mut body: serde_json::Value) -> serde_json::Value {
+    assert!(body.as_object_mut().unwrap().remove("processing").is_some());
+    body
+}
+
 #[tokio::test]
 async fn a_pending_order_is_not_cached_and_changes_its_etag_when_it_is_decided() {
     let (_product, caller) = in_process().await;
     let uid = fresh_uid("poll");
     let submitted = caller.submit(&order(&uid, "PAR-LOC-FLAKY")).await;
     let pending = caller.get(&uid).await;
-    assert_eq!((pending.code, pending.status(), &pending.text), (200, "pending", &submitted.text));
+    assert_eq!((pending.code, pending.status(), bare(pending.json.clone())), (200, "pending", bare(submitted.json)));
     assert_eq!((pending.header("cache-control"), pending.header("retry-after")), (Some("no-store"), Some("1")));
     let placed = caller.final_answer(&uid, Duration::from_secs(30)).await;
     assert_ne!(placed.header("etag"), pending.header("etag"));
@@ -117,4 +123,19 @@ async fn another_tenants_order_is_unknown() {
     assert_eq!(get(crate::support::CLIENT_SECRET).await.status().as_u16(), 200);
     let key = OrderKey { tenant: Tenant::new("other").unwrap(), request_uid: RequestUid::new(uid.as_str()).unwrap() };
     assert!(key.to_string().starts_with("other#"));
+}
+
+#[tokio::test]
+async fn an_order_whose_organization_is_not_mapped_any_more_is_not_answered_unsigned() {
+    let (product, caller) = in_process().await;
+    let uid = fresh_uid("unmapped");
+    assert_eq!(caller.submit(&order(&uid, "PAR-LOC-12345")).await.status(), "placed");
+    let dynamodb = aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb);
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let delete = dynamodb.delete_item().table_name("posnext-directory").key("pk", text("organization"));
+    delete.key("sk", text("IA-YC-01")).send().await.unwrap();
+    let fresh = posnext_shared::wiring::Parts::new(product.services.parts.settings().clone(), &product.services.aws).get();
+    let request = http::Request::get(format!("/posnext/orders/{uid}")).header("authorization", format!("Bearer {}", token()));
+    let answer = fresh.handle(request.body(()).unwrap()).await;
+    assert_eq!((answer.status().as_u16(), answer.body().contains("placed")), (503, false), "{}", answer.body());
 }

@@ -53,6 +53,7 @@ pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
         .route("/posnext/order/validate", any(validate))
         .route("/posnext/orders/validate", get(read).fallback(validate))
         .route("/posnext/orders/{id}", any(read))
+        .route("/posnext/orders/{id}/history", any(read))
         .route("/posnext/menus", any(menu))
         .route("/posnext/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], DESCRIPTION)))
         .route("/posnext/docs/errors.html", get(async || ERRORS))

@@ -5,6 +5,7 @@ pub mod caller;
 pub mod carry;
 pub mod check;
 pub mod heal;
+pub mod lately;
 pub mod limits;
 pub mod menus;
 pub mod operate;

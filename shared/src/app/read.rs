@@ -1,5 +1,9 @@
 //! Reads an order for a poll, and hands it off again if it has stopped moving. It can write nothing else.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
 use super::{
     heal::heal,
     ports::{Clock, NudgeOrder, PortError, ReadOrder, SendOrder},
@@ -19,6 +23,9 @@ pub struct Read<O, Q, C> {
     /// The time.
     pub clock: C,
 }
+
+/// Between two looks at an order that is waited for. Each costs a consistent read.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// An order, and the second name it was asked for by.
 pub type Found = (OrderRecord, Option<Alias>);
@@ -41,6 +48,24 @@ impl<O: ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Read<O, Q, C> {
             && let Err(error) = heal(&self.orders, &self.queue, record, self.clock.now()).await
         {
             tracing::error!(order.key = %record.key, %error, "could not hand off again an order that had stopped");
+        }
+        Ok(found)
+    }
+
+    /// The order under a key once it is another than this version of it, or `limit` is over. One that is final does not change any more.
+    ///
+    /// # Errors
+    /// [`PortError`] when nothing can be said.
+    pub async fn changed(&self, key: &OrderKey, from: Found, limit: Duration) -> Result<Option<Found>, PortError> {
+        let (began, version) = (Instant::now(), from.0.version);
+        let mut found = Some(from);
+        while let Some((record, _)) = &found
+            && record.open().is_some()
+            && record.version == version
+            && began.elapsed() + PAUSE <= limit
+        {
+            sleep(PAUSE).await;
+            found = self.read(key).await?;
         }
         Ok(found)
     }

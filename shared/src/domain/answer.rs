@@ -4,9 +4,11 @@
 use super::{
     canonical::{quote, write_string},
     contract::PosOrderIdKey,
+    history::Change,
     ids::RequestUid,
     money::Cents,
     order::{Order, Totals},
+    processing::Processing,
     status::{OrderError, OrderStatus},
 };
 
@@ -23,6 +25,8 @@ pub struct Said<'a> {
     pub pos_order_id: Option<&'a str>,
     /// Why it stands there.
     pub errors: &'a [OrderError],
+    /// How far it is, where that is shown.
+    pub processing: Option<&'a Processing>,
 }
 
 impl Said<'_> {
@@ -50,6 +54,7 @@ impl Order {
         for (name, value) in self.members() {
             match name {
                 "status" | "errors" => {}
+                "processing" if said.processing.is_some() => {}
                 "request_uid" => out.member(name, &quote(said.identity.request_uid.as_str())),
                 "request_datetime" => out.member(name, &quote(said.identity.request_datetime)),
                 "order_details" => out.member(name, &self.details_with(value.len(), said, key)),
@@ -63,6 +68,17 @@ impl Order {
         if !said.errors.is_empty() {
             out.member("errors", &errors_json(said.errors));
         }
+        if let Some(processing) = said.processing {
+            out.member("processing", &processing.to_json());
+        }
+        out.finish()
+    }
+
+    /// The order's identity and signed values under one of its names, with its status and history: its digest is that of its answer.
+    #[must_use]
+    pub fn history_answer(&self, identity: Identity<'_>, status: OrderStatus, history: &[Change]) -> String {
+        let mut out = self.signed_values(Some(status), Some(identity));
+        out.member("history", &serde_json::to_string(history).unwrap_or_else(|_| "[]".to_owned()));
         out.finish()
     }
 
@@ -89,14 +105,23 @@ impl Order {
     /// digest of the error is the digest the caller sent and nothing new gets signed.
     #[must_use]
     pub fn error_answer(&self, status: Option<OrderStatus>, errors: &[OrderError]) -> String {
+        let mut out = self.signed_values(status, None);
+        out.member("errors", &errors_json(errors));
+        out.finish()
+    }
+
+    /// Identity and signed values, as they came or under another name.
+    fn signed_values(&self, status: Option<OrderStatus>, identity: Option<Identity<'_>>) -> ObjectWriter {
         let mut out = ObjectWriter::new(512);
         if let Some(status) = status {
             out.member("status", &quote(status.as_str()));
         }
         for (key, value) in self.members() {
-            match key {
-                "request_uid" | "organization_id" | "location_id" | "request_datetime" => out.member(key, value),
-                "order_details" => {
+            match (key, identity) {
+                ("request_uid", Some(identity)) => out.member(key, &quote(identity.request_uid.as_str())),
+                ("request_datetime", Some(identity)) => out.member(key, &quote(identity.request_datetime)),
+                ("request_uid" | "organization_id" | "location_id" | "request_datetime", _) => out.member(key, value),
+                ("order_details", _) => {
                     let mut signed = ObjectWriter::new(128);
                     let names = ["online_order_id", "grand_total", "subtotal"];
                     self.details_members()
@@ -107,8 +132,7 @@ impl Order {
                 _ => {}
             }
         }
-        out.member("errors", &errors_json(errors));
-        out.finish()
+        out
     }
 }
 

@@ -15,6 +15,9 @@ use super::{
 /// How far an operator's clock may be off: AWS refuses requests that are signed with one that is further (Signature V4).
 const OPERATOR_SKEW: Duration = Duration::from_mins(5);
 
+/// What ends what is noted of a person.
+pub(super) const BY_A_PERSON: &str = " by a person";
+
 /// How a person decides an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -69,7 +72,7 @@ pub fn take_over(record: &OrderRecord, decision: &Decision, reason: &str, ctx: &
     }
     open.lease = Some(Lease { until: ctx.now.plus(ctx.lease), placing_until: None });
     open.due_at = ctx.now.plus(ctx.lease);
-    Ok(next_version(record, State::Open(open), format!("taken over by a person: {reason}"), ctx))
+    Ok(next_version(record, State::Open(open), format!("taken over{BY_A_PERSON}: {reason}"), ctx))
 }
 
 /// The final row of an order that a person has taken over.
@@ -81,7 +84,7 @@ pub fn decide(taken: &OrderRecord, decision: Decision, reason: &str, ctx: &Conte
         Decision::Rejected => (Outcome::Rejected(error()), "rejected"),
         Decision::Errored => (Outcome::Errored(error()), "errored"),
     };
-    end(taken, outcome, format!("{word} by a person: {reason}"), ctx)
+    end(taken, outcome, format!("{word}{BY_A_PERSON}: {reason}"), ctx)
 }
 
 /// What would happen next to an order if nobody did anything, in words for an operator.

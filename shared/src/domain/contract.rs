@@ -29,6 +29,8 @@ pub struct Contract {
     pub path_aliases: bool,
     /// How far `request_datetime` may be from now (U22).
     pub request_window: Option<Duration>,
+    /// Tell how far a pending order is, in the member `processing`, which PAR's contract does not know.
+    pub processing: bool,
     /// Where the book is published, without a slash at its end: the `type` of a problem is a heading of it (U12).
     pub docs_url: String,
 }
@@ -48,6 +50,7 @@ impl Default for Contract {
             pos_order_id_key: PosOrderIdKey::default(),
             path_aliases: true,
             request_window: None,
+            processing: true,
             docs_url: "/posnext/docs".to_owned(),
         }
     }
@@ -129,7 +132,7 @@ impl FromStr for PosOrderIdKey {
 
     /// `order_details.NAME` or `NAME`, where the name is no member that the contract knows.
     fn from_str(text: &str) -> Result<Self, ()> {
-        const TAKEN: [&str; 18] = [
+        const TAKEN: [&str; 19] = [
             "status",
             "errors",
             "request_uid",
@@ -148,6 +151,7 @@ impl FromStr for PosOrderIdKey {
             "payments",
             "customer",
             "delivery",
+            "processing",
         ];
         let (in_details, name) = text.strip_prefix("order_details.").map_or((false, text), |name| (true, name));
         let usable = (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

@@ -121,6 +121,23 @@ pub enum Start {
 
 /// What is noted of an attempt that begins.
 pub(super) const PLACING: &str = "an attempt begins";
+/// What else is noted by who finds an order that nobody works on, and by nobody else.
+const ASKING: &str = "asking the POS";
+const CANCELLING: &str = "cancelling at the POS";
+const WAITING: &str = "waiting to cancel";
+const UNASKABLE: &str = "the POS may or may not hold this order, and cannot be asked";
+/// Before what is noted first.
+const ACCEPTED: &str = "accepted: ";
+
+/// Whether a note is of the first step with an order that nobody worked on, and not of what came of one.
+pub(super) fn begins(note: &str) -> bool {
+    [PLACING, ASKING, CANCELLING, WAITING].contains(&note) || note.ends_with(UNASKABLE)
+}
+
+/// Whether a note is of an order that was accepted and whose first attempt began at once.
+pub(super) fn is_attempt_of_submit(note: &str) -> bool {
+    note.strip_prefix(ACCEPTED) == Some(PLACING)
+}
 
 /// The first version of an order's row.
 #[must_use]
@@ -153,7 +170,7 @@ pub fn claim(new: New, start: Start, ctx: &Context<'_>) -> OrderRecord {
             let mut record = begin(&record, open, Action::Place, ctx);
             if let (State::Open(open), Some(first)) = (&mut record.state, record.history.first_mut()) {
                 open.stage = Stage::Received;
-                first.event.insert_str(0, "accepted: ");
+                first.event.insert_str(0, ACCEPTED);
             }
             record
         }
@@ -214,12 +231,12 @@ fn decide(record: &OrderRecord, open: Open, ctx: &Context<'_>) -> Next {
         if may_place {
             // Nothing can tell whether it was placed, but at the end of placing it can be cancelled for certain.
             let wait = end_of_placing(record, ctx).since(ctx.now);
-            later(record, open, Stage::Confirming, wait, "waiting to cancel", ctx)
+            later(record, open, Stage::Confirming, wait, WAITING, ctx)
         } else {
             act(record, open, Action::Cancel, ctx)
         }
     } else {
-        park_for_person(record, open, "the POS may or may not hold this order, and cannot be asked", ctx)
+        park_for_person(record, open, UNASKABLE, ctx)
     }
 }
 
@@ -326,8 +343,8 @@ fn begin(record: &OrderRecord, mut open: Open, action: Action, ctx: &Context<'_>
     open.cancelling |= action == Action::Cancel;
     let event = match action {
         Action::Place => PLACING,
-        Action::Find => "asking the POS",
-        Action::Cancel => "cancelling at the POS",
+        Action::Find => ASKING,
+        Action::Cancel => CANCELLING,
     };
     let mut next = next_version(record, State::Open(open), event, ctx);
     next.attempts += u32::from(placing);
@@ -452,4 +469,4 @@ fn whole_seconds(delay: Duration) -> Duration {
 
 #[cfg(test)]
 #[path = "machine_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -7,27 +7,27 @@ use crate::domain::{
 };
 
 const T0: UnixMillis = UnixMillis(1_742_049_045_000);
-const NOTHING: Abilities = Abilities { idempotent_place: false, find: None, cancel: false };
-const IDEMPOTENT: Abilities = Abilities { idempotent_place: true, ..NOTHING };
-const FIND: Abilities = Abilities { find: Some(Find { settle_s: 3 }), ..NOTHING };
-const CANCEL: Abilities = Abilities { cancel: true, ..NOTHING };
+pub(in crate::domain) const NOTHING: Abilities = Abilities { idempotent_place: false, find: None, cancel: false };
+pub(in crate::domain) const IDEMPOTENT: Abilities = Abilities { idempotent_place: true, ..NOTHING };
+pub(in crate::domain) const FIND: Abilities = Abilities { find: Some(Find { settle_s: 3 }), ..NOTHING };
+pub(in crate::domain) const CANCEL: Abilities = Abilities { cancel: true, ..NOTHING };
 const FIND_CANCEL: Abilities = Abilities { cancel: true, ..FIND };
 const ALL: Abilities = Abilities { idempotent_place: true, find: Some(Find { settle_s: 3 }), cancel: true };
 
 /// Plays an order against the machine alone.
-struct Play {
+pub(in crate::domain) struct Play {
     policy: Policy,
     abilities: Abilities,
-    now: UnixMillis,
-    record: OrderRecord,
+    pub(in crate::domain) now: UnixMillis,
+    pub(in crate::domain) record: OrderRecord,
 }
 
 impl Play {
-    fn start(abilities: Abilities) -> Self {
+    pub(in crate::domain) fn start(abilities: Abilities) -> Self {
         Self::start_as(abilities, Start::Placing)
     }
 
-    fn start_as(abilities: Abilities, start: Start) -> Self {
+    pub(in crate::domain) fn start_as(abilities: Abilities, start: Start) -> Self {
         let text = r#"{"request_uid":"u-1","organization_id":"O","location_id":"L","request_datetime":"2025-03-15T14:30:45Z","order_details":{}}"#;
         let order = Arc::new(Body::parse(text.as_bytes()).unwrap().into_order().unwrap());
         let key = OrderKey { tenant: Tenant::new("t").unwrap(), request_uid: RequestUid::new("u-1").unwrap() };
@@ -37,12 +37,12 @@ impl Play {
         Self { policy, abilities, now: T0, record }
     }
 
-    fn after(mut self, seconds: u64) -> Self {
+    pub(in crate::domain) fn after(mut self, seconds: u64) -> Self {
         self.now = self.now.plus(Duration::from_secs(seconds));
         self
     }
 
-    fn at_deadline(mut self) -> Self {
+    pub(in crate::domain) fn at_deadline(mut self) -> Self {
         self.now = self.record.deadline;
         self
     }
@@ -51,13 +51,13 @@ impl Play {
         advance(&self.record, input, &context(&self.policy, self.abilities, self.now, self.policy.worker_lease()))
     }
 
-    fn deliver(self) -> (Self, Option<Action>) {
+    pub(in crate::domain) fn deliver(self) -> (Self, Option<Action>) {
         let version = self.record.version;
         self.step(Input::Delivered { version })
     }
 
     /// Writes what the machine asks for; returns the action it asks for.
-    fn step(mut self, input: Input) -> (Self, Option<Action>) {
+    pub(in crate::domain) fn step(mut self, input: Input) -> (Self, Option<Action>) {
         let (record, action) = match self.next(input) {
             Next::Act(record, action) => (record, Some(action)),
             Next::End(record, _) | Next::HandOff(record, _) | Next::Park(record) => (record, None),
@@ -72,13 +72,13 @@ impl Play {
         (self, action)
     }
 
-    fn placed(self, outcome: Placed) -> Self {
+    pub(in crate::domain) fn placed(self, outcome: Placed) -> Self {
         let (play, action) = self.step(Input::Placed(outcome));
         assert_eq!(action, None);
         play
     }
 
-    fn found(self, found: Found) -> (Self, Option<Action>) {
+    pub(in crate::domain) fn found(self, found: Found) -> (Self, Option<Action>) {
         let began_at = self.now;
         self.step(Input::Found { found, began_at })
     }
@@ -97,7 +97,7 @@ fn context(policy: &Policy, abilities: Abilities, now: UnixMillis, lease: Durati
     Context { now, policy, abilities, lease, function_timeout, write_id: "w".into(), random: u64::MAX / 3 }
 }
 
-fn unknown() -> Placed {
+pub(in crate::domain) fn unknown() -> Placed {
     Placed::Unknown("cut".into())
 }
 

@@ -11,6 +11,7 @@ pub mod contract;
 pub mod details;
 pub mod directory;
 pub mod guard;
+pub mod history;
 pub mod ids;
 pub mod machine;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub mod menu;
 pub mod money;
 pub mod order;
 pub mod policy;
+pub mod processing;
 pub mod rate;
 pub mod record;
 pub mod signature;

@@ -14,7 +14,7 @@ fn order(text: &str) -> Result<Order, Vec<OrderError>> {
 }
 
 fn said<'a>(identity: Identity<'a>, order: &Order, status: OrderStatus, pos_order_id: Option<&'a str>) -> Said<'a> {
-    Said { identity, status, totals: order.totals(), pos_order_id, errors: &[] }
+    Said { identity, status, totals: order.totals(), pos_order_id, errors: &[], processing: None }
 }
 
 fn answer(order: &Order, identity: Identity<'_>, status: OrderStatus, pos_order_id: Option<&str>) -> String {

@@ -9,6 +9,7 @@ use super::{
     contract::PosOrderIdKey,
     ids::OrderKey,
     order::{Fingerprint, Order},
+    processing::Processing,
     status::{OrderError, OrderStatus, Stage},
     time::UnixMillis,
 };
@@ -157,13 +158,13 @@ impl OrderRecord {
 
     /// The body of an answer about it, under the identity of the request that asks.
     #[must_use]
-    pub fn answer(&self, identity: Identity<'_>, key: &PosOrderIdKey) -> String {
+    pub fn answer(&self, identity: Identity<'_>, key: &PosOrderIdKey, processing: Option<&Processing>) -> String {
         let (pos_order_id, errors): (_, &[OrderError]) = match &self.state {
             State::Final(Final { outcome: Outcome::Placed { pos_order_id }, .. }) => (Some(pos_order_id.as_str()), &[]),
             State::Final(Final { outcome: Outcome::Rejected(errors) | Outcome::Errored(errors), .. }) => (None, errors),
             State::Open(_) => (None, &[]),
         };
-        let said = Said { identity, status: self.status(), totals: self.order.totals(), pos_order_id, errors };
+        let said = Said { identity, status: self.status(), totals: self.order.totals(), pos_order_id, errors, processing };
         self.order.answer(&said, key)
     }
 

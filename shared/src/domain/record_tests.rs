@@ -62,7 +62,7 @@ fn every_state_is_answered_as_what_it_is() {
     ] {
         let record = record(state);
         assert_eq!((record.status(), record.open().is_some()), (status, status == OrderStatus::Pending));
-        let answer = record.answer(record.order.identity(), &PosOrderIdKey::default());
+        let answer = record.answer(record.order.identity(), &PosOrderIdKey::default(), None);
         assert!(answer.starts_with(&format!(r#"{{"status":"{}","#, status.as_str())) && answer.ends_with(said), "{answer}");
     }
 }

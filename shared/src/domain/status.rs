@@ -41,6 +41,7 @@ impl OrderStatus {
 
 /// Where a pending order stands (design section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Stored; the first attempt is being made by the request that brought it.
@@ -201,6 +202,7 @@ pub struct OrderError {
     pub message: String,
     /// The path of the field at fault, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, required = false))]
     pub field: Option<String>,
 }
 

@@ -17,6 +17,8 @@ use crate::domain::{
 
 /// The signature's header (contract section 3).
 pub const DIGEST: HeaderName = HeaderName::from_static("x-pch-digest");
+/// What of the caller's `Prefer` was done (RFC 7240).
+pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 /// Marks an answer from a row that was there before the request.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 

@@ -19,6 +19,7 @@ pub(super) struct ParMenu<'a> {
     organization_id: &'a ParId,
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     location_id: &'a ParId,
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     generated_at: String,
     currency: &'a str,
     categories: Vec<ParCategory<'a>>,
@@ -42,6 +43,7 @@ struct ParProduct<'a> {
     id: &'a str,
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, required = false))]
     description: Option<&'a str>,
     #[cfg_attr(feature = "openapi", schema(schema_with = super::openapi::price))]
     price: Box<RawValue>,

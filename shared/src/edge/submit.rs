@@ -9,7 +9,7 @@ use http::{
 use tokio::time::Instant;
 
 use super::{
-    answer::{REPLAYED, Reply, Signer},
+    answer::{PREFERENCE_APPLIED, REPLAYED, Reply, Signer},
     answered,
     receive::{Verified, receive},
     temporarily_unavailable,
@@ -28,15 +28,13 @@ use crate::{
         ids::OrderKey,
         machine::New,
         order::Order,
+        processing::{poll_after, processing},
         record::Alias,
         status::{ErrorCode, OrderError, OrderStatus},
         time::{UnixMillis, millis},
         trace::traceparent,
     },
 };
-
-/// When a caller who was told 202 should ask first.
-const FIRST_POLL_S: &str = "1";
 
 /// The endpoint.
 #[derive(Debug)]
@@ -91,8 +89,9 @@ where
                 known.unwrap_or_else(|| Accepted::Unavailable(error.to_string()))
             }
         };
-        tell(&accepted, later, self.gate.clock.now());
-        let reply = reply(&order, accepted, prefer_async, &self.gate.contract);
+        let now = self.gate.clock.now();
+        tell(&accepted, later, now);
+        let reply = reply(&order, accepted, prefer_async, &self.gate.contract, now);
         if let Ok((status, _)) = &reply {
             tracing::info!(order.key = %key, order.status = status.as_str(), shared_id.id = shared_id.id(), "submit answered");
         }
@@ -122,21 +121,30 @@ fn tell(accepted: &Accepted, later: bool, now: UnixMillis) {
     }
 }
 
-fn reply(order: &Order, accepted: Accepted, prefer_async: bool, contract: &Contract) -> Result<(OrderStatus, Reply), Reply> {
+fn reply(
+    order: &Order,
+    accepted: Accepted,
+    prefer_async: bool,
+    contract: &Contract,
+    now: UnixMillis,
+) -> Result<(OrderStatus, Reply), Reply> {
     match accepted {
         Accepted::Stored { record, replay, alias } => {
             let identity = alias.as_ref().map_or(record.order.identity(), Alias::identity);
             let status = record.status();
-            let body = record.answer(identity, &contract.pos_order_id_key);
+            let shown = contract.processing && !status.is_final();
+            let processing = shown.then(|| processing(&record, identity.request_uid, now, None));
+            let body = record.answer(identity, &contract.pos_order_id_key, processing.as_ref());
             let mut reply = Reply::order(status, body, record.order.message(identity));
             if replay {
                 reply = reply.header(REPLAYED, "true");
             }
             if !status.is_final() {
-                reply =
-                    reply.header(LOCATION, format!("/posnext/orders/{}", identity.request_uid)).header(RETRY_AFTER, FIRST_POLL_S);
+                reply = reply
+                    .header(LOCATION, format!("/posnext/orders/{}", identity.request_uid))
+                    .header(RETRY_AFTER, poll_after(now.since(record.accepted_at)).as_secs().to_string());
                 if prefer_async && !replay {
-                    reply = reply.header(http::HeaderName::from_static("preference-applied"), "respond-async");
+                    reply = reply.header(PREFERENCE_APPLIED, "respond-async");
                 }
             }
             Ok((status, reply))

@@ -61,7 +61,7 @@ impl<D: Directory, S: Secrets, M: ReadMenu, P: AskAvailability, C: Clock> Valida
             Err(errors) => (OrderStatus::Rejected, order.totals(), errors.as_slice()),
         };
         let identity = order.identity();
-        let said = Said { identity, status, totals, pos_order_id: None, errors };
+        let said = Said { identity, status, totals, pos_order_id: None, errors, processing: None };
         let body = order.answer(&said, &self.gate.contract.pos_order_id_key);
         let uid = order.request_uid();
         tracing::info!(order.request_uid = %uid, order.status = status.as_str(), shared_id.id = shared_id.id(), "validate answered");

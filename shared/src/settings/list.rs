@@ -206,7 +206,7 @@ const TOKENS: [Setting; 5] = [
     flag("POSNEXT_CLIENT_SECRET_BASE64", "false", "Client Secrets are base64 of the key's bytes", "U2"),
 ];
 
-const ANSWERS: [Setting; 10] = [
+const ANSWERS: [Setting; 11] = [
     Setting {
         name: "POSNEXT_REQUEST_DIGEST",
         default: Some("order"),
@@ -233,6 +233,13 @@ const ANSWERS: [Setting; 10] = [
         contract: "U24",
     },
     flag("POSNEXT_PATH_ALIASES", "true", "serve `/posnext/orders/submit` and `/posnext/orders/validate`, too", "C1"),
+    Setting {
+        name: "POSNEXT_PROCESSING",
+        default: Some("true"),
+        allowed: Allowed::Flag,
+        meaning: "tell how far a pending order is, in the member `processing`",
+        contract: "",
+    },
     Setting {
         name: "POSNEXT_DOCS_URL",
         default: Some("/posnext/docs"),

@@ -125,7 +125,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             pos_order_id_key: self.parsed("POSNEXT_POS_ORDER_ID_KEY"),
             path_aliases: self.parsed("POSNEXT_PATH_ALIASES"),
             request_window: Some(self.seconds("POSNEXT_REQUEST_WINDOW_S")).filter(|window| !window.is_zero()),
-            docs_url: self.read("POSNEXT_DOCS_URL", |text| Some(text.trim_end_matches('/').to_owned())),
+            processing: self.parsed("POSNEXT_PROCESSING"),
+            docs_url: self.read("POSNEXT_DOCS_URL", |text| {
+                let usable = text.starts_with('/') || text.starts_with("https://");
+                usable.then(|| text.trim_end_matches('/').to_owned())
+            }),
         }
     }
 }

@@ -32,12 +32,18 @@ fn add(document: &mut Value, one: &Received) {
     for (name, value) in one.headers.iter().filter(|(name, _)| !UNNAMED.contains(&name.as_str())) {
         let header = &mut response["headers"][name];
         assert!(!header.is_null(), "{} has a header that is not described: {name}", one.name);
-        if header["example"].is_null() {
-            let number = value.parse::<u64>().ok().filter(|_| header["schema"]["type"] == "integer");
-            header["example"] = number.map_or_else(|| json!(value), |number| json!(number));
+        let number = value.parse::<u64>().ok().filter(|_| header["schema"]["type"] == "integer");
+        let value = json!({ "value": number.map_or_else(|| json!(value), |number| json!(number)) });
+        // One of each value, under the name of the first answer that had it.
+        if !header["examples"].as_object().is_some_and(|examples| examples.values().any(|example| *example == value)) {
+            header["examples"][&one.name] = value;
         }
     }
     if let Some(body) = &one.body {
+        for code in codes(body).filter(|_| one.status >= 400) {
+            let described = response["description"].as_str().unwrap().contains(&format!("`{code}`: "));
+            assert!(described, "{} has a code that is not described: {code}", one.name);
+        }
         let media_type = one.media_type();
         let content = &mut response["content"][media_type];
         assert!(!content.is_null(), "{} is {media_type}, which is not described", one.name);
@@ -67,7 +73,7 @@ fn never_received(document: &Value) -> Vec<String> {
             for (status, response) in operation["responses"].as_object().unwrap() {
                 let place = format!("{method} {path} {status}");
                 for (name, header) in response["headers"].as_object().unwrap() {
-                    if header["example"].is_null() {
+                    if header["examples"].is_null() {
                         missing.push(format!("{place}: header {name}"));
                     }
                 }

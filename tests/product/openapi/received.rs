@@ -30,6 +30,7 @@ use crate::support::{Caller, DATETIME, digest_of, in_process, location, order, t
 pub(super) const SUBMIT: &str = "/posnext/order/submit";
 pub(super) const VALIDATE: &str = "/posnext/order/validate";
 pub(super) const GET: &str = "/posnext/orders/{request_uid}";
+pub(super) const HISTORY: &str = "/posnext/orders/{request_uid}/history";
 pub(super) const MENUS: &str = "/posnext/menus";
 
 /// An answer, with what is another each time made the same.
@@ -65,15 +66,24 @@ impl Log {
     ) {
         let (parts, body) = response.into_parts();
         let body: Body = body.into();
+        let body = if parts.headers.contains_key("content-encoding") { unpacked(body.as_ref()).into() } else { body };
         let mut body: Option<Value> =
             Some(body.as_ref()).filter(|text| !text.is_empty()).map(|text| serde_json::from_slice(text).unwrap());
         if let Some(body) = &mut body {
             settle(body);
         }
-        let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        // How many steps an order has taken is a matter of time.
+        let settled = |name: &str, value: &str| match name {
+            "etag" if path != MENUS => format!("{}\"v2\"", if value.starts_with("W/") { "W/" } else { "" }),
+            _ => value.to_owned(),
+        };
+        let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+            (name.to_string(), settled(name.as_str(), value.to_str().unwrap()))
+        };
+        let headers = parts.headers.iter().map(header).collect();
         self.0.push(Received {
             path,
-            method: if path == GET { "get" } else { "post" },
+            method: if [GET, HISTORY].contains(&path) { "get" } else { "post" },
             name: name.to_owned(),
             about: about.to_owned(),
             request: request.and_then(|text| serde_json::from_str(text).ok()),
@@ -84,11 +94,18 @@ impl Log {
     }
 }
 
-/// The POS's number and the time of a menu are others each time.
+fn unpacked(bytes: &[u8]) -> String {
+    std::io::read_to_string(flate2::read::GzDecoder::new(bytes)).unwrap()
+}
+
+/// The POS's number, and the times of a menu and of changes, are others each time.
 fn settle(body: &mut Value) {
     let details = &mut body["order_details"];
     if details["pos_order_id"].is_string() {
         details["pos_order_id"] = "YC-LC-001-4711".into();
+    }
+    for change in body["history"].as_array_mut().into_iter().flatten() {
+        change["at"] = DATETIME.into();
     }
     if body["generated_at"].is_string() {
         body["generated_at"] = DATETIME.into();
@@ -210,7 +227,8 @@ async fn ends(product: &Product, caller: &Caller, log: &mut Log) {
         product.services.parts.submit().handle(signed(SUBMIT, &body).body(body.clone()).unwrap()).await,
     );
     let body = order("order-overdue", "PAR-LOC-CANCELS");
-    let accepted = hasty.submit().handle(signed(SUBMIT, &body).body(body.clone()).unwrap()).await;
+    let brief = with(product, |settings| settings.policy = Policy::new(Duration::from_secs(8), Duration::from_secs(5)));
+    let accepted = brief.submit().handle(signed(SUBMIT, &body).body(body.clone()).unwrap()).await;
     assert_eq!(accepted.status().as_u16(), 202, "{}", accepted.body());
     caller.final_answer("order-overdue", Duration::from_secs(50)).await;
     log.add(
@@ -268,8 +286,15 @@ async fn reads(log: &mut Log) {
         None,
         get.handle(read("order-pending").body(()).unwrap()).await,
     );
-    let pending = read("order-pending").header("if-none-match", "*").body(()).unwrap();
+    let pending = read("order-pending").header("if-none-match", "*").header("prefer", "wait=0").body(()).unwrap();
     log.add(GET, "not_modified", "Nothing has changed.", None, get.handle(pending).await);
+
+    let asked = read("order-pending").header("prefer", "wait=0").body(()).unwrap();
+    log.add(GET, "held", "Held until it changes, for no longer than it was to wait.", None, get.handle(asked).await);
+    let history = || read("order-pending/history");
+    log.add(HISTORY, "pending", "An order that waits for a worker.", None, get.handle(history().body(()).unwrap()).await);
+    let known = history().header("if-none-match", "*").body(()).unwrap();
+    log.add(HISTORY, "not_modified", "Nothing has changed.", None, get.handle(known).await);
 
     let operate = Operate {
         orders: parts.orders().clone(),
@@ -280,6 +305,8 @@ async fn reads(log: &mut Log) {
     let key = "par-local#order-pending".parse().unwrap();
     operate.end(&key, Decision::Errored, "the store has closed").await.unwrap();
     log.add(GET, "ended_by_operator", "A person has ended it.", None, get.handle(read("order-pending").body(()).unwrap()).await);
+    log.add(HISTORY, "history", "An order that a person has ended.", None, get.handle(history().body(()).unwrap()).await);
+    log.add(HISTORY, "unknown_order", "", None, get.handle(read("order-nobody/history").body(()).unwrap()).await);
     log.add(GET, "unknown_order", "No order of this caller.", None, get.handle(read("order-nobody").body(()).unwrap()).await);
 }
 
@@ -288,6 +315,8 @@ async fn menus(product: &Product, log: &mut Log) {
     let ask = |body: &str| signed(MENUS, body).body(body.to_owned()).unwrap();
     let whose = r#"{"organization_id":"IA-YC-01","location_id":"PAR-LOC-EXAMPLE"}"#;
     log.add(MENUS, "menu", "What the location sells.", Some(whose), menu.handle(ask(whose)).await);
+    let small = signed(MENUS, whose).header("accept-encoding", "gzip").body(whose.to_owned()).unwrap();
+    log.add(MENUS, "compressed", "The same, compressed.", None, menu.handle(small).await);
     let known = signed(MENUS, whose).header("if-none-match", "*").body(whose.to_owned()).unwrap();
     log.add(MENUS, "not_modified", "Nothing has changed.", None, menu.handle(known).await);
     for (name, body) in [

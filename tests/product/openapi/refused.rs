@@ -19,7 +19,7 @@ use posnext_shared::{
     wiring::Parts,
 };
 
-use super::received::{GET, Log, MENUS, SUBMIT, VALIDATE, read, signed, with};
+use super::received::{GET, HISTORY, Log, MENUS, SUBMIT, VALIDATE, read, signed, with};
 use crate::support::{CLIENT_SECRET, now, order, token_with};
 
 pub(super) async fn all(product: &Product, log: &mut Log) {
@@ -76,15 +76,13 @@ async fn orders(product: &Product, log: &mut Log) {
         None,
         submit.handle(signed(SUBMIT, &other).body(other).unwrap()).await,
     );
-    let slow = with(product, |settings| settings.location_rate = 1).submit();
-    for _ in 0..3 {
-        let body = order("order-too-many", "PAR-LOC-ASYNC");
-        let response = slow.handle(signed(SUBMIT, &body).body(body).unwrap()).await;
-        if response.status().as_u16() == 429 {
-            return log.add(SUBMIT, "too_many_requests", "More orders a second than the location may send.", None, response);
-        }
-    }
-    panic!("three orders at once were not too many");
+    // At once, so that they are of one second.
+    let narrow = with(product, |settings| settings.location_rate = 1).submit();
+    let bodies = ["one", "two", "three", "four"].map(|name| order(&format!("order-{name}"), "PAR-LOC-ASYNC"));
+    let answers = bodies.iter().map(|body| narrow.handle(signed(SUBMIT, body).body(body.clone()).unwrap()));
+    let answers = futures_util::future::join_all(answers).await;
+    let refused = answers.into_iter().next_back().filter(|answer| answer.status().as_u16() == 429);
+    log.add(SUBMIT, "too_many_requests", "More orders a second than the location may send.", None, refused.unwrap());
 }
 
 /// Sends a request to the function behind a path.
@@ -98,7 +96,11 @@ async fn sent(parts: &Parts, path: &str, request: Request<String>) -> Response<B
 }
 
 fn right(path: &str) -> http::request::Builder {
-    if path == GET { read("order-placed") } else { signed(path, &order("order-refused", "PAR-LOC-12345")) }
+    match path {
+        GET => read("order-placed"),
+        HISTORY => read("order-placed/history"),
+        _ => signed(path, &order("order-refused", "PAR-LOC-12345")),
+    }
 }
 
 /// What is wrong whatever is asked for.
@@ -106,7 +108,7 @@ async fn of_any_kind(product: &Product, log: &mut Log) {
     let parts = &product.services.parts;
     let (hs256, later) = (r#"{"alg":"HS256"}"#, now() + 300);
     let body = || order("order-refused", "PAR-LOC-12345");
-    for path in [VALIDATE, SUBMIT, GET, MENUS] {
+    for path in [VALIDATE, SUBMIT, GET, HISTORY, MENUS] {
         for (name, authorization) in [
             ("token_missing", None),
             ("token_malformed", Some("no.token".to_owned())),
@@ -185,8 +187,11 @@ async fn breakdowns(product: &Product, log: &mut Log) {
     let Validate { gate, check, pos, answer_deadline } = parts.validate();
     let validate = Validate { gate: broken(gate), check, pos, answer_deadline };
     log.add(VALIDATE, "internal_error", defect, None, validate.handle(request(VALIDATE)).await);
-    let GetOrder { gate, read } = parts.get();
-    log.add(GET, "internal_error", defect, None, GetOrder { gate: broken(gate), read }.handle(request(GET)).await);
+    let GetOrder { gate, read, lately } = parts.get();
+    let get = GetOrder { gate: broken(gate), read, lately };
+    for path in [GET, HISTORY] {
+        log.add(path, "internal_error", defect, None, get.handle(request(path)).await);
+    }
     let GetMenu { gate, menus } = parts.menu();
     log.add(MENUS, "internal_error", defect, None, GetMenu { gate: broken(gate), menus }.handle(request(MENUS)).await);
 
@@ -195,7 +200,9 @@ async fn breakdowns(product: &Product, log: &mut Log) {
         log.add(path, "temporarily_unavailable", "Who calls cannot be looked up.", None, sent(&lost, path, request(path)).await);
     }
     let lost = with(product, |settings| settings.orders_table = "no-such-table".to_owned());
-    log.add(GET, "temporarily_unavailable", "The order cannot be read.", None, sent(&lost, GET, request(GET)).await);
+    for path in [GET, HISTORY] {
+        log.add(path, "temporarily_unavailable", "The order cannot be read.", None, sent(&lost, path, request(path)).await);
+    }
     let lost = with(product, |settings| {
         settings.menus_table = "no-such-table".to_owned();
         settings.contract.menu_required = true;

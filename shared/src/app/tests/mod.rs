@@ -3,6 +3,7 @@
 
 mod accept;
 mod process;
+mod read;
 mod recover;
 
 use std::{

@@ -1,5 +1,5 @@
 //! The API as an OpenAPI 3.1 document. Statuses come from [`http_status`], codes from the enum, schemas from the types; the examples
-//! in docs/openapi.json are answers that a test has received (`tests/product/openapi.rs`).
+//! in docs/openapi.json are answers that a test has received (`tests/product/openapi`).
 
 mod operations;
 mod schemas;
@@ -18,17 +18,20 @@ use super::{
     answer::{Kind, http_status},
     par_menu,
 };
-use crate::domain::{contract::Contract, status::ErrorCode};
+use crate::domain::{
+    contract::Contract,
+    status::{ErrorCode, Stage},
+};
 use operations::{OPERATIONS, Operation};
-use schemas::{AnsweredOrder, MenuRequest, Order, OrderErrors, Problem};
+use schemas::{AnsweredOrder, MenuRequest, Order, OrderErrors, OrderHistory, Problem};
 
 const BEARER: &str = "token";
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "posnext", description = "The API that PAR Ordering calls at a vendor of point-of-sale systems.", license(name = "MIT OR Apache-2.0")),
+    info(title = "posnext", description = "The API that PAR Ordering calls at a vendor of point-of-sale systems.", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     servers((url = "http://127.0.0.1:3000", description = "`cargo run`")),
-    components(schemas(Order, AnsweredOrder, OrderErrors, Problem, MenuRequest, par_menu::ParMenu)),
+    components(schemas(Stage, Order, AnsweredOrder, OrderHistory, OrderErrors, Problem, MenuRequest, par_menu::ParMenu)),
 )]
 struct Described;
 
@@ -115,9 +118,10 @@ fn header(name: &str) -> Header {
         "retry-after" => (Type::Integer, "seconds to wait before asking, or sending, again"),
         "etag" => (Type::String, "changes with the answer; send it as If-None-Match"),
         "idempotent-replayed" => (Type::String, "`true`: this order was there before the request"),
-        "preference-applied" => (Type::String, "`respond-async`: it was asked for, and done"),
+        "preference-applied" => (Type::String, "which of what was preferred was done: `respond-async`, `wait=N`"),
         "www-authenticate" => (Type::String, "which fault the token has"),
         "allow" => (Type::String, "the method to use"),
+        "content-encoding" => (Type::String, "`gzip`, where it was accepted"),
         "vary" => (Type::String, "what else the answer depends on"),
         "cache-control" => (Type::String, "how long it may be kept"),
         _ => (Type::String, "always `nosniff`"),

@@ -7,6 +7,7 @@ use utoipa::openapi::{
     schema::Type,
 };
 
+use super::schemas::REQUEST_UID;
 use crate::domain::status::ErrorCode::{self, *};
 
 /// HTTP status, meaning, schema of the body, headers.
@@ -49,7 +50,13 @@ const SUBMIT: Operation = Operation {
     summary: "Place this order, which is paid",
     description: "The same `request_uid` may be sent again at any time: it is placed once, and answered with what became of it. Also at \
                   `/posnext/orders/submit`, unless a setting switches that off.",
-    parameters: || vec![digest(), header("prefer", "`respond-async`: 202 at once, the result by polling (RFC 7240)")],
+    parameters: || {
+        vec![
+            digest(),
+            header("prefer", "`respond-async`: 202 at once, the result by polling (RFC 7240)"),
+            header("traceparent", "goes on with the order, to the log, the queue and the POS (W3C Trace Context)"),
+        ]
+    },
     body: || Some(body("Order", Required::True)),
     answers: &[
         (200, "final: `placed`, `rejected` or `errored`", Some("AnsweredOrder"), &["x-pch-digest", "idempotent-replayed"]),
@@ -72,32 +79,52 @@ const GET: Operation = Operation {
     summary: "The order as it stands",
     description: "The same body while it is pending and once it is final. A final one never changes.",
     parameters: || {
-        let id = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128));
-        let id = id.pattern(Some("^[A-Za-z0-9_~-][A-Za-z0-9._~-]*$")).build();
-        let path = ParameterBuilder::new().name("request_uid").parameter_in(ParameterIn::Path).required(Required::True);
-        vec![path.description(Some("the order's `request_uid`")).schema(Some(id)).build(), none_match()]
+        let flag = ObjectBuilder::new().schema_type(Type::Boolean).build();
+        let processing = ParameterBuilder::new().name("processing").parameter_in(ParameterIn::Query).schema(Some(flag));
+        let processing = processing.description(Some("`true`: show `processing` of a final order, too"));
+        let wait = header("prefer", "`wait=N`: answer once the order has changed, or after N seconds, at most 12 (RFC 7240)");
+        vec![request_uid(), processing.build(), wait, none_match()]
     },
     body: || None,
     answers: &[
-        (200, "the order", Some("AnsweredOrder"), &["x-pch-digest", "etag", "retry-after"]),
-        (304, "as `If-None-Match` knows it", None, &["x-pch-digest", "etag", "retry-after"]),
+        (200, "the order", Some("AnsweredOrder"), &["x-pch-digest", "etag", "retry-after", "preference-applied"]),
+        (304, "as `If-None-Match` knows it", None, &["x-pch-digest", "etag", "retry-after", "preference-applied"]),
     ],
-    problems: &[
-        TokenMissing,
-        TokenMalformed,
-        TokenAlgorithm,
-        TokenSignature,
-        TokenExpired,
-        TokenNotYetValid,
-        TokenClaims,
-        UnknownOrder,
-        MethodNotAllowed,
-        InternalError,
-        TemporarilyUnavailable,
-    ],
+    problems: &READ_PROBLEMS,
     about_order: &[],
     signed: true,
 };
+
+const HISTORY: Operation = Operation {
+    id: "getOrderHistory",
+    path: "/posnext/orders/{request_uid}/history",
+    method: HttpMethod::Get,
+    summary: "What was done with the order, by whom and why",
+    description: "Oldest first; of an order with more than 20 changes the first and the latest. For people: what an event is called may change.",
+    parameters: || vec![request_uid(), none_match()],
+    body: || None,
+    answers: &[
+        (200, "the order's history", Some("OrderHistory"), &["x-pch-digest", "etag", "retry-after"]),
+        (304, "as `If-None-Match` knows it", None, &["x-pch-digest", "etag", "retry-after"]),
+    ],
+    problems: &READ_PROBLEMS,
+    about_order: &[],
+    signed: true,
+};
+
+const READ_PROBLEMS: [ErrorCode; 11] = [
+    TokenMissing,
+    TokenMalformed,
+    TokenAlgorithm,
+    TokenSignature,
+    TokenExpired,
+    TokenNotYetValid,
+    TokenClaims,
+    UnknownOrder,
+    MethodNotAllowed,
+    InternalError,
+    TemporarilyUnavailable,
+];
 
 const MENU: Operation = Operation {
     id: "getMenu",
@@ -110,10 +137,14 @@ const MENU: Operation = Operation {
             let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128)).build();
             ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).schema(Some(text)).build()
         };
-        vec![named("organization_id"), named("location_id"), none_match()]
+        let gzip = header("accept-encoding", "`gzip`: the menu comes compressed");
+        vec![named("organization_id"), named("location_id"), gzip, none_match()]
     },
     body: || Some(body("MenuRequest", Required::False)),
-    answers: &[(200, "the menu", Some("Menu"), &["etag", "vary"]), (304, "as `If-None-Match` knows it", None, &["etag", "vary"])],
+    answers: &[
+        (200, "the menu", Some("Menu"), &["etag", "vary", "content-encoding"]),
+        (304, "as `If-None-Match` knows it", None, &["etag", "vary"]),
+    ],
     problems: &[
         InvalidJson,
         RepeatedKey,
@@ -140,7 +171,7 @@ const MENU: Operation = Operation {
     signed: false,
 };
 
-pub(super) const OPERATIONS: [Operation; 4] = [VALIDATE, SUBMIT, GET, MENU];
+pub(super) const OPERATIONS: [Operation; 5] = [VALIDATE, SUBMIT, GET, HISTORY, MENU];
 
 const ORDER_PROBLEMS: [ErrorCode; 22] = [
     InvalidJson,
@@ -176,6 +207,13 @@ fn header(name: &str, about: &str) -> Parameter {
     let text = ObjectBuilder::new().schema_type(Type::String).build();
     let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
     parameter.description(Some(about)).schema(Some(text)).build()
+}
+
+fn request_uid() -> Parameter {
+    let id = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128));
+    let id = id.pattern(Some(REQUEST_UID)).build();
+    let path = ParameterBuilder::new().name("request_uid").parameter_in(ParameterIn::Path).required(Required::True);
+    path.description(Some("the order's `request_uid`")).schema(Some(id)).build()
 }
 
 fn none_match() -> Parameter {

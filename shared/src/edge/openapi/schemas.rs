@@ -8,14 +8,19 @@ use utoipa::{
 };
 
 use crate::domain::{
+    history::Change,
     money::Cents,
+    processing::Processing,
     status::{OrderError, OrderStatus},
 };
+
+/// `ids::RequestUid`: letters, digits, `-`, `_`, `.` and `~`, and neither `.` nor `..`.
+pub(super) const REQUEST_UID: &str = r"^([A-Za-z0-9._~-]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*|\.{3,})$";
 
 /// `request_uid`, one safe path segment.
 fn request_uid() -> Object {
     let about = "PAR's id of the request, and of the order in paths; 1 to 128 characters";
-    text(about).pattern(Some("^[A-Za-z0-9_~-][A-Za-z0-9._~-]*$")).build()
+    text(about).pattern(Some(REQUEST_UID)).build()
 }
 
 fn par_id() -> Object {
@@ -48,7 +53,8 @@ fn total() -> Object {
     let nullable = SchemaType::from_iter([Type::Number, Type::Null]);
     let about = "a decimal in major units; signed in cents, rounded half away from zero. Read and write it as a decimal, never as a double";
     let schema = ObjectBuilder::new().schema_type(nullable).description(Some(about));
-    schema.minimum(Some(0)).maximum(Some(90_000_000_000_000_000_i64)).build()
+    // The largest that fits is 92233720368547758.07, which no number of a schema's tools can say.
+    schema.minimum(Some(0)).maximum(Some(92_233_720_368_547_758_i64)).build()
 }
 
 fn quantity() -> Object {
@@ -144,20 +150,66 @@ pub(super) struct AnsweredOrder {
     /// Why it is rejected or errored.
     #[schema(required = false)]
     errors: Vec<OrderError>,
+    /// How far it is, while it is pending.
+    #[schema(required = false)]
+    processing: Processing,
+}
+
+/// What was done with an order: its identity and signed values, its status, and each change of it.
+#[derive(ToSchema)]
+pub(super) struct OrderHistory {
+    status: OrderStatus,
+    #[schema(schema_with = request_uid)]
+    request_uid: String,
+    #[schema(schema_with = par_id)]
+    organization_id: String,
+    #[schema(schema_with = par_id)]
+    location_id: String,
+    #[schema(schema_with = date_time)]
+    request_datetime: String,
+    order_details: SignedDetails,
+    history: Vec<Change>,
 }
 
 /// `order_details` as they came, and the order's id at the POS.
 #[derive(ToSchema)]
 pub(super) struct AnsweredDetails {
+    /// The order's id at the POS; null until it is placed there.
+    #[schema(required = true)]
+    pos_order_id: Option<String>,
     #[schema(schema_with = optional_par_id, required = false)]
     online_order_id: Option<String>,
     #[schema(schema_with = total, required = false)]
     subtotal: Option<Cents>,
     #[schema(schema_with = total, required = false)]
     grand_total: Option<Cents>,
-    /// The order's id at the POS; null until it is placed there.
-    #[schema(required = true)]
-    pos_order_id: Option<String>,
+    #[schema(required = false)]
+    items: Vec<Item>,
+    #[schema(required = false)]
+    discounts: Vec<Charge>,
+    #[schema(required = false)]
+    taxes: Vec<Charge>,
+    #[schema(required = false)]
+    fees: Vec<Charge>,
+    #[schema(schema_with = super::price, required = false)]
+    tip: Option<Cents>,
+    #[schema(required = false)]
+    payments: Vec<Charge>,
+    #[schema(value_type = Object, required = false)]
+    customer: (),
+    #[schema(value_type = Object, required = false)]
+    delivery: (),
+}
+
+/// Those of `order_details` that are signed.
+#[derive(ToSchema)]
+pub(super) struct SignedDetails {
+    #[schema(schema_with = optional_par_id, required = false)]
+    online_order_id: Option<String>,
+    #[schema(schema_with = total, required = false)]
+    subtotal: Option<Cents>,
+    #[schema(schema_with = total, required = false)]
+    grand_total: Option<Cents>,
 }
 
 /// An error about an order whose digest has verified: the order's identity and signed values, and why.
@@ -174,8 +226,7 @@ pub(super) struct OrderErrors {
     location_id: String,
     #[schema(schema_with = date_time)]
     request_datetime: String,
-    #[schema(value_type = Object)]
-    order_details: (),
+    order_details: SignedDetails,
     #[schema(min_items = 1)]
     errors: Vec<OrderError>,
 }
