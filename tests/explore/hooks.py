@@ -2,6 +2,7 @@
 import copy
 import json
 import pathlib
+import re
 import sys
 
 import jsonschema_rs
@@ -45,9 +46,10 @@ def amount(name, value):
 
 @schemathesis.hook
 def map_path_parameters(context, path_parameters):
-    """`order-placed` is an example of submit, and was sent before."""
+    """`order-placed` is an example of submit, and was sent before. What is no id on purpose stays so."""
     uid = (path_parameters or {}).get("request_uid")
-    return {**path_parameters, "request_uid": "order-placed"} if isinstance(uid, str) and len(uid) % 2 else path_parameters
+    possible = isinstance(uid, str) and re.fullmatch("[A-Za-z0-9._~-]{1,128}", uid)
+    return {**path_parameters, "request_uid": "order-placed"} if possible and len(uid) % 2 else path_parameters
 
 
 @schemathesis.hook

@@ -7,7 +7,7 @@ use utoipa::openapi::{
     schema::Type,
 };
 
-use super::schemas::REQUEST_UID;
+use super::schemas::{REQUEST_UID, par_id};
 use crate::domain::status::ErrorCode::{self, *};
 
 /// HTTP status, meaning, schema of the body, headers.
@@ -79,7 +79,7 @@ const GET: Operation = Operation {
     summary: "The order as it stands",
     description: "The same body while it is pending and once it is final. A final one never changes.",
     parameters: || {
-        let flag = ObjectBuilder::new().schema_type(Type::Boolean).build();
+        let flag = ObjectBuilder::new().schema_type(Type::String).build();
         let processing = ParameterBuilder::new().name("processing").parameter_in(ParameterIn::Query).schema(Some(flag));
         let processing = processing.description(Some("`true`: show `processing` of a final order, too"));
         let wait = header("prefer", "`wait=N`: answer once the order has changed, or after N seconds, at most 12 (RFC 7240)");
@@ -133,10 +133,8 @@ const MENU: Operation = Operation {
     summary: "A location's menu",
     description: "Named in the body or in the query. Compressed where `Accept-Encoding` lets it be. Unsigned, unless a setting wants it signed.",
     parameters: || {
-        let named = |name: &str| {
-            let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128)).build();
-            ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).schema(Some(text)).build()
-        };
+        let named =
+            |name: &str| ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).schema(Some(par_id())).build();
         let gzip = header("accept-encoding", "`gzip`: the menu comes compressed");
         vec![named("organization_id"), named("location_id"), gzip, none_match()]
     },

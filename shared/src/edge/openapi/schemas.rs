@@ -23,7 +23,7 @@ fn request_uid() -> Object {
     text(about).pattern(Some(REQUEST_UID)).build()
 }
 
-fn par_id() -> Object {
+pub(super) fn par_id() -> Object {
     text("as PAR assigned it; 1 to 128 characters, no control characters and no `|`")
         .pattern(Some(r"^[^|\x00-\x1f\x7f-\x9f]+$"))
         .build()
@@ -171,7 +171,7 @@ pub(super) struct OrderHistory {
     history: Vec<Change>,
 }
 
-/// `order_details` as they came, and the order's id at the POS.
+/// `order_details` as they came, and the order's id at the POS. Items and what else came stand in it to the byte, of whatever kind they were.
 #[derive(ToSchema)]
 pub(super) struct AnsweredDetails {
     /// The order's id at the POS; null until it is placed there.
@@ -183,22 +183,6 @@ pub(super) struct AnsweredDetails {
     subtotal: Option<Cents>,
     #[schema(schema_with = total, required = false)]
     grand_total: Option<Cents>,
-    #[schema(required = false)]
-    items: Vec<Item>,
-    #[schema(required = false)]
-    discounts: Vec<Charge>,
-    #[schema(required = false)]
-    taxes: Vec<Charge>,
-    #[schema(required = false)]
-    fees: Vec<Charge>,
-    #[schema(schema_with = super::price, required = false)]
-    tip: Option<Cents>,
-    #[schema(required = false)]
-    payments: Vec<Charge>,
-    #[schema(value_type = Object, required = false)]
-    customer: (),
-    #[schema(value_type = Object, required = false)]
-    delivery: (),
 }
 
 /// Those of `order_details` that are signed.
