@@ -182,10 +182,10 @@ impl Pos for Panics {
         let Connector::Sandbox(sandbox) = &location.connector else { panic!("sandbox") };
         self.0.place(sandbox, location, &record.key, limit).await
     }
-    async fn find(&self, _: &Location, _: &OrderKey, _: std::time::Duration) -> Found {
+    async fn find(&self, _: &Location, _: &OrderRecord, _: std::time::Duration) -> Found {
         Found::Absent
     }
-    async fn cancel(&self, _: &Location, _: &OrderKey, _: std::time::Duration) -> Cancelled {
+    async fn cancel(&self, _: &Location, _: &OrderRecord, _: std::time::Duration) -> Cancelled {
         Cancelled::Done
     }
 }

@@ -148,9 +148,10 @@ async fn an_order_is_put_under_its_key_with_everything_the_contract_names() {
 async fn an_hmac_signature_covers_what_was_sent() {
     let (base, seen) = pos(404, "").await;
     let location = location(&base, Some(HttpAuth::Hmac { secret: "pos".into() }));
-    let found = HttpPos::new(OneSecret::default()).find(settings(&location), &key(), LIMIT).await;
+    let found = HttpPos::new(OneSecret::default()).find(settings(&location), &record(), LIMIT).await;
     assert_eq!(found, Found::Absent);
     let (parts, _) = seen.lock().unwrap().pop().unwrap();
+    assert!(parts.headers["traceparent"].to_str().unwrap().starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736"));
     let signature = parts.headers["x-posnext-signature"].to_str().unwrap();
     let (time, digest) = signature.strip_prefix("t=").unwrap().split_once(",v1=").unwrap();
     assert_eq!(digest, hmac_hex("secret of pos", &format!("{time}.GET./pos/orders/t.u-1.")));
@@ -173,7 +174,7 @@ async fn finding_and_cancelling_read_the_answers_of_the_contract() {
     let ask = async |status, body| {
         let location = location(&pos(status, body).await.0, None);
         let pos = HttpPos::new(OneSecret::default());
-        (pos.find(settings(&location), &key(), LIMIT).await, pos.cancel(settings(&location), &key(), LIMIT).await)
+        (pos.find(settings(&location), &record(), LIMIT).await, pos.cancel(settings(&location), &record(), LIMIT).await)
     };
     let (found, cancelled) = ask(200, r#"{"status":"placed","pos_order_id":"T"}"#).await;
     assert_eq!((found, cancelled), (Found::Placed { pos_order_id: "T".into() }, Cancelled::Done));

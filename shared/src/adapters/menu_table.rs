@@ -110,7 +110,8 @@ impl MenuTable {
                 return Ok(Some(stored(menu, state)));
             }
             if let Some(text) = self.text(organization, location, &state).await? {
-                let menu = Menu::parse(&text).map_err(|error| PortError::Corrupt(error.to_string()))?;
+                // Its hash is that of the text which was checked before it was stored.
+                let menu = Menu::restore(&text).map_err(|error| PortError::Corrupt(error.to_string()))?;
                 return Ok(Some(stored(Arc::new(menu), state)));
             }
         }

@@ -14,7 +14,6 @@ use crate::{
     domain::{
         ability::{Cancelled, Found, Placed},
         directory::{Connector, Location},
-        ids::OrderKey,
         record::OrderRecord,
     },
 };
@@ -39,18 +38,18 @@ impl<S: Secrets> Pos for PosRouter<S> {
         }
     }
 
-    async fn find(&self, location: &Location, key: &OrderKey, limit: Duration) -> Found {
+    async fn find(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Found {
         match (&location.connector, &self.sandbox) {
-            (Connector::Http(connector), _) => self.http.find(connector, key, limit).await,
-            (Connector::Sandbox(connector), Some(sandbox)) => sandbox.find(connector, key).await,
+            (Connector::Http(connector), _) => self.http.find(connector, record, limit).await,
+            (Connector::Sandbox(connector), Some(sandbox)) => sandbox.find(connector, &record.key).await,
             (Connector::Sandbox(_), None) => Found::Unknown(NO_SANDBOX.to_owned()),
         }
     }
 
-    async fn cancel(&self, location: &Location, key: &OrderKey, limit: Duration) -> Cancelled {
+    async fn cancel(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Cancelled {
         match (&location.connector, &self.sandbox) {
-            (Connector::Http(connector), _) => self.http.cancel(connector, key, limit).await,
-            (Connector::Sandbox(connector), Some(sandbox)) => sandbox.cancel(connector, location, key).await,
+            (Connector::Http(connector), _) => self.http.cancel(connector, record, limit).await,
+            (Connector::Sandbox(connector), Some(sandbox)) => sandbox.cancel(connector, location, &record.key).await,
             (Connector::Sandbox(_), None) => Cancelled::Unknown(NO_SANDBOX.to_owned()),
         }
     }

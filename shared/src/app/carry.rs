@@ -159,11 +159,11 @@ where
             }
             Action::Find => {
                 let began_at = self.clock.now();
-                let found = self.in_time(record, self.pos.find(location, &record.key, ASK_LIMIT)).await;
+                let found = self.in_time(record, self.pos.find(location, record, ASK_LIMIT)).await;
                 Input::Found { found: found.unwrap_or_else(Found::Unknown), began_at }
             }
             Action::Cancel => {
-                let cancelled = self.in_time(record, self.pos.cancel(location, &record.key, ASK_LIMIT)).await;
+                let cancelled = self.in_time(record, self.pos.cancel(location, record, ASK_LIMIT)).await;
                 Input::Cancelled(cancelled.unwrap_or_else(Cancelled::Unknown))
             }
         }
@@ -196,7 +196,7 @@ where
             return;
         }
         let cancelled = match location {
-            Some(location) if location.connector.abilities().cancel => self.pos.cancel(location, &record.key, ASK_LIMIT).await,
+            Some(location) if location.connector.abilities().cancel => self.pos.cancel(location, record, ASK_LIMIT).await,
             _ => Cancelled::Unknown("this POS cannot cancel".to_owned()),
         };
         tracing::info!(target: METRICS, PlacedAfterErrored = 1);

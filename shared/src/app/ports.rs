@@ -199,9 +199,9 @@ pub trait Pos: Send + Sync {
     /// Places an order.
     fn place(&self, location: &Location, record: &OrderRecord, limit: Duration) -> impl Future<Output = Placed> + Send;
     /// Asks for an order.
-    fn find(&self, location: &Location, key: &OrderKey, limit: Duration) -> impl Future<Output = Found> + Send;
+    fn find(&self, location: &Location, record: &OrderRecord, limit: Duration) -> impl Future<Output = Found> + Send;
     /// Cancels an order and leaves a tombstone.
-    fn cancel(&self, location: &Location, key: &OrderKey, limit: Duration) -> impl Future<Output = Cancelled> + Send;
+    fn cancel(&self, location: &Location, record: &OrderRecord, limit: Duration) -> impl Future<Output = Cancelled> + Send;
 }
 
 /// Asks a location's POS what is sold out right now.

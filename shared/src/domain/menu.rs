@@ -186,6 +186,17 @@ impl Menu {
         Err(MenuError(faults.0))
     }
 
+    /// Reads the text of a menu that was checked when it was written, and has been proven to be the same since.
+    ///
+    /// # Errors
+    /// [`MenuError`] when it is no menu at all.
+    pub fn restore(text: &[u8]) -> Result<Self, MenuError> {
+        let content: Content = serde_json::from_slice(text).map_err(|error| MenuError(vec![shortened(error.to_string())]))?;
+        let products = content.products.iter().enumerate().map(|(index, product)| (product.id.clone(), index)).collect();
+        let groups = content.modifier_groups.iter().enumerate().map(|(index, group)| (group.id.clone(), index)).collect();
+        Ok(Self { content, products, groups, written: text.len() })
+    }
+
     /// What it says.
     #[must_use]
     pub fn content(&self) -> &Content {

@@ -31,6 +31,11 @@ fn a_menu_reads_back_as_it_was_written_to_the_cent() {
     let written = menu.to_json();
     assert!(written.contains(r#""price":18.15"#), "{written}");
     assert_eq!(Menu::parse(written.as_bytes()).unwrap().content(), menu.content());
+
+    let restored = Menu::restore(written.as_bytes()).unwrap();
+    assert_eq!((restored.content(), restored.written()), (menu.content(), menu.written()));
+    assert_eq!((restored.product("p"), restored.group("h")), (menu.product("p"), menu.group("h")));
+    assert!(restored.knows("m") && Menu::restore(b"no menu").is_err());
 }
 
 #[test]

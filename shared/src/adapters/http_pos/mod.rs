@@ -15,7 +15,6 @@ use crate::{
     domain::{
         ability::{Cancelled, Found, Placed},
         directory::{HttpConnector as Settings, Location},
-        ids::OrderKey,
         record::OrderRecord,
         status::{ErrorCode, OrderError},
     },
@@ -62,8 +61,7 @@ impl<S: Secrets> HttpPos<S> {
             Ok(body) => body,
             Err(error) => return Placed::Permanent(error.to_string()),
         };
-        let traceparent = record.traceparent.as_deref();
-        match self.transport.send(settings, Ask { body, traceparent, ..Ask::of_order(Method::PUT, &key) }, limit).await {
+        match self.transport.send(settings, Ask { body, ..Ask::of_order(Method::PUT, record) }, limit).await {
             Reply::Never(reason) => Placed::Permanent(reason),
             Reply::NotSent(reason) => Placed::NotStarted { reason, retry_after: None },
             Reply::Cut(reason) => Placed::Unknown(reason),
@@ -72,8 +70,8 @@ impl<S: Secrets> HttpPos<S> {
     }
 
     /// Asks for an order.
-    pub async fn find(&self, settings: &Settings, key: &OrderKey, limit: Duration) -> Found {
-        match self.transport.send(settings, Ask::of_order(Method::GET, &key.pos_key()), limit).await {
+    pub async fn find(&self, settings: &Settings, record: &OrderRecord, limit: Duration) -> Found {
+        match self.transport.send(settings, Ask::of_order(Method::GET, record), limit).await {
             Reply::Never(reason) | Reply::NotSent(reason) | Reply::Cut(reason) => Found::Unknown(reason),
             Reply::Answer { status, body, .. } => {
                 let answer = parse(&body);
@@ -89,8 +87,8 @@ impl<S: Secrets> HttpPos<S> {
     }
 
     /// Cancels an order.
-    pub async fn cancel(&self, settings: &Settings, key: &OrderKey, limit: Duration) -> Cancelled {
-        match self.transport.send(settings, Ask::of_order(Method::DELETE, &key.pos_key()), limit).await {
+    pub async fn cancel(&self, settings: &Settings, record: &OrderRecord, limit: Duration) -> Cancelled {
+        match self.transport.send(settings, Ask::of_order(Method::DELETE, record), limit).await {
             Reply::Never(reason) | Reply::NotSent(reason) | Reply::Cut(reason) => Cancelled::Unknown(reason),
             Reply::Answer { status, body, .. } => match (status.as_u16(), parse(&body).pos_order_id) {
                 (200 | 204 | 410, _) => Cancelled::Done,

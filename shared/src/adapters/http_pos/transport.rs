@@ -17,7 +17,10 @@ use super::super::{
 };
 use crate::{
     app::ports::{Refresh, Secrets},
-    domain::directory::{HttpAuth, HttpConnector as Settings},
+    domain::{
+        directory::{HttpAuth, HttpConnector as Settings},
+        record::OrderRecord,
+    },
 };
 
 /// Name resolution, TCP and TLS together.
@@ -40,7 +43,7 @@ pub(super) struct Ask<'a> {
     pub(super) method: Method,
     /// After the base.
     pub(super) path: String,
-    pub(super) idempotency_key: Option<&'a str>,
+    pub(super) idempotency_key: Option<String>,
     pub(super) body: Vec<u8>,
     pub(super) traceparent: Option<&'a str>,
     /// In bytes; a larger one counts as cut.
@@ -48,10 +51,12 @@ pub(super) struct Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
-    /// About an order.
-    pub(super) fn of_order(method: Method, key: &'a str) -> Self {
+    /// About an order, in the trace that it came with.
+    pub(super) fn of_order(method: Method, record: &'a OrderRecord) -> Self {
+        let key = record.key.pos_key();
+        let path = format!("/orders/{key}");
         let idempotency_key = (method == Method::PUT).then_some(key);
-        Self { idempotency_key, ..Self::new(method, format!("/orders/{key}")) }
+        Self { idempotency_key, traceparent: record.traceparent.as_deref(), ..Self::new(method, path) }
     }
 
     /// About anything.

@@ -328,11 +328,11 @@ impl Pos for World {
         tokio::time::sleep(takes).await;
         placed
     }
-    async fn find(&self, _: &Location, _: &OrderKey, _: Duration) -> Found {
+    async fn find(&self, _: &Location, _: &OrderRecord, _: Duration) -> Found {
         self.0.calls.lock().unwrap().push("find");
         self.0.found.lock().unwrap().pop_front().unwrap_or(Found::Absent)
     }
-    async fn cancel(&self, _: &Location, _: &OrderKey, _: Duration) -> Cancelled {
+    async fn cancel(&self, _: &Location, _: &OrderRecord, _: Duration) -> Cancelled {
         self.0.calls.lock().unwrap().push("cancel");
         Cancelled::Done
     }
