@@ -58,6 +58,34 @@ fn locations() -> Vec<(&'static str, &'static str, bool, Mode, SandboxConnector)
     ]
 }
 
+/// A location to send a sample order to.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub(super) struct Sample {
+    location_id: &'static str,
+    /// What its POS does.
+    pos: &'static str,
+}
+
+/// Each location, with what its POS does (docs/endpoints.md).
+pub(super) fn samples() -> Vec<Sample> {
+    let of = |(location_id, _, enabled, mode, sandbox): (&'static str, _, bool, Mode, SandboxConnector)| {
+        let pos = match (enabled, mode, sandbox.refuse.is_some(), sandbox.down) {
+            (false, ..) => "switched off",
+            (_, Mode::Async, ..) => "always answers 202",
+            (_, _, true, _) => "refuses",
+            (.., true) => "can never be reached",
+            _ if sandbox.delay_ms > 0 => "takes 20 s",
+            _ if sandbox.unreachable_first > 0 => "cannot be reached twice",
+            _ if sandbox.lose_replies_first > 0 && sandbox.abilities.idempotent_place => "loses its first reply",
+            _ if sandbox.lose_replies_first > 0 => "loses its first reply, and can only be asked",
+            _ if location_id == MENU_LOCATION => "places at once, by its menu",
+            _ => "places at once",
+        };
+        Sample { location_id, pos }
+    };
+    locations().into_iter().map(of).collect()
+}
+
 /// Writes them into the directory, and their secrets beside it.
 #[derive(Debug)]
 pub struct Put {

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     Router,
     body::{Body, Bytes, HttpBody, to_bytes},
-    extract::{Request, State},
-    response::{IntoResponse, Response},
-    routing::{any, get},
+    extract::{Path, Request, State},
+    response::{Html, IntoResponse, Response},
+    routing::{any, get, post},
 };
 use http::{StatusCode, header::CONTENT_TYPE};
 use posnext_shared::{
@@ -15,6 +15,8 @@ use posnext_shared::{
     wiring::{GetFunction, MenuFunction, SubmitFunction, ValidateFunction},
 };
 use tokio::{net::TcpListener, sync::Semaphore};
+
+use super::board::{Board, PAGE};
 
 /// API Gateway takes no larger body.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
@@ -35,6 +37,7 @@ pub(super) struct Handlers {
     pub(super) menu: MenuFunction,
     pub(super) get: GetFunction,
     pub(super) sandbox: SandboxPos,
+    pub(super) board: Board,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +61,9 @@ pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
         .route("/posnext/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], DESCRIPTION)))
         .route("/posnext/docs/errors.html", get(async || ERRORS))
         .route("/_local/placements", get(placements))
+        .route("/board", get(async || Html(PAGE)))
+        .route("/_local/board", get(board))
+        .route("/_local/samples/{location}", post(sample))
         .fallback(async || (StatusCode::NOT_FOUND, [(CONTENT_TYPE, "application/json")], r#"{"message":"Not Found"}"#))
         .with_state(gateway);
     if let Err(error) = axum::serve(listener, routes).await {
@@ -71,7 +77,12 @@ async fn submit(State(gateway): State<Gateway>, request: Request) -> Response {
         Err(refusal) => return refusal,
     };
     let Gateway { handlers, slots } = gateway;
-    invoked(line, slots, async move { handlers.submit.handle(request).await }).await
+    let submitted = async move {
+        let answer = handlers.submit.handle(request).await;
+        handlers.board.notice(answer.body());
+        answer
+    };
+    invoked(line, slots, submitted).await
 }
 
 async fn validate(State(gateway): State<Gateway>, request: Request) -> Response {
@@ -134,6 +145,22 @@ where
     match invocation.await {
         Ok(response) => response.map(Body::new),
         Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+    }
+}
+
+async fn board(State(gateway): State<Gateway>) -> Response {
+    let breakers = gateway.handlers.submit.accept.limits.open();
+    told(gateway.handlers.board.state(breakers).await.and_then(|state| Ok(serde_json::to_string(&state)?)))
+}
+
+async fn sample(State(gateway): State<Gateway>, Path(location): Path<String>) -> Response {
+    told(gateway.handlers.board.sample(&location).await)
+}
+
+fn told(body: anyhow::Result<String>) -> Response {
+    match body {
+        Ok(body) => axum_json(StatusCode::OK, Ok(body)),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")).into_response(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! functions' own handlers and an HTTP gateway before them. The functions talk to the services over their real wire
 //! protocols, as they do on AWS; only the engines behind those are others.
 
+mod board;
 mod fixed_points;
 mod functions;
 mod gateway;
@@ -77,7 +78,10 @@ pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<
     let parts = &services.parts;
     parts.warm_up().await;
 
+    let address = listener.local_addr()?;
+    let sqs = aws_sdk_sqs::Client::new(&services.endpoints.patient_sqs().await?);
     let handlers = gateway::Handlers {
+        board: board::Board::new(parts.orders().clone(), sqs, services.queues.clone(), &format!("http://{address}"))?,
         submit: parts.submit(),
         validate: parts.validate(),
         menu: parts.menu(),
@@ -85,7 +89,6 @@ pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<
         sandbox: parts.sandbox(),
     };
     let functions = functions::Here { process: parts.process(), recover: parts.recover() };
-    let address = listener.local_addr()?;
     services.tasks.push(tokio::spawn(gateway::serve(listener, handlers)));
     services.trigger(functions).await?;
     Ok(Product { address, services })

@@ -40,6 +40,13 @@ impl Limits {
         admitted.then_some(Permit { limits: self, key, now, trial, reported: false })
     }
 
+    /// Locations whose POS is not waited for at the moment.
+    #[must_use]
+    pub fn open(&self) -> Vec<String> {
+        let breakers = lock(&self.breakers);
+        breakers.iter().filter(|(_, breaker)| breaker.is_open()).map(|((_, location), _)| location.to_string()).collect()
+    }
+
     /// Counts one order of the location against its cap.
     ///
     /// # Errors
