@@ -14,8 +14,15 @@ async fn state(caller: &Caller) -> Value {
 
 async fn sample(caller: &Caller, location: &str) -> Value {
     let answer = caller.send(caller.http.post(format!("{}/_local/samples/{location}", caller.url))).await;
-    assert_eq!(answer.code, 200, "{}", answer.text);
     answer.json
+}
+
+#[tokio::test]
+async fn no_other_page_may_send_sample_orders() {
+    let (_product, caller) = in_process().await;
+    let request = caller.http.post(format!("{}/_local/samples/PAR-LOC-12345", caller.url)).header("sec-fetch-site", "cross-site");
+    assert_eq!(caller.send(request).await.code, 403);
+    assert!(state(&caller).await["orders"].as_array().unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ async fn a_pending_answer_says_how_far_the_order_is_and_a_final_one_only_when_it
     assert_eq!(processing["status_url"], accepted.header("location").unwrap());
     assert_eq!(processing["poll_after_seconds"].to_string(), accepted.header("retry-after").unwrap());
     let steps: Vec<&str> = processing["steps"].as_array().unwrap().iter().map(|step| step["status"].as_str().unwrap()).collect();
-    assert_eq!(steps, ["completed", "pending", "pending"]);
+    assert_eq!(steps, ["completed", "in-progress", "pending"]);
     let read = caller.get(&uid).await;
     assert!(read.json["processing"]["progress"].as_u64().unwrap() < 100 && read.header("etag").unwrap().starts_with("W/"));
 
@@ -105,7 +105,8 @@ async fn the_history_of_an_order_says_who_did_what_and_why_and_is_signed() {
     let worker =
         [("worker", "an attempt begins"), ("worker", "not started"), ("worker", "an attempt begins"), ("worker", "placed")];
     assert_eq!(told, [&[("submit", "accepted"), ("submit", "not started")], &worker[..]].concat());
-    assert!(answer.json["history"][1]["reason"].is_string() && !answer.text.contains("Taco"), "{}", answer.text);
+    assert_eq!(answer.json["history"][1]["reason"], "could not connect");
+    assert!(!answer.text.contains("Taco") && !answer.text.contains("sandbox"), "{}", answer.text);
     let known = ask(&caller, &format!("{uid}/history"), &[("if-none-match", answer.header("etag").unwrap())]).await;
     assert_eq!(known.code, 304);
 
@@ -135,12 +136,13 @@ async fn the_command_tells_the_history() {
 async fn a_poll_that_prefers_to_wait_is_answered_when_the_order_changes() {
     let (_product, caller) = in_process().await;
     let uid = fresh_uid("wait");
-    let accepted = caller.submit(&order(&uid, "PAR-LOC-ASYNC")).await;
-    assert_eq!(accepted.code, 202);
-    let waited = ask(&caller, &uid, &[("prefer", "wait=10")]).await.signed();
-    assert_eq!((waited.code, waited.header("preference-applied")), (200, Some("wait=10")));
-    let changed = waited.status() == "placed" || waited.json["processing"]["stage"] != accepted.json["processing"]["stage"];
-    assert!(changed, "{}", waited.text);
+    // Its next try is a second or more away.
+    assert_eq!(caller.submit(&order(&uid, "PAR-LOC-FLAKY")).await.code, 202);
+    let known = caller.get(&uid).await;
+    let etag = known.header("etag").unwrap();
+    let waited = ask(&caller, &uid, &[("prefer", "wait=10"), ("if-none-match", etag)]).await;
+    assert_eq!((waited.code, waited.header("preference-applied")), (200, Some("wait=10")), "{}", waited.text);
+    assert_ne!(waited.signed().header("etag"), Some(etag));
 }
 
 /// Where no worker runs nothing changes.
@@ -158,14 +160,14 @@ async fn a_poll_that_waits_for_nothing_is_answered_in_time_and_one_that_knows_le
         }
         let began = Instant::now();
         let answer = get.handle(request.body(()).unwrap()).await;
-        (answer, began.elapsed().as_secs())
+        (answer, began.elapsed().as_secs_f32())
     };
     let (first, _) = poll(&[]).await;
     let etag = first.headers()["etag"].to_str().unwrap().to_owned();
-    let (waited, seconds) = poll(&[("prefer", "wait=3"), ("if-none-match", &etag)]).await;
-    assert_eq!((waited.status().as_u16(), waited.headers()["preference-applied"].to_str().unwrap()), (304, "wait=3"));
-    assert!((1..4).contains(&seconds), "{seconds}");
+    let (waited, seconds) = poll(&[("prefer", "wait=2"), ("if-none-match", &etag)]).await;
+    assert_eq!((waited.status().as_u16(), waited.headers()["preference-applied"].to_str().unwrap()), (304, "wait=2"));
+    assert!(seconds >= 1.9, "held for {seconds} s");
     let (informed, seconds) = poll(&[("prefer", "wait=60"), ("if-none-match", "W/\"v0\"")]).await;
-    assert_eq!((informed.status().as_u16(), informed.headers()["preference-applied"].to_str().unwrap()), (200, "wait=12"));
-    assert!(seconds < 12, "{seconds}");
+    assert_eq!((informed.status().as_u16(), informed.headers()["preference-applied"].to_str().unwrap()), (200, "wait=10"));
+    assert!(seconds < 8.0, "held for {seconds} s, and it knew less");
 }

@@ -112,7 +112,10 @@ impl Board {
         let keys = self.seen.lock().unwrap_or_else(PoisonError::into_inner).keys.clone();
         let mut orders = Vec::new();
         for key in keys {
-            orders.extend(self.card(&key).await?);
+            // One row that cannot be read keeps no other from being shown.
+            orders.extend(
+                self.card(&key).await.inspect_err(|error| tracing::warn!(order.key = %key, %error, "not shown")).ok().flatten(),
+            );
         }
         // An answer comes when it comes; what counts is when the order came.
         orders.sort_by_key(|card| std::cmp::Reverse(card.accepted));
@@ -120,11 +123,11 @@ impl Board {
         Ok(State { orders, queue, dead_letters, breakers, locations: fixed_points::samples() })
     }
 
-    /// Sends a sample order to a location, as PAR would.
-    pub(super) async fn sample(&self, location: &str) -> anyhow::Result<String> {
+    /// Sends a sample order to a location, as PAR would: the status and the body of the answer.
+    pub(super) async fn sample(&self, location: &str) -> anyhow::Result<(http::StatusCode, String)> {
         let order = sample_order(ORGANIZATION, location, &uuid::Uuid::now_v7().to_string());
         let answer = self.par.submit(&order, Manner::Right).await?;
-        Ok(answer.body)
+        Ok((answer.code, answer.body))
     }
 
     async fn card(&self, key: &OrderKey) -> anyhow::Result<Option<Card>> {
@@ -133,12 +136,15 @@ impl Board {
         }
         let record = match self.orders.read(key).await? {
             Some(Row::Order(record)) => *record,
-            // A second name: the order itself is on the board already. Or it was never stored.
+            // A second name of an order that was shown under its first.
             Some(Row::Alias(_)) | None => return Ok(None),
         };
         let card = card(&record);
         if record.status().is_final() {
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).ended.insert(key.clone(), card.clone());
+            let seen = &mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.keys.contains(key) {
+                seen.ended.insert(key.clone(), card.clone());
+            }
         }
         Ok(Some(card))
     }

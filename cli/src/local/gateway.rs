@@ -9,7 +9,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::{any, get, post},
 };
-use http::{StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use posnext_shared::{
     adapters::sandbox::SandboxPos,
     wiring::{GetFunction, MenuFunction, SubmitFunction, ValidateFunction},
@@ -79,7 +79,9 @@ async fn submit(State(gateway): State<Gateway>, request: Request) -> Response {
     let Gateway { handlers, slots } = gateway;
     let submitted = async move {
         let answer = handlers.submit.handle(request).await;
-        handlers.board.notice(answer.body());
+        if answer.status().is_success() {
+            handlers.board.notice(answer.body());
+        }
         answer
     };
     invoked(line, slots, submitted).await
@@ -153,8 +155,16 @@ async fn board(State(gateway): State<Gateway>) -> Response {
     told(gateway.handlers.board.state(breakers).await.and_then(|state| Ok(serde_json::to_string(&state)?)))
 }
 
-async fn sample(State(gateway): State<Gateway>, Path(location): Path<String>) -> Response {
-    told(gateway.handlers.board.sample(&location).await)
+async fn sample(State(gateway): State<Gateway>, headers: HeaderMap, Path(location): Path<String>) -> Response {
+    // Any page can make a browser send this; only the board's own may.
+    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+        return (StatusCode::FORBIDDEN, "sample orders are sent from the board alone").into_response();
+    }
+    match gateway.handlers.board.sample(&location).await {
+        Ok((status, body)) => axum_json(status, Ok(body)),
+        Err(error) => told(Err(error)),
+    }
 }
 
 fn told(body: anyhow::Result<String>) -> Response {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::domain::{ids::ParId, record::OrderRecord};
+use crate::domain::{ids::ParId, record::OrderRecord, status::OrderStatus};
 
 /// Orders of a location that count.
 const LATEST: usize = 15;
@@ -37,6 +37,8 @@ impl Lately {
             }
             memory.pending.insert(key);
         } else if memory.pending.remove(&key)
+            // Why the others ended is no matter of the POS's pace.
+            && record.status() != OrderStatus::Errored
             && let Some(end) = record.history.last()
         {
             if memory.took.len() >= REMEMBERED {

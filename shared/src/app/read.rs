@@ -52,21 +52,23 @@ impl<O: ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Read<O, Q, C> {
         Ok(found)
     }
 
-    /// The order under a key once it is another than this version of it, or `limit` is over. One that is final does not change any more.
-    ///
-    /// # Errors
-    /// [`PortError`] when nothing can be said.
-    pub async fn changed(&self, key: &OrderKey, from: Found, limit: Duration) -> Result<Option<Found>, PortError> {
+    /// The order under a key once it is another than this version of it, or `limit` is over; `None` if it is gone. One that is final does
+    /// not change any more.
+    pub async fn changed(&self, key: &OrderKey, from: Found, limit: Duration) -> Option<Found> {
         let (began, version) = (Instant::now(), from.0.version);
         let mut found = Some(from);
         while let Some((record, _)) = &found
             && record.open().is_some()
             && record.version == version
-            && began.elapsed() + PAUSE <= limit
+            && began.elapsed() < limit
         {
-            sleep(PAUSE).await;
-            found = self.read(key).await?;
+            sleep(PAUSE.min(limit.saturating_sub(began.elapsed()))).await;
+            match self.read(key).await {
+                Ok(now) => found = now,
+                // What was read before is an answer, too.
+                Err(error) => tracing::warn!(order.key = %key, %error, "an order that is waited for could not be read"),
+            }
         }
-        Ok(found)
+        found
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{str::FromStr, time::Duration};
 
+use super::policy::LONGEST_WAIT;
+
 /// The switches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contract {
@@ -31,6 +33,8 @@ pub struct Contract {
     pub request_window: Option<Duration>,
     /// Tell how far a pending order is, in the member `processing`, which PAR's contract does not know.
     pub processing: bool,
+    /// The longest that a poll may hold its answer; zero switches that off.
+    pub longest_wait: Duration,
     /// Where the book is published, without a slash at its end: the `type` of a problem is a heading of it (U12).
     pub docs_url: String,
 }
@@ -51,6 +55,7 @@ impl Default for Contract {
             path_aliases: true,
             request_window: None,
             processing: true,
+            longest_wait: LONGEST_WAIT,
             docs_url: "/posnext/docs".to_owned(),
         }
     }

@@ -17,7 +17,8 @@ use super::{
 pub struct Processing {
     /// `received`, `queued`, `placing`, `retrying` or `confirming`; of a final order its status.
     pub stage: &'static str,
-    /// 0 to 100, and 100 only once it is final. By the stage; by the time as well, where it is known how long orders take.
+    /// 0 to 100, and 100 only once it is final. By the stage; by the time as well, where it is known how long orders take, which another
+    /// answer may not know.
     pub progress: u8,
     /// What there is to do, in its order.
     pub steps: [Step; 3],
@@ -50,9 +51,9 @@ pub struct Step {
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum StepStatus {
-    /// Not begun, or to be begun once more.
+    /// Not begun.
     Pending,
-    /// Under way.
+    /// Under way, or to be tried once more.
     InProgress,
     /// Done.
     Completed,
@@ -78,13 +79,19 @@ pub fn processing(record: &OrderRecord, uid: &RequestUid, now: UnixMillis, typic
     use StepStatus::{Completed, Failed, InProgress, Pending};
     let age = now.since(record.accepted_at);
     let (stage, floor, place, confirm) = match &record.state {
-        State::Open(open) => match open.stage {
-            Stage::Received => ("received", 20, InProgress, Pending),
-            Stage::Queued => ("queued", 20, Pending, Pending),
-            Stage::Placing => ("placing", 40, InProgress, Pending),
-            Stage::Retrying => ("retrying", 40, Pending, Pending),
-            Stage::Confirming => ("confirming", 60, Completed, InProgress),
-        },
+        State::Open(open) => {
+            // What came of an attempt is being found out, whatever else is done meanwhile.
+            let sent = open.unknown_until.is_some();
+            let (stage, floor, place) = match open.stage {
+                Stage::Received => ("received", 20, InProgress),
+                Stage::Queued => ("queued", 20, Pending),
+                Stage::Placing => ("placing", 40, InProgress),
+                Stage::Retrying => ("retrying", 40, InProgress),
+                Stage::Confirming => ("confirming", 60, InProgress),
+            };
+            let confirming = sent || open.stage == Stage::Confirming;
+            (stage, if confirming { 60 } else { floor }, place, if confirming { InProgress } else { Pending })
+        }
         State::Final(end) => match end.outcome {
             Outcome::Placed { .. } => ("placed", 100, Completed, Completed),
             Outcome::Rejected(_) => ("rejected", 100, if record.attempts == 0 { Failed } else { Completed }, Failed),

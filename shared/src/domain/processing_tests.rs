@@ -33,8 +33,11 @@ fn each_stage_and_each_end_has_its_steps() {
     assert_eq!(steps(&Play::start(NOTHING)), ("received", 20, [InProgress, Pending], 1));
     assert_eq!(steps(&Play::start_as(NOTHING, Start::Queued)), ("queued", 20, [Pending, Pending], 0));
     assert_eq!(steps(&Play::start_as(NOTHING, Start::Queued).deliver().0), ("placing", 40, [InProgress, Pending], 1));
-    assert_eq!(steps(&retrying()), ("retrying", 40, [Pending, Pending], 1));
-    assert_eq!(steps(&Play::start(FIND).placed(unknown())), ("confirming", 60, [Completed, InProgress], 1));
+    assert_eq!(steps(&retrying()), ("retrying", 40, [InProgress, Pending], 1));
+    assert_eq!(steps(&Play::start(FIND).placed(unknown())), ("confirming", 60, [InProgress, InProgress], 1));
+
+    let (again, _) = Play::start(IDEMPOTENT).placed(unknown()).after(9).deliver();
+    assert_eq!(steps(&again), ("placing", 60, [InProgress, InProgress], 2), "it does not go back");
 
     let placed = Play::start(NOTHING).placed(Placed::Done { pos_order_id: "P".into() });
     assert_eq!(steps(&placed), ("placed", 100, [Completed, Completed], 1));

@@ -24,7 +24,6 @@ use crate::{
         answer::Identity,
         history::history,
         ids::{OrderKey, RequestUid},
-        policy::LONGEST_WAIT,
         processing::{poll_after, processing},
         record::{Alias, OrderRecord},
         signature::SharedId,
@@ -78,16 +77,15 @@ where
         if !client.organizations.contains(found.0.order.organization_id()) {
             return Err(unknown());
         }
-        let wait = wait(&request.headers).filter(|_| wanted == Wanted::Order);
+        // Better no answer now than one about an order that its caller cannot trust.
+        signer.set(Some(self.shared_id(&found.0).await.map_err(|error| unavailable(&error))?));
+        let wait = wait(&request.headers, self.gate.contract.longest_wait).filter(|_| wanted == Wanted::Order);
         // Who knows another state of it than this one need not wait for a third.
         if let Some(wait) = wait.filter(|_| knows(&request.headers, &etag(&found.0)).unwrap_or(true)) {
             let limit = wait.saturating_sub(arrived.elapsed());
-            let changed = self.read.changed(&key, found, limit).await.map_err(|error| unavailable(&error))?;
-            found = changed.ok_or_else(unknown)?;
+            found = self.read.changed(&key, found, limit).await.ok_or_else(unknown)?;
         }
         let (record, alias) = found;
-        // Better no answer now than one about an order that its caller cannot trust.
-        signer.set(self.shared_id(&record).await.map_err(|error| unavailable(&error))?);
         let identity = alias.as_ref().map_or(record.order.identity(), Alias::identity);
         tracing::info!(order.key = %key, order.status = record.status().as_str(), "order read");
         let reply = self.reply(request, &record, identity, wanted);
@@ -118,7 +116,7 @@ where
     }
 
     /// The SharedId that verified the submit, while it lives; else the one to use first.
-    async fn shared_id(&self, record: &OrderRecord) -> Result<Option<SharedId>, PortError> {
+    async fn shared_id(&self, record: &OrderRecord) -> Result<SharedId, PortError> {
         let (organization_id, location_id) = (record.order.organization_id(), record.order.location_id());
         let location = self.gate.directory.location(organization_id, location_id).await?;
         let name = match location.and_then(|location| location.shared_ids.clone()) {
@@ -131,7 +129,8 @@ where
             },
         };
         let live = self.gate.secrets.shared_ids(&name, Refresh::No).await?;
-        Ok(live.iter().find(|shared_id| shared_id.id() == record.shared_id).or(live.first()).cloned())
+        let live = live.iter().find(|shared_id| shared_id.id() == record.shared_id).or(live.first());
+        live.cloned().ok_or_else(|| PortError::Corrupt("its organization has no SharedId".to_owned()))
     }
 }
 
@@ -164,7 +163,7 @@ fn knows(headers: &HeaderMap, etag: &str) -> Option<bool> {
 }
 
 /// RFC 7240 section 4.3: `wait=N`, in seconds, and what of it is possible.
-fn wait(headers: &HeaderMap) -> Option<Duration> {
+fn wait(headers: &HeaderMap, longest: Duration) -> Option<Duration> {
     let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     let mut preferences =
         values.flat_map(|value| value.split(',')).map(|preference| preference.split(';').next().unwrap_or_default());
@@ -172,7 +171,7 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
         let (name, value) = preference.split_once('=')?;
         name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').parse::<u32>().ok())?
     })?;
-    Some(Duration::from_secs(seconds.into()).min(LONGEST_WAIT))
+    Some(Duration::from_secs(seconds.into()).min(longest)).filter(|_| !longest.is_zero())
 }
 
 /// `?processing=true`.
@@ -184,6 +183,7 @@ fn asks_for_processing(request: &http::request::Parts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::policy::LONGEST_WAIT;
 
     #[test]
     fn the_id_is_the_last_segment_but_for_history() {
@@ -207,7 +207,7 @@ mod tests {
         for (prefer, seconds) in [
             ("wait=5", Some(5)),
             ("respond-async, WAIT = \"7\"; x=1", Some(7)),
-            ("wait=600", Some(12)),
+            ("wait=600", Some(10)),
             ("wait=0", Some(0)),
             ("wait", None),
             ("wait=soon", None),
@@ -216,8 +216,11 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert("prefer", prefer.parse().unwrap());
-            assert_eq!(wait(&headers).map(|wait| wait.as_secs()), seconds, "{prefer}");
+            assert_eq!(wait(&headers, LONGEST_WAIT).map(|wait| wait.as_secs()), seconds, "{prefer}");
         }
-        assert_eq!(wait(&HeaderMap::new()), None);
+        assert_eq!(wait(&HeaderMap::new(), LONGEST_WAIT), None);
+        let mut headers = HeaderMap::new();
+        headers.insert("prefer", "wait=5".parse().unwrap());
+        assert_eq!(wait(&headers, Duration::ZERO), None, "switched off");
     }
 }

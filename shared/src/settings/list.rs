@@ -206,7 +206,7 @@ const TOKENS: [Setting; 5] = [
     flag("POSNEXT_CLIENT_SECRET_BASE64", "false", "Client Secrets are base64 of the key's bytes", "U2"),
 ];
 
-const ANSWERS: [Setting; 11] = [
+const ANSWERS: [Setting; 12] = [
     Setting {
         name: "POSNEXT_REQUEST_DIGEST",
         default: Some("order"),
@@ -238,6 +238,13 @@ const ANSWERS: [Setting; 11] = [
         default: Some("true"),
         allowed: Allowed::Flag,
         meaning: "tell how far a pending order is, in the member `processing`",
+        contract: "",
+    },
+    Setting {
+        name: "POSNEXT_LONGEST_WAIT_S",
+        default: Some("10"),
+        allowed: Allowed::Number { least: 0, most: 10, unit: "s" },
+        meaning: "how long a poll with `Prefer: wait` may hold its answer; 0 switches that off",
         contract: "",
     },
     Setting {

@@ -126,6 +126,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             path_aliases: self.parsed("POSNEXT_PATH_ALIASES"),
             request_window: Some(self.seconds("POSNEXT_REQUEST_WINDOW_S")).filter(|window| !window.is_zero()),
             processing: self.parsed("POSNEXT_PROCESSING"),
+            longest_wait: self.seconds("POSNEXT_LONGEST_WAIT_S"),
             docs_url: self.read("POSNEXT_DOCS_URL", |text| {
                 let usable = text.starts_with('/') || text.starts_with("https://");
                 usable.then(|| text.trim_end_matches('/').to_owned())

@@ -54,7 +54,7 @@ async fn who_waits_is_answered_as_soon_as_the_order_changes() {
         place(&world, &record);
     };
     let (changed, ()) = tokio::join!(waiting, placing);
-    assert_eq!(changed.unwrap().unwrap().0.status().as_str(), "placed");
+    assert_eq!(changed.unwrap().0.status().as_str(), "placed");
     assert_eq!(began.elapsed(), 5 * SECOND, "at the next look");
 }
 
@@ -62,10 +62,10 @@ async fn who_waits_is_answered_as_soon_as_the_order_changes() {
 async fn who_waits_is_answered_when_the_time_is_over_and_never_later() {
     let world = World::default();
     let record = pending(&world, "u");
-    for (limit, waited) in [(12_000, 12_000), (2_500, 2_000), (900, 0), (0, 0)] {
+    for (limit, waited) in [(10_000, 10_000), (2_500, 2_500), (900, 900), (0, 0)] {
         let began = Instant::now();
         let found = read(&world).changed(&key("u"), (record.clone(), None), Duration::from_millis(limit)).await;
-        assert_eq!((found.unwrap().unwrap().0.version, began.elapsed()), (record.version, Duration::from_millis(waited)));
+        assert_eq!((found.unwrap().0.version, began.elapsed()), (record.version, Duration::from_millis(waited)));
     }
 }
 
@@ -74,7 +74,7 @@ async fn nobody_waits_for_an_order_that_is_final() {
     let world = World::default();
     let placed = place(&world, &pending(&world, "u"));
     let began = Instant::now();
-    read(&world).changed(&key("u"), (placed, None), 12 * SECOND).await.unwrap().unwrap();
+    read(&world).changed(&key("u"), (placed, None), 12 * SECOND).await.unwrap();
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
@@ -83,7 +83,7 @@ async fn while_somebody_waits_an_order_that_has_stopped_is_handed_off_again() {
     let world = World::default();
     let record = pending(&world, "u");
     tokio::time::sleep(19 * SECOND).await;
-    read(&world).changed(&key("u"), (record, None), 5 * SECOND).await.unwrap().unwrap();
+    read(&world).changed(&key("u"), (record, None), 5 * SECOND).await.unwrap();
     assert_eq!(world.sent().len(), 1);
 }
 

@@ -82,7 +82,7 @@ const GET: Operation = Operation {
         let flag = ObjectBuilder::new().schema_type(Type::String).build();
         let processing = ParameterBuilder::new().name("processing").parameter_in(ParameterIn::Query).schema(Some(flag));
         let processing = processing.description(Some("`true`: show `processing` of a final order, too"));
-        let wait = header("prefer", "`wait=N`: answer once the order has changed, or after N seconds, at most 12 (RFC 7240)");
+        let wait = header("prefer", "`wait=N`: answer once the order has changed, or after N seconds, at most 10 (RFC 7240)");
         vec![request_uid(), processing.build(), wait, none_match()]
     },
     body: || None,
