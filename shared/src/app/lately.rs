@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use crate::domain::{ids::ParId, record::OrderRecord, status::OrderStatus};
+use crate::domain::{
+    ids::{OrderKey, ParId},
+    record::OrderRecord,
+    status::OrderStatus,
+};
 
 /// Orders of a location that count.
 const LATEST: usize = 15;
@@ -22,7 +26,7 @@ pub struct Lately(Mutex<Memory>);
 
 #[derive(Debug, Default)]
 struct Memory {
-    pending: HashSet<String>,
+    pending: HashSet<OrderKey>,
     took: HashMap<(ParId, ParId), VecDeque<Duration>>,
 }
 
@@ -30,13 +34,12 @@ impl Lately {
     /// Looks at an order that was read.
     pub fn saw(&self, record: &OrderRecord) {
         let memory = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = record.key.to_string();
         if record.open().is_some() {
             if memory.pending.len() >= REMEMBERED {
                 memory.pending.clear();
             }
-            memory.pending.insert(key);
-        } else if memory.pending.remove(&key)
+            memory.pending.insert(record.key.clone());
+        } else if memory.pending.remove(&record.key)
             // Why the others ended is no matter of the POS's pace.
             && record.status() != OrderStatus::Errored
             && let Some(end) = record.history.last()

@@ -58,7 +58,7 @@ where
     }
 
     async fn get(&self, request: &http::request::Parts, signer: &Signer) -> Result<Reply, Reply> {
-        let arrived = Instant::now();
+        let wait = wait(&request.headers, self.gate.contract.longest_wait).map(|wait| (wait, Instant::now()));
         let client = let_in(&self.gate, &request.headers, signer).await;
         if request.method != Method::GET {
             return Err(Reply::error(ErrorCode::MethodNotAllowed, "orders are read with GET").header(ALLOW, "GET"));
@@ -79,9 +79,9 @@ where
         }
         // Better no answer now than one about an order that its caller cannot trust.
         signer.set(Some(self.shared_id(&found.0).await.map_err(|error| unavailable(&error))?));
-        let wait = wait(&request.headers, self.gate.contract.longest_wait).filter(|_| wanted == Wanted::Order);
+        let wait = wait.filter(|_| wanted == Wanted::Order);
         // Who knows another state of it than this one need not wait for a third.
-        if let Some(wait) = wait.filter(|_| knows(&request.headers, &etag(&found.0)).unwrap_or(true)) {
+        if let Some((wait, arrived)) = wait.filter(|_| knows(&request.headers, &etag(&found.0)).unwrap_or(true)) {
             let limit = wait.saturating_sub(arrived.elapsed());
             found = self.read.changed(&key, found, limit).await.ok_or_else(unknown)?;
         }
@@ -90,13 +90,12 @@ where
         tracing::info!(order.key = %key, order.status = record.status().as_str(), "order read");
         let reply = self.reply(request, &record, identity, wanted);
         Ok(match wait {
-            Some(wait) => reply.header(PREFERENCE_APPLIED, format!("wait={}", wait.as_secs())),
+            Some((wait, _)) => reply.header(PREFERENCE_APPLIED, format!("wait={}", wait.as_secs())),
             None => reply,
         })
     }
 
     fn reply(&self, request: &http::request::Parts, record: &OrderRecord, identity: Identity<'_>, wanted: Wanted) -> Reply {
-        let now = self.read.clock.now();
         self.lately.saw(record);
         let (etag, status, message) = (etag(record), record.status(), record.order.message(identity));
         let reply = if knows(&request.headers, &etag) == Some(true) {
@@ -105,14 +104,16 @@ where
             Reply::read(record.order.history_answer(identity, status, &history(record)), message)
         } else {
             let shown = self.gate.contract.processing && (!status.is_final() || asks_for_processing(request));
-            let processing = shown.then(|| processing(record, identity.request_uid, now, self.lately.typical(record)));
+            let processing =
+                shown.then(|| processing(record, identity.request_uid, self.read.clock.now(), self.lately.typical(record)));
             Reply::read(record.answer(identity, &self.gate.contract.pos_order_id_key, processing.as_ref()), message)
         };
         let reply = reply.header(ETAG, etag);
         if status.is_final() {
             return reply.header(CACHE_CONTROL, "private, max-age=86400");
         }
-        reply.header(RETRY_AFTER, poll_after(now.since(record.accepted_at)).as_secs().to_string())
+        let age = self.read.clock.now().since(record.accepted_at);
+        reply.header(RETRY_AFTER, poll_after(age).as_secs().to_string())
     }
 
     /// The SharedId that verified the submit, while it lives; else the one to use first.
