@@ -83,7 +83,8 @@ where
         // Who knows another state of it than this one need not wait for a third.
         if let Some((wait, arrived)) = wait.filter(|_| knows(&request.headers, &etag(&found.0)).unwrap_or(true)) {
             let limit = wait.saturating_sub(arrived.elapsed());
-            found = self.read.changed(&key, found, limit).await.ok_or_else(unknown)?;
+            // On the heap: few wait, and every poll would carry the room for it from hand to hand.
+            found = Box::pin(self.read.changed(&key, found, limit)).await.ok_or_else(unknown)?;
         }
         let (record, alias) = found;
         let identity = alias.as_ref().map_or(record.order.identity(), Alias::identity);
