@@ -108,7 +108,7 @@ const ACCEPTED: &str = "accepted";
 const WAITING_FOR_A_PERSON: &str = "waiting for a person";
 const UNCERTAIN: &str = ", but an earlier attempt is unknown";
 /// What can be noted, besides what begins something and what a person does.
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 18] = [
     ACCEPTED,
     WAITING_FOR_A_PERSON,
     "placed",
@@ -127,8 +127,6 @@ const KNOWN: [&str; 20] = [
     "could not cancel",
     "the POS will not cancel it",
     "not placed before the deadline",
-    "tried",
-    "refused",
 ];
 
 /// A reason as far as it says nothing of what is behind the API.
