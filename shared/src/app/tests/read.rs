@@ -113,6 +113,19 @@ async fn an_order_that_was_never_seen_pending_says_nothing_about_how_long_orders
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_that_ended_errored_says_nothing_about_how_long_orders_take() {
+    let (world, lately, policy) = (World::default(), Lately::default(), Policy::default());
+    for n in 0..5 {
+        let record = pending(&world, &format!("u{n}"));
+        lately.saw(&record);
+        let input = Input::Placed(Placed::Permanent("answered 404".to_owned()));
+        let Next::End(ended, _) = advance(&record, input, &context(&world, &policy)) else { panic!("not ended") };
+        lately.saw(&ended);
+    }
+    assert_eq!(lately.typical(&world.order("u0")), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_the_latest_orders_say_how_long_orders_take() {
     let (world, lately) = (World::default(), Lately::default());
     for n in 0..40 {

@@ -4,6 +4,8 @@
 mod operations;
 mod schemas;
 
+use std::collections::BTreeSet;
+
 use utoipa::{
     OpenApi,
     openapi::{
@@ -64,7 +66,8 @@ fn described(operation: &Operation) -> OperationBuilder {
         };
         built = built.response(status.to_string(), with_headers(response.build(), headers));
     }
-    let mut statuses: Vec<u16> = operation.problems.iter().chain(operation.about_order).map(|code| status_of(*code)).collect();
+    let mut statuses: Vec<u16> =
+        operation.problems.iter().copied().flatten().chain(operation.about_order).map(|code| status_of(*code)).collect();
     statuses.sort_unstable();
     statuses.dedup();
     for status in statuses {
@@ -81,16 +84,18 @@ fn status_of(code: ErrorCode) -> u16 {
 fn refusal(operation: &Operation, status: u16) -> Response {
     let mut response = ResponseBuilder::new();
     let mut named: Vec<String> = Vec::new();
-    for (codes, media_type, schema) in
-        [(operation.problems, "application/problem+json", "Problem"), (operation.about_order, "application/json", "OrderErrors")]
-    {
-        let codes: Vec<_> = codes.iter().filter(|code| status_of(**code) == status).collect();
+    for (codes, media_type, schema) in [
+        (operation.problems, "application/problem+json", "Problem"),
+        (&[operation.about_order], "application/json", "OrderErrors"),
+    ] {
+        let codes: Vec<_> = codes.iter().copied().flatten().filter(|code| status_of(**code) == status).collect();
         if !codes.is_empty() {
             response = response.content(media_type, Content::new(Some(Ref::from_schema_name(schema))));
         }
         named.extend(codes.iter().map(|code| format!("`{}`: {}", code.name(), code.title())));
     }
-    named.dedup();
+    let mut seen = BTreeSet::new();
+    named.retain(|line| seen.insert(line.clone()));
     let headers: &[&str] = match status {
         401 => &["www-authenticate"],
         405 => &["allow", DIGEST],

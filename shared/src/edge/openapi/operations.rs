@@ -23,7 +23,7 @@ pub(super) struct Operation {
     pub(super) body: fn() -> Option<RequestBody>,
     pub(super) answers: &'static [Answer],
     /// Errors that are about no order.
-    pub(super) problems: &'static [ErrorCode],
+    pub(super) problems: &'static [&'static [ErrorCode]],
     /// Errors about an order whose digest has verified.
     pub(super) about_order: &'static [ErrorCode],
     pub(super) signed: bool,
@@ -38,7 +38,7 @@ const VALIDATE: Operation = Operation {
     parameters: || vec![digest()],
     body: || Some(body("Order", Required::True)),
     answers: &[(200, "`validated`, or `rejected` with every reason", Some("AnsweredOrder"), &["x-pch-digest"])],
-    problems: &ORDER_PROBLEMS,
+    problems: ORDER_PROBLEMS,
     about_order: &[InvalidField, UnknownLocation, TemporarilyUnavailable],
     signed: true,
 };
@@ -67,7 +67,7 @@ const SUBMIT: Operation = Operation {
             &["x-pch-digest", "location", "retry-after", "idempotent-replayed", "preference-applied"],
         ),
     ],
-    problems: &ORDER_PROBLEMS,
+    problems: ORDER_PROBLEMS,
     about_order: &[InvalidField, UnknownLocation, IdempotencyConflict, TooManyRequests, TemporarilyUnavailable],
     signed: true,
 };
@@ -90,7 +90,7 @@ const GET: Operation = Operation {
         (200, "the order", Some("AnsweredOrder"), &["x-pch-digest", "etag", "retry-after", "preference-applied"]),
         (304, "as `If-None-Match` knows it", None, &["x-pch-digest", "etag", "retry-after", "preference-applied"]),
     ],
-    problems: &READ_PROBLEMS,
+    problems: READ_PROBLEMS,
     about_order: &[],
     signed: true,
 };
@@ -107,24 +107,10 @@ const HISTORY: Operation = Operation {
         (200, "the order's history", Some("OrderHistory"), &["x-pch-digest", "etag", "retry-after"]),
         (304, "as `If-None-Match` knows it", None, &["x-pch-digest", "etag", "retry-after"]),
     ],
-    problems: &READ_PROBLEMS,
+    problems: READ_PROBLEMS,
     about_order: &[],
     signed: true,
 };
-
-const READ_PROBLEMS: [ErrorCode; 11] = [
-    TokenMissing,
-    TokenMalformed,
-    TokenAlgorithm,
-    TokenSignature,
-    TokenExpired,
-    TokenNotYetValid,
-    TokenClaims,
-    UnknownOrder,
-    MethodNotAllowed,
-    InternalError,
-    TemporarilyUnavailable,
-];
 
 const MENU: Operation = Operation {
     id: "getMenu",
@@ -143,58 +129,21 @@ const MENU: Operation = Operation {
         (200, "the menu", Some("Menu"), &["etag", "vary", "content-encoding"]),
         (304, "as `If-None-Match` knows it", None, &["etag", "vary"]),
     ],
-    problems: &[
-        InvalidJson,
-        RepeatedKey,
-        MissingField,
-        InvalidField,
-        TokenMissing,
-        TokenMalformed,
-        TokenAlgorithm,
-        TokenSignature,
-        TokenExpired,
-        TokenNotYetValid,
-        TokenClaims,
-        UnknownOrganization,
-        UnknownLocation,
-        UnknownMenu,
-        MethodNotAllowed,
-        BodyTooLarge,
-        UnsupportedMediaType,
-        UnsupportedContentEncoding,
-        InternalError,
-        TemporarilyUnavailable,
-    ],
+    problems: &[ALWAYS, TOKEN, BODY, &[UnknownOrganization, UnknownLocation, UnknownMenu]],
     about_order: &[],
     signed: false,
 };
 
 pub(super) const OPERATIONS: [Operation; 5] = [VALIDATE, SUBMIT, GET, HISTORY, MENU];
 
-const ORDER_PROBLEMS: [ErrorCode; 22] = [
-    InvalidJson,
-    RepeatedKey,
-    TooDeep,
-    MissingField,
-    InvalidField,
-    TokenMissing,
-    TokenMalformed,
-    TokenAlgorithm,
-    TokenSignature,
-    TokenExpired,
-    TokenNotYetValid,
-    TokenClaims,
-    UnknownOrganization,
-    UnknownPath,
-    MethodNotAllowed,
-    DigestMissing,
-    DigestMismatch,
-    BodyTooLarge,
-    UnsupportedMediaType,
-    UnsupportedContentEncoding,
-    InternalError,
-    TemporarilyUnavailable,
-];
+const ALWAYS: &[ErrorCode] = &[MethodNotAllowed, InternalError, TemporarilyUnavailable];
+const TOKEN: &[ErrorCode] =
+    &[TokenMissing, TokenMalformed, TokenAlgorithm, TokenSignature, TokenExpired, TokenNotYetValid, TokenClaims];
+const BODY: &[ErrorCode] =
+    &[InvalidJson, RepeatedKey, MissingField, InvalidField, BodyTooLarge, UnsupportedMediaType, UnsupportedContentEncoding];
+const ORDER_PROBLEMS: &[&[ErrorCode]] =
+    &[ALWAYS, TOKEN, BODY, &[TooDeep, UnknownOrganization, UnknownPath, DigestMissing, DigestMismatch]];
+const READ_PROBLEMS: &[&[ErrorCode]] = &[ALWAYS, TOKEN, &[UnknownOrder]];
 
 fn body(schema: &str, required: Required) -> RequestBody {
     let content = Content::new(Some(Ref::from_schema_name(schema)));
