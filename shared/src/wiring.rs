@@ -14,17 +14,22 @@ use crate::{
         directory::DirectoryTable,
         http_pos::HttpPos,
         menu_table::MenuTable,
+        order_item,
         orders::OrderTable,
         pos::PosRouter,
-        queue::{Queues, parse_message},
+        queue::{DeliveryQueue, Queues, parse_delivery, parse_message},
         sandbox::SandboxPos,
         secrets::{SecretCache, SecretRules},
+        subscribers::SubscriberTable,
+        webhooks::WebhookClient,
     },
     app::{
         METRICS,
         accept::Accept,
+        announce::Announce,
         caller::Gate,
         check::Check,
+        deliver::Deliver,
         lately::Lately,
         limits::Limits,
         menus::Menus,
@@ -37,7 +42,9 @@ use crate::{
         contract::Contract,
         policy::{MENU_LIMIT, WORKER_FUNCTION_TIMEOUT},
     },
-    edge::{get::GetOrder, menus::GetMenu, queue::Consumer, submit::Submit, validate::Validate},
+    edge::{
+        deliveries::Deliveries, get::GetOrder, menus::GetMenu, queue::Consumer, stream::Stream, submit::Submit, validate::Validate,
+    },
     settings::Settings,
 };
 
@@ -65,6 +72,10 @@ pub type GetFunction = GetOrder<D, S, OrderTable, Queues, SystemClock>;
 pub type ProcessFunction = Consumer<OrderTable, Queues, P, D, S, SystemClock>;
 /// recover-orders.
 pub type RecoverFunction = Recover<OrderTable, Queues, SystemClock>;
+/// announce-orders.
+pub type AnnounceFunction = Stream<SubscriberTable, DeliveryQueue, SystemClock>;
+/// deliver-webhooks.
+pub type DeliverFunction = Deliveries<SubscriberTable, S, DeliveryQueue, WebhookClient, SystemClock>;
 
 /// How each service is reached. On AWS they are one; on a laptop each has an endpoint of its own.
 #[derive(Debug, Clone)]
@@ -84,6 +95,7 @@ pub struct Parts {
     dynamodb: aws_sdk_dynamodb::Client,
     orders: OrderTable,
     queues: Queues,
+    deliveries: Option<DeliveryQueue>,
     directory: D,
     secrets: S,
     menus: M,
@@ -132,6 +144,10 @@ impl Parts {
                 settings.queue_url.clone(),
                 settings.dead_letter_queue_url.clone(),
             ),
+            deliveries: settings
+                .webhooks_queue_url
+                .clone()
+                .map(|url| DeliveryQueue::new(aws_sdk_sqs::Client::new(&aws.sqs), url)),
             directory: Arc::new(DirectoryTable::new(dynamodb.clone(), settings.directory_table.clone(), settings.allow_sandbox)),
             secrets: Arc::new(SecretCache::new(aws_sdk_secretsmanager::Client::new(&aws.secrets), rules)),
             menus: Arc::new(MenuTable::new(dynamodb.clone(), settings.menus_table.clone())),
@@ -283,6 +299,33 @@ impl Parts {
     #[must_use]
     pub fn recover(&self) -> RecoverFunction {
         Recover { orders: self.orders.clone(), queue: self.queues.clone(), clock: SystemClock, policy: self.settings.policy }
+    }
+
+    /// The subscribers of webhooks.
+    #[must_use]
+    pub fn subscribers(&self) -> SubscriberTable {
+        SubscriberTable::new(self.dynamodb.clone(), self.settings.directory_table.clone())
+    }
+
+    /// announce-orders.
+    #[must_use]
+    pub fn announce(&self) -> AnnounceFunction {
+        let announce =
+            self.deliveries.clone().map(|queue| Announce { subscribers: self.subscribers(), queue, clock: SystemClock });
+        Stream { changed: order_item::changed, announce }
+    }
+
+    /// deliver-webhooks; nothing where there are no webhooks.
+    #[must_use]
+    pub fn deliver(&self) -> Option<DeliverFunction> {
+        let deliver = Deliver {
+            subscribers: self.subscribers(),
+            keys: Arc::clone(&self.secrets),
+            queue: self.deliveries.clone()?,
+            tell: WebhookClient::new(self.settings.allow_sandbox),
+            clock: SystemClock,
+        };
+        Some(Deliveries { deliver, parse: parse_delivery })
     }
 }
 

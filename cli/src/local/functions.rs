@@ -3,22 +3,37 @@
 use std::{future::Future, time::Duration};
 
 use anyhow::{Context, bail};
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::{
+    dynamodb::Event,
+    sqs::{SqsBatchResponse, SqsEvent},
+    streams::DynamoDbEventResponse,
+};
 use posnext_shared::{
     domain::policy::WORKER_FUNCTION_TIMEOUT,
     edge::schedule,
-    wiring::{ProcessFunction, RecoverFunction},
+    wiring::{AnnounceFunction, DeliverFunction, ProcessFunction, RecoverFunction},
 };
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 /// An invocation may have to wait until `cargo lambda watch` has compiled the function.
 const PATIENCE: Duration = Duration::from_mins(15);
 
+/// A queue that invokes a function.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Queue {
+    /// Of orders: process-order.
+    Orders,
+    /// Of webhooks on their way: deliver-webhooks.
+    Webhooks,
+}
+
 /// What is invoked.
 pub(super) trait Functions: Send + Sync + 'static {
-    /// process-order, with a batch of messages.
-    fn process(&self, event: SqsEvent) -> impl Future<Output = anyhow::Result<SqsBatchResponse>> + Send;
+    /// What consumes a queue, with a batch of its messages.
+    fn consume(&self, queue: Queue, event: SqsEvent) -> impl Future<Output = anyhow::Result<SqsBatchResponse>> + Send;
+    /// announce-orders, with changes of the orders table.
+    fn announce(&self, event: Event) -> impl Future<Output = anyhow::Result<DynamoDbEventResponse>> + Send;
     /// recover-orders.
     fn recover(&self) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
@@ -28,11 +43,20 @@ pub(super) trait Functions: Send + Sync + 'static {
 pub(super) struct Here {
     pub(super) process: ProcessFunction,
     pub(super) recover: RecoverFunction,
+    pub(super) announce: AnnounceFunction,
+    pub(super) deliver: DeliverFunction,
 }
 
 impl Functions for Here {
-    async fn process(&self, event: SqsEvent) -> anyhow::Result<SqsBatchResponse> {
-        Ok(self.process.handle(event, WORKER_FUNCTION_TIMEOUT).await)
+    async fn consume(&self, queue: Queue, event: SqsEvent) -> anyhow::Result<SqsBatchResponse> {
+        Ok(match queue {
+            Queue::Orders => self.process.handle(event, WORKER_FUNCTION_TIMEOUT).await,
+            Queue::Webhooks => self.deliver.handle(event, WORKER_FUNCTION_TIMEOUT).await,
+        })
+    }
+
+    async fn announce(&self, event: Event) -> anyhow::Result<DynamoDbEventResponse> {
+        Ok(self.announce.handle(event).await)
     }
 
     async fn recover(&self) -> anyhow::Result<()> {
@@ -69,13 +93,27 @@ impl Endpoint {
     }
 }
 
-impl Functions for Endpoint {
-    async fn process(&self, event: SqsEvent) -> anyhow::Result<SqsBatchResponse> {
-        let answer = self.invoke("process-order", &event).await?;
+impl Endpoint {
+    async fn invoke_batch<T: DeserializeOwned>(&self, function: &str, event: &impl Serialize) -> anyhow::Result<T> {
+        let answer = self.invoke(function, event).await?;
         if answer.get("batchItemFailures").is_none() {
-            bail!("process-order answered no batch response: {answer}");
+            bail!("{function} answered no batch response: {answer}");
         }
         Ok(serde_json::from_value(answer)?)
+    }
+}
+
+impl Functions for Endpoint {
+    async fn consume(&self, queue: Queue, event: SqsEvent) -> anyhow::Result<SqsBatchResponse> {
+        let function = match queue {
+            Queue::Orders => "process-order",
+            Queue::Webhooks => "deliver-webhooks",
+        };
+        self.invoke_batch(function, &event).await
+    }
+
+    async fn announce(&self, event: Event) -> anyhow::Result<DynamoDbEventResponse> {
+        self.invoke_batch("announce-orders", &event).await
     }
 
     async fn recover(&self) -> anyhow::Result<()> {

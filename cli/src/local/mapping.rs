@@ -10,7 +10,7 @@ use aws_sdk_sqs::{
 };
 use tokio::sync::Semaphore;
 
-use super::functions::Functions;
+use super::functions::{Functions, Queue};
 
 /// Messages of one invocation (the template's BatchSize).
 const BATCH: i32 = 10;
@@ -20,13 +20,13 @@ const CONCURRENCY: usize = 16;
 const LONG_POLL: i32 = 20;
 
 /// Runs until it is dropped.
-pub(super) async fn run<F: Functions>(sqs: Client, queue: String, functions: Arc<F>) {
+pub(super) async fn run<F: Functions>(sqs: Client, queue: Queue, url: String, functions: Arc<F>) {
     let invocations = Arc::new(Semaphore::new(CONCURRENCY));
     loop {
         let Ok(permit) = Arc::clone(&invocations).acquire_owned().await else { return };
         let received = sqs
             .receive_message()
-            .queue_url(&queue)
+            .queue_url(&url)
             .max_number_of_messages(BATCH)
             .wait_time_seconds(LONG_POLL)
             .message_system_attribute_names(MessageSystemAttributeName::All)
@@ -43,18 +43,18 @@ pub(super) async fn run<F: Functions>(sqs: Client, queue: String, functions: Arc
         if messages.is_empty() {
             continue;
         }
-        let (sqs, queue, functions) = (sqs.clone(), queue.clone(), Arc::clone(&functions));
+        let (sqs, url, functions) = (sqs.clone(), url.clone(), Arc::clone(&functions));
         tokio::spawn(async move {
-            invoke(&sqs, &queue, &*functions, messages).await;
+            invoke(&sqs, queue, &url, &*functions, messages).await;
             drop(permit);
         });
     }
 }
 
-async fn invoke<F: Functions>(sqs: &Client, queue: &str, functions: &F, messages: Vec<Message>) {
+async fn invoke<F: Functions>(sqs: &Client, queue: Queue, url: &str, functions: &F, messages: Vec<Message>) {
     let mut event = SqsEvent::default();
     event.records = messages.iter().map(record).collect();
-    let response = match functions.process(event).await {
+    let response = match functions.consume(queue, event).await {
         Ok(response) => response,
         Err(error) => {
             // As on AWS: none of them is deleted, and each comes back when its visibility time-out ends.
@@ -80,7 +80,7 @@ async fn invoke<F: Functions>(sqs: &Client, queue: &str, functions: &F, messages
     if entries.is_empty() {
         return;
     }
-    if let Err(error) = sqs.delete_message_batch().queue_url(queue).set_entries(Some(entries)).send().await {
+    if let Err(error) = sqs.delete_message_batch().queue_url(url).set_entries(Some(entries)).send().await {
         tracing::error!(error = %aws_sdk_sqs::error::DisplayErrorContext(&error), "messages that are done were not deleted");
     }
 }

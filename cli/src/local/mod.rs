@@ -9,6 +9,7 @@ mod gateway;
 mod mapping;
 mod resources;
 mod services;
+mod stream;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,6 +20,8 @@ use posnext_shared::{
     wiring::{Aws, Parts},
 };
 use tokio::task::JoinHandle;
+
+use functions::Queue;
 
 pub use fixed_points::{CLIENT_ID, CLIENT_SECRET, LISTEN, MENU_LOCATION, ORGANIZATION, Put, SAMPLE_MENU, SHARED_ID};
 
@@ -36,6 +39,7 @@ pub struct Services {
     pub aws: Aws,
     endpoints: services::Endpoints,
     queues: resources::QueueUrls,
+    engine: stream::Engine,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -88,7 +92,12 @@ pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<
         get: parts.get(),
         sandbox: parts.sandbox(),
     };
-    let functions = functions::Here { process: parts.process(), recover: parts.recover() };
+    let functions = functions::Here {
+        process: parts.process(),
+        recover: parts.recover(),
+        announce: parts.announce(),
+        deliver: parts.deliver().context("the local webhooks have no queue")?,
+    };
     services.tasks.push(tokio::spawn(gateway::serve(listener, handlers)));
     services.trigger(functions).await?;
     Ok(Product { address, services })
@@ -107,12 +116,12 @@ pub async fn start_services(data: Option<PathBuf>, lambda: &str) -> anyhow::Resu
 
 impl Services {
     async fn start(data: Option<PathBuf>) -> anyhow::Result<Self> {
-        let (endpoints, tasks) = services::start(data).await?;
+        let (endpoints, engine, tasks) = services::start(data).await?;
         let aws = endpoints.config().await?;
         let queues = resources::create(&aws).await?;
         let parts = Parts::new(settings(&queues)?, &aws);
         fixed_points::Put::local(&aws).put(parts.directory(), parts.menus()).await?;
-        Ok(Self { parts, aws, endpoints, queues, tasks })
+        Ok(Self { parts, aws, endpoints, queues, engine, tasks })
     }
 
     /// The environment of a function that uses these services.
@@ -132,7 +141,11 @@ impl Services {
     async fn trigger<F: functions::Functions>(&mut self, functions: F) -> anyhow::Result<()> {
         let functions = Arc::new(functions);
         let sqs = aws_sdk_sqs::Client::new(&self.endpoints.patient_sqs().await?);
-        self.tasks.push(tokio::spawn(mapping::run(sqs, self.queues.work.clone(), Arc::clone(&functions))));
+        for (queue, url) in [(Queue::Orders, &self.queues.work), (Queue::Webhooks, &self.queues.webhooks)] {
+            self.tasks.push(tokio::spawn(mapping::run(sqs.clone(), queue, url.clone(), Arc::clone(&functions))));
+        }
+        let dynamodb = aws_sdk_dynamodb::Client::new(&self.aws.dynamodb);
+        self.tasks.push(tokio::spawn(stream::run(self.engine.clone(), dynamodb, Arc::clone(&functions))));
         self.tasks.push(tokio::spawn(async move {
             // The first run is at once: the queue of an earlier run is gone, its open orders are not.
             let mut ticks = tokio::time::interval(RECOVERY);
@@ -148,7 +161,7 @@ impl Services {
 }
 
 /// The settings that name the local resources.
-fn resources(queues: &resources::QueueUrls) -> [(&'static str, &str); 7] {
+fn resources(queues: &resources::QueueUrls) -> [(&'static str, &str); 8] {
     [
         ("POSNEXT_ORDERS_TABLE", resources::ORDERS),
         ("POSNEXT_DIRECTORY_TABLE", resources::DIRECTORY),
@@ -156,6 +169,7 @@ fn resources(queues: &resources::QueueUrls) -> [(&'static str, &str); 7] {
         ("POSNEXT_SANDBOX_TABLE", resources::SANDBOX),
         ("POSNEXT_QUEUE_URL", &queues.work),
         ("POSNEXT_DLQ_URL", &queues.dead),
+        ("POSNEXT_WEBHOOKS_QUEUE_URL", &queues.webhooks),
         ("POSNEXT_ALLOW_SANDBOX", "true"),
     ]
 }

@@ -20,6 +20,7 @@ pub(super) const SANDBOX: &str = "posnext-sandbox";
 pub(super) struct QueueUrls {
     pub(super) work: String,
     pub(super) dead: String,
+    pub(super) webhooks: String,
 }
 
 /// Creates what is not there yet.
@@ -68,7 +69,8 @@ async fn queues(sqs: &aws_sdk_sqs::Client) -> anyhow::Result<QueueUrls> {
         (QueueAttributeName::VisibilityTimeout, (WORKER_FUNCTION_TIMEOUT.as_secs() * 6).to_string()),
         (QueueAttributeName::RedrivePolicy, redrive.to_owned()),
     ]);
-    Ok(QueueUrls { work: create("posnext-orders", attributes).await?, dead })
+    let webhooks = create("posnext-webhooks", HashMap::from([(QueueAttributeName::VisibilityTimeout, "180".to_owned())])).await?;
+    Ok(QueueUrls { work: create("posnext-orders", attributes).await?, dead, webhooks })
 }
 
 fn key(name: &str, kind: KeyType) -> anyhow::Result<KeySchemaElement> {

@@ -26,6 +26,7 @@ use rustack_sqs_http::{
     service::{SqsHttpConfig, SqsHttpService},
 };
 use rustack_sqs_model::{error::SqsError, operations::SqsOperation};
+use super::stream::Engine;
 use tokio::{
     net::{TcpListener, TcpSocket},
     task::JoinHandle,
@@ -79,7 +80,7 @@ async fn base() -> anyhow::Result<SdkConfig> {
 }
 
 /// Starts the engines. With `data`, DynamoDB keeps its file there.
-pub(super) async fn start(data: Option<PathBuf>) -> anyhow::Result<(Endpoints, Vec<JoinHandle<()>>)> {
+pub(super) async fn start(data: Option<PathBuf>) -> anyhow::Result<(Endpoints, Engine, Vec<JoinHandle<()>>)> {
     let database = match data {
         None => dynoxide::Database::memory(),
         Some(folder) => {
@@ -99,11 +100,11 @@ pub(super) async fn start(data: Option<PathBuf>) -> anyhow::Result<(Endpoints, V
         RustackSecretsManagerHandler::new(Arc::new(RustackSecretsManager::new(SecretsManagerConfig::default())));
     let secrets_service = SecretsManagerHttpService::new(Arc::new(secrets_handler), SecretsManagerHttpConfig::default());
     let tasks = vec![
-        tokio::spawn(dynoxide::server::serve_on(dynamodb, database)),
+        tokio::spawn(dynoxide::server::serve_on(dynamodb, database.clone())),
         tokio::spawn(serve(sqs, sqs_service)),
         tokio::spawn(serve(secrets, secrets_service)),
     ];
-    Ok((endpoints, tasks))
+    Ok((endpoints, Engine(database), tasks))
 }
 
 /// Listens with room for a crowd that connects at the same moment; the usual 128 places would reset the rest.

@@ -2,6 +2,8 @@
 
 use std::{
     future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -10,7 +12,13 @@ use std::{
 use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Builder, connect::HttpConnector},
+    client::legacy::{
+        Builder,
+        connect::{
+            HttpConnector,
+            dns::{GaiResolver, Name},
+        },
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{
@@ -19,20 +27,59 @@ use rustls::{
 };
 use tower_service::Service;
 
+use crate::domain::address::is_public;
+
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Connects within a limit.
+/// Connects within a limit, to what `R` makes of a host's name.
 #[derive(Debug, Clone)]
-pub(super) struct Connect {
-    https: HttpsConnector<HttpConnector>,
+pub(super) struct Connect<R = GaiResolver> {
+    https: HttpsConnector<HttpConnector<R>>,
     limit: Duration,
+}
+
+/// Resolves a host's name to those of its addresses that belong to the public internet: whatever a name leads to at the moment of
+/// connecting, it is never this network.
+#[derive(Debug, Clone)]
+pub(super) struct PublicOnly {
+    pub(super) system: GaiResolver,
+    /// This machine is meant, too.
+    pub(super) loopback: bool,
+}
+
+impl PublicOnly {
+    /// Whether an address may be connected to.
+    pub(super) fn permits(&self, address: IpAddr) -> bool {
+        is_public(address) || (self.loopback && address.is_loopback())
+    }
+}
+
+impl Service<Name> for PublicOnly {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.system.poll_ready(cx)
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let (resolving, this) = (self.system.call(name), self.clone());
+        Box::pin(async move {
+            let public: Vec<SocketAddr> = resolving.await?.filter(|address| this.permits(address.ip())).collect();
+            if public.is_empty() {
+                return Err(io::Error::other("the host has no public address"));
+            }
+            Ok(public.into_iter())
+        })
+    }
 }
 
 impl Connect {
     /// Trusts the certificates of the public web (Mozilla's list, compiled in).
     pub(super) fn trusting_the_web(limit: Duration) -> Self {
         Self {
-            https: HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(tcp()),
+            https: HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(tcp(GaiResolver::new())),
             limit,
         }
     }
@@ -55,8 +102,16 @@ impl Connect {
             .map_err(|error| error.to_string())?
             .with_root_certificates(store)
             .with_no_client_auth();
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp());
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp(GaiResolver::new()));
         Ok(Self { https, limit })
+    }
+}
+
+impl Connect<PublicOnly> {
+    /// The same, to public addresses alone.
+    pub(super) fn to_the_public(resolver: PublicOnly, limit: Duration) -> Self {
+        let https = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1();
+        Self { https: https.wrap_connector(tcp(resolver)), limit }
     }
 }
 
@@ -67,15 +122,18 @@ pub(super) fn client() -> Builder {
     builder
 }
 
-fn tcp() -> HttpConnector {
-    let mut tcp = HttpConnector::new();
+fn tcp<R>(resolver: R) -> HttpConnector<R> {
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp
 }
 
-impl Service<Uri> for Connect {
-    type Response = <HttpsConnector<HttpConnector> as Service<Uri>>::Response;
+impl<R> Service<Uri> for Connect<R>
+where
+    HttpsConnector<HttpConnector<R>>: Service<Uri, Error = BoxError, Future: Send + 'static>,
+{
+    type Response = <HttpsConnector<HttpConnector<R>> as Service<Uri>>::Response;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 

@@ -16,6 +16,8 @@ pub mod pos;
 pub mod queue;
 pub mod sandbox;
 pub mod secrets;
+pub mod subscribers;
+pub mod webhooks;
 
 use std::error::Error;
 

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use aws_lambda_events::dynamodb::EventRecord;
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use flate2::read::DeflateDecoder;
 use serde::{Deserialize, Serialize};
@@ -209,6 +210,21 @@ pub fn from_item(mut item: Item) -> Result<Row, PortError> {
         history: row.hist,
         traceparent: row.tp,
     })))
+}
+
+/// The order that a change in the table's stream has left; nothing if the row is gone, or an alias.
+///
+/// # Errors
+/// [`PortError::Corrupt`] for what we did not store, or what a newer version of us did.
+pub fn changed(record: &EventRecord) -> Result<Option<OrderRecord>, PortError> {
+    let image = record.change.new_image.clone();
+    if image.is_empty() {
+        return Ok(None);
+    }
+    Ok(match from_item(image.into())? {
+        Row::Order(record) => Some(*record),
+        Row::Alias(_) => None,
+    })
 }
 
 fn corrupt(error: impl std::fmt::Display) -> PortError {

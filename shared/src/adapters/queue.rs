@@ -7,8 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::unavailable;
 use crate::{
-    app::ports::{Aside, OrderMessage, PortError, SendOrder, SetAside},
-    domain::ids::{OrderKey, ParId},
+    app::ports::{Aside, OrderMessage, PortError, SendDelivery, SendOrder, SetAside},
+    domain::{
+        ids::{OrderKey, ParId},
+        policy::MAX_DELAY,
+        time::UnixMillis,
+        webhook::Delivery,
+    },
 };
 
 /// The version of the message format.
@@ -111,9 +116,60 @@ impl SetAside for Queues {
     }
 }
 
+/// The queue of deliveries to webhooks' subscribers.
+#[derive(Debug, Clone)]
+pub struct DeliveryQueue {
+    client: Client,
+    url: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DeliveryBody<D> {
+    v: u32,
+    delivery: D,
+}
+
+/// Reads a delivery's message.
+///
+/// # Errors
+/// A sentence that says why it can never be worked on.
+pub fn parse_delivery(body: &str) -> Result<Delivery, String> {
+    let body: DeliveryBody<Delivery> = serde_json::from_str(body).map_err(|error| format!("not a delivery: {error}"))?;
+    if body.v != FORMAT {
+        return Err(format!("message format {} is not {FORMAT}", body.v));
+    }
+    Ok(body.delivery)
+}
+
+impl DeliveryQueue {
+    /// The queue by its URL.
+    #[must_use]
+    pub fn new(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+}
+
+impl SendDelivery for DeliveryQueue {
+    async fn send_delivery(&self, delivery: &Delivery, now: UnixMillis) -> Result<(), PortError> {
+        let body = serde_json::to_string(&DeliveryBody { v: FORMAT, delivery });
+        // Rounded up: a message that comes back too early is only sent on.
+        let delay = delivery.due_at.since(now).min(MAX_DELAY).as_millis().div_ceil(1_000);
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body.map_err(|error| PortError::Corrupt(error.to_string()))?)
+            .message_group_id(group_id(&format!("{}/{}", delivery.organization_id, delivery.subscriber)))
+            .delay_seconds(delay.try_into().unwrap_or(900))
+            .send()
+            .await
+            .map_err(|error| unavailable(&error))?;
+        Ok(())
+    }
+}
+
 /// A MessageGroupId holds 1 to 128 letters, digits and punctuation (AWS: SendMessage).
 fn group_id(location: &str) -> String {
-    location.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect()
+    location.chars().take(128).map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect()
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use super::unavailable;
 use crate::{
-    app::ports::{PortError, Refresh, Secrets},
-    domain::{signature::SharedId, token::ClientSecret},
+    app::ports::{PortError, Refresh, Secrets, WebhookKeys},
+    domain::{signature::SharedId, token::ClientSecret, webhook::WebhookKey},
 };
 
 /// Age at which a secret is read again beside a request.
@@ -75,6 +75,7 @@ struct Values {
     client_secrets: Arc<Vec<ClientSecret>>,
     shared_ids: Arc<Vec<SharedId>>,
     pos_secret: String,
+    webhook_keys: Arc<Vec<WebhookKey>>,
 }
 
 /// Who can cause a mismatch, and so a fetch.
@@ -181,8 +182,19 @@ fn parse(text: &str, rules: SecretRules) -> Result<Values, String> {
         client_secrets: Arc::new(secret.live.iter().filter_map(key).collect()),
         shared_ids: Arc::new(secret.live.iter().filter_map(|live| SharedId::new(&live.id, &live.value).ok()).collect()),
         pos_secret: first.value.clone(),
+        webhook_keys: Arc::new(secret.live.iter().filter_map(|live| WebhookKey::parse(&live.value)).collect()),
     };
     Ok(usable)
+}
+
+impl WebhookKeys for SecretCache {
+    async fn webhook_keys(&self, name: &str) -> Result<Arc<Vec<WebhookKey>>, PortError> {
+        let keys = self.values(name, Refresh::No, Flood::OfCallers).await?.webhook_keys;
+        if keys.is_empty() {
+            return Err(PortError::Corrupt(format!("secret {name} holds no key like whsec_ and base64 of 24 to 64 bytes")));
+        }
+        Ok(keys)
+    }
 }
 
 impl Secrets for SecretCache {

@@ -1,9 +1,11 @@
 //! The use cases. Each holds only the ports it needs, in types as its function does in IAM.
 
 pub mod accept;
+pub mod announce;
 pub mod caller;
 pub mod carry;
 pub mod check;
+pub mod deliver;
 pub mod heal;
 pub mod lately;
 pub mod limits;

@@ -11,13 +11,14 @@ use crate::domain::{
     ability::{Cancelled, Found, Placed},
     directory::{Client, Location, Organization},
     guard::Guard,
-    ids::{OrderKey, ParId},
+    ids::{OrderKey, ParId, SubscriberId},
     menu::{Menu, StoredMenu},
     record::{Alias, OrderRecord, Row},
     signature::SharedId,
     take::Take,
     time::UnixMillis,
     token::ClientSecret,
+    webhook::{Delivery, Event, Subscriber, Told, WebhookKey},
 };
 
 /// Why a port did not do what it was asked.
@@ -298,6 +299,80 @@ pub trait Secrets: Send + Sync {
     fn pos_secret(&self, name: &str, refresh: Refresh) -> impl Future<Output = Result<String, PortError>> + Send;
     /// Reads again what has grown old. To be run beside a request, never after its answer.
     fn refresh_stale(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Who is told of an organization's orders.
+pub trait ListSubscribers: Send + Sync {
+    /// All of them, switched off or not.
+    ///
+    /// # Errors
+    /// [`PortError`] when it cannot be told.
+    fn subscribers(&self, organization: &ParId) -> impl Future<Output = Result<Vec<Subscriber>, PortError>> + Send;
+}
+
+/// One subscriber, and how its deliveries go.
+pub trait KeepSubscriber: Send + Sync {
+    /// The subscriber, if there is one of this name.
+    ///
+    /// # Errors
+    /// [`PortError`] when it cannot be told.
+    fn subscriber(
+        &self,
+        organization: &ParId,
+        id: &SubscriberId,
+    ) -> impl Future<Output = Result<Option<Subscriber>, PortError>> + Send;
+    /// Notes that a delivery has failed, unless that is noted already.
+    ///
+    /// # Errors
+    /// [`PortError`]: whether it was written is unknown.
+    fn failing(&self, subscriber: &Subscriber, now: UnixMillis) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Notes that a delivery has succeeded.
+    ///
+    /// # Errors
+    /// [`PortError`]: whether it was written is unknown.
+    fn works(&self, subscriber: &Subscriber) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Switches it off if it is as it was read: `false` if it has been changed or has taken a delivery meanwhile.
+    ///
+    /// # Errors
+    /// [`PortError`]: whether it was written is unknown.
+    fn switch_off(&self, subscriber: &Subscriber, because: &str) -> impl Future<Output = Result<bool, PortError>> + Send;
+}
+
+/// Sends a delivery on its way.
+pub trait SendDelivery: Send + Sync {
+    /// It comes back when it is due, or 15 minutes from `now` if that is earlier.
+    ///
+    /// # Errors
+    /// [`PortError`]: whether it was sent is unknown.
+    fn send_delivery(&self, delivery: &Delivery, now: UnixMillis) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// Tells a subscriber of an event.
+pub trait TellSubscriber: Send + Sync {
+    /// What came of it; it ends within `limit`.
+    fn tell(
+        &self,
+        subscriber: &Subscriber,
+        event: &Event,
+        keys: &[WebhookKey],
+        now: UnixMillis,
+        limit: Duration,
+    ) -> impl Future<Output = Told> + Send;
+}
+
+/// The keys that webhooks are signed with.
+pub trait WebhookKeys: Send + Sync {
+    /// The live keys of a secret, by its name.
+    ///
+    /// # Errors
+    /// [`PortError`] when nothing was ever read, or there is no key in it.
+    fn webhook_keys(&self, name: &str) -> impl Future<Output = Result<Arc<Vec<WebhookKey>>, PortError>> + Send;
+}
+
+impl<T: WebhookKeys> WebhookKeys for Arc<T> {
+    async fn webhook_keys(&self, name: &str) -> Result<Arc<Vec<WebhookKey>>, PortError> {
+        (**self).webhook_keys(name).await
+    }
 }
 
 impl<T: Directory> Directory for Arc<T> {

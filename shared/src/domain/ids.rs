@@ -95,6 +95,10 @@ id! {
         if text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') { Ok(()) } else { Err(IdError::Segment) }
     }
 }
+id! {
+    /// The name of a webhook's subscriber: letters, digits and `-`.
+    SubscriberId, |text| Tenant::new(text).map(|_| ())
+}
 
 /// The key of an order: whose it is, and PAR's id of the request (design section 4).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 //! randomness come in as arguments.
 
 pub mod ability;
+pub mod address;
 pub mod answer;
 pub mod breaker;
 pub mod by_hand;
@@ -29,3 +30,4 @@ pub mod take;
 pub mod time;
 pub mod token;
 pub mod trace;
+pub mod webhook;

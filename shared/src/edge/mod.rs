@@ -2,6 +2,7 @@
 //! [`answer::seal`], which signs it.
 
 pub mod answer;
+pub mod deliveries;
 pub mod get;
 pub mod log;
 pub mod menus;
@@ -13,6 +14,7 @@ pub mod proxy;
 pub mod queue;
 pub mod receive;
 pub mod schedule;
+pub mod stream;
 pub mod submit;
 pub mod validate;
 

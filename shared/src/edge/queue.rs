@@ -1,6 +1,6 @@
 //! SQS batches: each record is parsed and worked on alone, all at once, and only what failed comes back.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::{FutureExt, future::join_all};
@@ -35,26 +35,8 @@ where
 {
     /// Works on a batch. `remaining` is what the function's own time-out leaves.
     pub async fn handle(&self, event: SqsEvent, remaining: Duration) -> SqsBatchResponse {
-        let turns = event.records.iter().map(|record| async move {
-            match AssertUnwindSafe(self.turn(record, remaining)).catch_unwind().await {
-                Ok(Turn::Acknowledge | Turn::SetAside) => None,
-                Ok(Turn::Retry(reason)) => {
-                    tracing::error!(message.id = record.message_id, reason, "a message is left to come back");
-                    Some(record)
-                }
-                Err(_) => {
-                    tracing::error!(alarm = "panic", message.id = record.message_id, "working on a message panicked");
-                    Some(record)
-                }
-            }
-        });
-        let mut response = SqsBatchResponse::default();
-        let (turned, ()) = tokio::join!(join_all(turns), self.secrets.refresh_stale());
-        for failed in turned.into_iter().flatten() {
-            // An empty id makes Lambda retry the whole batch, which is safe, if a record should ever come without one.
-            response.add_failure(failed.message_id.clone().unwrap_or_default());
-        }
-        response
+        let worked = batch(&event, |record| self.turn(record, remaining));
+        tokio::join!(worked, self.secrets.refresh_stale()).0
     }
 
     async fn turn(&self, record: &SqsMessage, remaining: Duration) -> Turn {
@@ -67,4 +49,33 @@ where
             }
         }
     }
+}
+
+/// Works on each message of a batch by itself, all at once; what failed is left to come back.
+pub(super) async fn batch<'a, F: Future<Output = Turn>>(
+    event: &'a SqsEvent,
+    turn: impl Fn(&'a SqsMessage) -> F,
+) -> SqsBatchResponse {
+    let turns = event.records.iter().map(|record| {
+        let turn = AssertUnwindSafe(turn(record)).catch_unwind();
+        async move {
+            match turn.await {
+                Ok(Turn::Acknowledge | Turn::SetAside) => None,
+                Ok(Turn::Retry(reason)) => {
+                    tracing::error!(message.id = record.message_id, reason, "a message is left to come back");
+                    Some(record)
+                }
+                Err(_) => {
+                    tracing::error!(alarm = "panic", message.id = record.message_id, "working on a message panicked");
+                    Some(record)
+                }
+            }
+        }
+    });
+    let mut response = SqsBatchResponse::default();
+    for failed in join_all(turns).await.into_iter().flatten() {
+        // An empty id makes Lambda retry the whole batch, which is safe, if a record should ever come without one.
+        response.add_failure(failed.message_id.clone().unwrap_or_default());
+    }
+    response
 }

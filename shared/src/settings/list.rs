@@ -117,7 +117,7 @@ const fn status(name: &'static str, default: &'static str, least: u64, meaning: 
     Setting { name, default: Some(default), allowed: Allowed::Status { least, most }, meaning, contract }
 }
 
-const PLACES: [Setting; 6] = [
+const PLACES: [Setting; 7] = [
     place("POSNEXT_ORDERS_TABLE", "name of the orders table"),
     place("POSNEXT_DIRECTORY_TABLE", "name of the directory table"),
     place("POSNEXT_MENUS_TABLE", "name of the menus table"),
@@ -127,6 +127,10 @@ const PLACES: [Setting; 6] = [
     },
     place("POSNEXT_QUEUE_URL", "URL of the work queue"),
     place("POSNEXT_DLQ_URL", "URL of the dead-letter queue"),
+    Setting {
+        default: Some(""),
+        ..place("POSNEXT_WEBHOOKS_QUEUE_URL", "URL of the queue of webhooks on their way; without it nobody is told of an order's end")
+    },
 ];
 
 const LIMITS: [Setting; 6] = [

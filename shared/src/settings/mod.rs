@@ -23,6 +23,8 @@ pub struct Settings {
     pub queue_url: String,
     /// URL of the dead-letter queue.
     pub dead_letter_queue_url: String,
+    /// URL of the queue of webhooks on their way.
+    pub webhooks_queue_url: Option<String>,
     /// The times an order moves by.
     pub policy: Policy,
     /// Orders a second one location may send to one instance of submit-order.
@@ -171,6 +173,7 @@ impl Settings {
             sandbox_table: reader.text("POSNEXT_SANDBOX_TABLE"),
             queue_url: reader.text("POSNEXT_QUEUE_URL"),
             dead_letter_queue_url: reader.text("POSNEXT_DLQ_URL"),
+            webhooks_queue_url: reader.optional("POSNEXT_WEBHOOKS_QUEUE_URL"),
             policy,
             location_rate: reader.parsed("POSNEXT_LOCATION_RATE"),
             menu_refresh: reader.seconds("POSNEXT_MENU_REFRESH_S"),

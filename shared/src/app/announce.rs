@@ -1,0 +1,41 @@
+//! Makes a delivery for each subscriber of an order that has ended. It knows the order from the table's stream: off the path of every
+//! answer.
+
+use super::{
+    METRICS,
+    ports::{Clock, ListSubscribers, PortError, SendDelivery},
+};
+use crate::domain::{
+    record::OrderRecord,
+    webhook::{Delivery, Event},
+};
+
+/// The use case and its ports.
+#[derive(Debug)]
+pub struct Announce<L, Q, C> {
+    /// Who is told.
+    pub subscribers: L,
+    /// The queue of deliveries.
+    pub queue: Q,
+    /// The time.
+    pub clock: C,
+}
+
+impl<L: ListSubscribers, Q: SendDelivery, C: Clock> Announce<L, Q, C> {
+    /// Sends a delivery to each subscriber that wants it. A change that is announced again is delivered again, under the same id.
+    ///
+    /// # Errors
+    /// [`PortError`]: the change must be announced again.
+    pub async fn announce(&self, record: &OrderRecord) -> Result<(), PortError> {
+        let Some(event) = Event::of(record) else { return Ok(()) };
+        let now = self.clock.now();
+        for subscriber in self.subscribers.subscribers(record.order.organization_id()).await? {
+            if subscriber.enabled && subscriber.events.contains(&event.kind) {
+                self.queue.send_delivery(&Delivery::first(event.clone(), &subscriber, now), now).await?;
+                tracing::info!(target: METRICS, WebhooksAnnounced = 1);
+                tracing::info!(order.key = %record.key, webhook.id = event.id, subscriber.id = %subscriber.id, "an end is announced");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! Delivers one event to one subscriber: at least once, tried again for a day, and to nobody who has had enough.
+
+use std::time::Duration;
+
+use super::{
+    METRICS,
+    ports::{Clock, KeepSubscriber, PortError, SendDelivery, TellSubscriber, WebhookKeys},
+    process::Turn,
+};
+use crate::domain::{
+    policy::{SEND_LIMIT, STORAGE_LIMIT},
+    webhook::{Delivery, Subscriber, Told},
+};
+
+/// How long a subscriber may take to answer.
+pub const TELL_LIMIT: Duration = Duration::from_secs(10);
+/// Once a delivery is given up, a subscriber that has taken nothing for so long is switched off.
+const GIVEN_UP_AFTER: Duration = Duration::from_hours(12);
+/// What a turn may take: the subscriber and its keys read, the attempt, a note, a message.
+const TURN: Duration =
+    Duration::from_millis(TELL_LIMIT.as_millis() as u64 + 3 * STORAGE_LIMIT.as_millis() as u64 + SEND_LIMIT.as_millis() as u64);
+
+/// The use case and its ports.
+#[derive(Debug)]
+pub struct Deliver<K, S, Q, T, C> {
+    /// The subscribers.
+    pub subscribers: K,
+    /// What they know us by.
+    pub keys: S,
+    /// The queue of deliveries.
+    pub queue: Q,
+    /// How they are told.
+    pub tell: T,
+    /// The time, and randomness.
+    pub clock: C,
+}
+
+impl<K: KeepSubscriber, S: WebhookKeys, Q: SendDelivery, T: TellSubscriber, C: Clock> Deliver<K, S, Q, T, C> {
+    /// Takes one turn at a delivery. `remaining` is what the function's own time-out leaves.
+    pub async fn deliver(&self, delivery: &Delivery, remaining: Duration) -> Turn {
+        if remaining < TURN {
+            return Turn::Retry("not enough of the function's time is left for a turn".to_owned());
+        }
+        // A message that comes back is at worst delivered twice; one that is deleted too early is lost.
+        match self.turn(delivery).await {
+            Ok(()) => Turn::Acknowledge,
+            Err(error) => Turn::Retry(error.to_string()),
+        }
+    }
+
+    async fn turn(&self, delivery: &Delivery) -> Result<(), PortError> {
+        let Delivery { organization_id, subscriber: id, .. } = delivery;
+        let Some(subscriber) = self.subscribers.subscriber(organization_id, id).await?.filter(|found| found.enabled) else {
+            tracing::info!(webhook.id = delivery.event.id, subscriber.id = %id, "dropped: its subscriber is gone or switched off");
+            return Ok(());
+        };
+        let now = self.clock.now();
+        if delivery.due_at > now {
+            return self.queue.send_delivery(delivery, now).await;
+        }
+        let keys = self.keys.webhook_keys(&subscriber.secret).await?;
+        let told = self.tell.tell(&subscriber, &delivery.event, &keys, now, TELL_LIMIT).await;
+        self.log(delivery, &told);
+        match told {
+            Told::Taken if subscriber.failing_since.is_some() => self.subscribers.works(&subscriber).await,
+            Told::Taken => Ok(()),
+            Told::Gone => self.switch_off(&subscriber, "it answered 410 Gone").await,
+            Told::Failed { reason, retry_after } => self.failed(delivery, &subscriber, &reason, retry_after).await,
+        }
+    }
+
+    async fn failed(
+        &self,
+        delivery: &Delivery,
+        subscriber: &Subscriber,
+        reason: &str,
+        retry_after: Option<Duration>,
+    ) -> Result<(), PortError> {
+        let now = self.clock.now();
+        if subscriber.failing_since.is_none() {
+            self.subscribers.failing(subscriber, now).await?;
+        }
+        if let Some(again) = delivery.again(now, retry_after, self.clock.random()) {
+            return self.queue.send_delivery(&again, now).await;
+        }
+        tracing::info!(target: METRICS, WebhooksGivenUp = 1);
+        tracing::error!(webhook.id = delivery.event.id, subscriber.id = %subscriber.id, reason, "a delivery is given up");
+        match subscriber.failing_since {
+            Some(since) if now.since(since) >= GIVEN_UP_AFTER => {
+                let because = format!("every delivery since {} has failed; the last: {reason}", since.rfc3339());
+                self.switch_off(subscriber, &because).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn switch_off(&self, subscriber: &Subscriber, because: &str) -> Result<(), PortError> {
+        if self.subscribers.switch_off(subscriber, because).await? {
+            tracing::info!(target: METRICS, WebhooksSwitchedOff = 1);
+            tracing::error!(alarm = "webhook_off", subscriber.id = %subscriber.id, because, "a subscriber is switched off");
+        }
+        Ok(())
+    }
+
+    fn log(&self, delivery: &Delivery, told: &Told) {
+        let Delivery { event, subscriber, attempt, .. } = delivery;
+        match told {
+            Told::Taken => {
+                tracing::info!(target: METRICS, WebhooksDelivered = 1);
+                tracing::info!(webhook.id = event.id, subscriber.id = %subscriber, attempt, "delivered");
+            }
+            Told::Gone => tracing::info!(webhook.id = event.id, subscriber.id = %subscriber, attempt, "answered 410"),
+            Told::Failed { reason, .. } => {
+                tracing::info!(target: METRICS, WebhooksFailed = 1);
+                tracing::warn!(webhook.id = event.id, subscriber.id = %subscriber, attempt, reason, "not delivered");
+            }
+        }
+    }
+}
