@@ -8,5 +8,5 @@ pub mod load;
 pub mod local;
 pub mod par;
 pub mod pos;
-mod progress;
+pub mod progress;
 pub mod secret_store;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar that is drawn where there is a terminal; without a length, a spinner.
-pub(crate) fn progress(length: usize, message: &'static str) -> ProgressBar {
+pub fn progress(length: usize, message: &'static str) -> ProgressBar {
     let bar = ProgressBar::new(length as u64).with_message(message);
     let template =
         if length == 0 { "{spinner} {elapsed} {msg}" } else { "{elapsed:>4} [{bar:40}] {pos}/{len} {msg}, {eta} left" };
@@ -17,7 +17,7 @@ pub(crate) fn progress(length: usize, message: &'static str) -> ProgressBar {
 }
 
 /// One more; where there is no terminal to draw on, a line for every tenth of them.
-pub(crate) fn step(bar: &ProgressBar) {
+pub fn step(bar: &ProgressBar) {
     bar.inc(1);
     let (done, all) = (bar.position(), bar.length().unwrap_or_default());
     if bar.is_hidden() && all >= 1_000 && done.is_multiple_of(all / 10) {

@@ -43,7 +43,8 @@ use crate::{
         policy::{MENU_LIMIT, WORKER_FUNCTION_TIMEOUT},
     },
     edge::{
-        deliveries::Deliveries, get::GetOrder, menus::GetMenu, queue::Consumer, stream::Stream, submit::Submit, validate::Validate,
+        deliveries::Deliveries, get::GetOrder, menus::GetMenu, queue::Consumer, stream::Stream, submit::Submit,
+        validate::Validate,
     },
     settings::Settings,
 };

@@ -11,8 +11,8 @@ use posnext_shared::app::ports::Clock;
 use serde_json::{Value, json};
 
 use crate::{
-    support::{Caller, ROOT, fresh_uid, order, token},
-    tools::{AWS, Running, free_port, listening, run, tool, until},
+    support::{Caller, ROOT, fresh_uid, order, token, until},
+    tools::{AWS, Running, free_port, listening, run, tool},
 };
 
 const STACK: &str = "posnext-dev";

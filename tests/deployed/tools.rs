@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::ROOT;
+use crate::support::{ROOT, until};
 
 /// A tool of `tests/tools/<environment>.txt`.
 pub(crate) fn tool(environment: &str, name: &str) -> Command {
@@ -48,18 +48,6 @@ pub(crate) async fn listening(port: u16) {
         tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
     })
     .await;
-}
-
-/// Asks again and again until there is an answer.
-pub(crate) async fn until<T>(limit: Duration, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(began.elapsed() < limit, "not within {limit:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 /// A process and its children, ended when it is dropped.

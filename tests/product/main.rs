@@ -44,3 +44,4 @@ mod template;
 mod validate;
 mod walk;
 mod watching;
+mod webhooks;

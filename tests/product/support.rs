@@ -260,6 +260,18 @@ impl Drop for Binary {
     }
 }
 
+/// Asks again and again until there is an answer.
+pub(crate) async fn until<T>(limit: Duration, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(began.elapsed() < limit, "not within {limit:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// A POS that sells: it hands out this menu, and says that these are sold out.
 pub(crate) async fn selling_pos(menu: Arc<Mutex<String>>, sold_out: &'static [&'static str]) -> String {
     let routes = axum::Router::new()

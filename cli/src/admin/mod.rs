@@ -1,10 +1,13 @@
 //! `posnext admin`: what an operator does to a stack, with AWS credentials of their own.
 
+mod desk;
 mod location;
 mod menu;
 mod orders;
 mod redrive;
+mod source;
 mod stack;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -54,6 +57,8 @@ enum Verb {
     },
     /// Onboard locations: map them, give them their secrets, check them, switch them, rotate their secrets
     Location(location::LocationArguments),
+    /// Tell the vendor's own systems of orders' ends: add, list, test, replay, switch and remove subscribers (docs/webhooks.md)
+    Webhook(webhook::WebhookArguments),
     /// Put, show and switch what a location sells
     Menu {
         #[command(subcommand)]
@@ -92,6 +97,7 @@ pub(crate) async fn run(arguments: AdminArguments) -> anyhow::Result<ExitCode> {
         Verb::End { order, decision, reason } => orders::end(&stack, &key(&order)?, decision, &reason).await,
         Verb::Redrive { dry_run } => redrive::run(&stack, dry_run).await,
         Verb::Location(location) => location::run(&stack, location).await,
+        Verb::Webhook(webhook) => webhook::run(&stack, webhook).await,
         Verb::Menu { verb } => menu::run(&stack, verb).await,
         Verb::Sandbox { client_secret, shared_id } => sandbox(&stack, client_secret, shared_id).await,
     }

@@ -23,7 +23,7 @@ pub(super) struct Stack {
 }
 
 /// The variable that stands in for an output, the functions' own.
-const VARIABLES: [(&str, &str); 11] = [
+const VARIABLES: [(&str, &str); 12] = [
     ("Url", "POSNEXT_URL"),
     ("OrdersTable", "POSNEXT_ORDERS_TABLE"),
     ("DirectoryTable", "POSNEXT_DIRECTORY_TABLE"),
@@ -31,6 +31,7 @@ const VARIABLES: [(&str, &str); 11] = [
     ("SandboxTable", "POSNEXT_SANDBOX_TABLE"),
     ("OrdersQueue", "POSNEXT_QUEUE_URL"),
     ("OrdersDeadLetterQueue", "POSNEXT_DLQ_URL"),
+    ("WebhooksQueue", "POSNEXT_WEBHOOKS_QUEUE_URL"),
     ("SecretsPrefix", "POSNEXT_SECRETS_PREFIX"),
     ("OrderDeadlineS", "POSNEXT_ORDER_DEADLINE_S"),
     ("RetentionDays", "POSNEXT_RETENTION_DAYS"),

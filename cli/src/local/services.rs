@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use super::stream::Engine;
 use anyhow::{Context, anyhow};
 use aws_config::{Region, SdkConfig, timeout::TimeoutConfig};
 use bytes::Bytes;
@@ -26,7 +27,6 @@ use rustack_sqs_http::{
     service::{SqsHttpConfig, SqsHttpService},
 };
 use rustack_sqs_model::{error::SqsError, operations::SqsOperation};
-use super::stream::Engine;
 use tokio::{
     net::{TcpListener, TcpSocket},
     task::JoinHandle,

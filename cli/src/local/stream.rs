@@ -81,7 +81,8 @@ async fn begin(database: &Database, dynamodb: &Client) -> anyhow::Result<String>
     let mut from = "LATEST";
     while arn()?.is_none() {
         if anybody_listens(dynamodb).await? {
-            let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewImage).build()?;
+            let stream =
+                StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewImage).build()?;
             let update = dynamodb.update_table().table_name(ORDERS).stream_specification(stream);
             update.send().await.context("the local DynamoDB gives the orders no stream")?;
             from = "TRIM_HORIZON";
@@ -93,8 +94,12 @@ async fn begin(database: &Database, dynamodb: &Client) -> anyhow::Result<String>
     let request = DescribeStreamRequest { stream_arn: stream_arn.clone(), ..DescribeStreamRequest::default() };
     let described = database.describe_stream(request).map_err(|error| anyhow!("{error:?}"))?;
     let shard = described.stream_description.shards.into_iter().next().context("the stream has no shard")?;
-    let request =
-        GetShardIteratorRequest { stream_arn, shard_id: shard.shard_id, shard_iterator_type: from.to_owned(), sequence_number: None };
+    let request = GetShardIteratorRequest {
+        stream_arn,
+        shard_id: shard.shard_id,
+        shard_iterator_type: from.to_owned(),
+        sequence_number: None,
+    };
     let iterator = database.get_shard_iterator(request).map_err(|error| anyhow!("{error:?}"))?;
     iterator.shard_iterator.context("the stream has no beginning")
 }

@@ -79,7 +79,11 @@ impl Connect {
     /// Trusts the certificates of the public web (Mozilla's list, compiled in).
     pub(super) fn trusting_the_web(limit: Duration) -> Self {
         Self {
-            https: HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(tcp(GaiResolver::new())),
+            https: HttpsConnectorBuilder::new()
+                .with_webpki_roots()
+                .https_or_http()
+                .enable_http1()
+                .wrap_connector(tcp(GaiResolver::new())),
             limit,
         }
     }
@@ -102,7 +106,11 @@ impl Connect {
             .map_err(|error| error.to_string())?
             .with_root_certificates(store)
             .with_no_client_auth();
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp(GaiResolver::new()));
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp(GaiResolver::new()));
         Ok(Self { https, limit })
     }
 }

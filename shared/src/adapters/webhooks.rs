@@ -80,14 +80,7 @@ impl WebhookClient {
 }
 
 impl TellSubscriber for WebhookClient {
-    async fn tell(
-        &self,
-        subscriber: &Subscriber,
-        event: &Event,
-        keys: &[WebhookKey],
-        now: UnixMillis,
-        limit: Duration,
-    ) -> Told {
+    async fn tell(&self, subscriber: &Subscriber, event: &Event, keys: &[WebhookKey], now: UnixMillis, limit: Duration) -> Told {
         let uri = match self.check(&subscriber.url) {
             Ok(uri) => uri,
             Err(reason) => return failed(format!("the URL {reason}")),

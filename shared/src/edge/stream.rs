@@ -37,7 +37,11 @@ impl<L: ListSubscribers, Q: SendDelivery, C: Clock> Stream<L, Q, C> {
             let told = match AssertUnwindSafe(self.tell(record)).catch_unwind().await {
                 Ok(told) => told,
                 Err(_) => {
-                    tracing::error!(alarm = "panic", event.id = record.event_id, "working on a change panicked; it is passed over");
+                    tracing::error!(
+                        alarm = "panic",
+                        event.id = record.event_id,
+                        "working on a change panicked; it is passed over"
+                    );
                     Ok(())
                 }
             };

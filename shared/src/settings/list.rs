@@ -129,7 +129,10 @@ const PLACES: [Setting; 7] = [
     place("POSNEXT_DLQ_URL", "URL of the dead-letter queue"),
     Setting {
         default: Some(""),
-        ..place("POSNEXT_WEBHOOKS_QUEUE_URL", "URL of the queue of webhooks on their way; without it nobody is told of an order's end")
+        ..place(
+            "POSNEXT_WEBHOOKS_QUEUE_URL",
+            "URL of the queue of webhooks on their way; without it nobody is told of an order's end",
+        )
     },
 ];
 

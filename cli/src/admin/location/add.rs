@@ -13,11 +13,14 @@ use posnext_shared::domain::{
 use crate::certify_command::Switches;
 
 use super::{
-    super::{stack::Stack, text},
-    Desk, Which, certification,
+    super::{
+        desk::{Desk, refused, reveal},
+        source::Source,
+        stack::Stack,
+        text,
+    },
+    Which, certification,
     plan::{ClientChange, Plan},
-    refused, reveal,
-    source::Source,
 };
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use posnext_local::{
 use posnext_shared::domain::{contract::Contract, directory::Location};
 use tokio::time::Instant;
 
-use super::{Desk, Which, look};
+use super::{super::desk::Desk, Which, look};
 
 /// Functions believe what they have read of the directory for half a minute.
 const PATIENCE: Duration = Duration::from_secs(45);

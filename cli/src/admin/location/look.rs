@@ -7,7 +7,10 @@ use posnext_shared::domain::{
     ids::ParId,
 };
 
-use super::{Desk, Which, refused};
+use super::{
+    super::desk::{Desk, refused},
+    Which,
+};
 
 pub(super) async fn list(desk: &Desk, organization: Option<&ParId>) -> anyhow::Result<ExitCode> {
     let mut text =

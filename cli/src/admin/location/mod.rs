@@ -5,15 +5,16 @@ mod certification;
 mod look;
 mod plan;
 mod rotate;
-mod source;
 
-use std::{io::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use posnext_local::{local, secret_store::SecretStore};
-use posnext_shared::{adapters::directory_admin::DirectoryAdmin, domain::ids::ParId};
+use posnext_shared::domain::ids::ParId;
 
-use super::stack::Stack;
+use super::{
+    desk::{Desk, par_id, quoted, told},
+    stack::Stack,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct LocationArguments {
@@ -63,57 +64,9 @@ impl Which {
     }
 }
 
-/// A word for a POSIX shell.
-fn quoted(word: &str) -> String {
-    if word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 impl std::fmt::Display for Which {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "location {} of {}", self.location, self.organization)
-    }
-}
-
-fn par_id(text: &str) -> Result<ParId, String> {
-    ParId::new(text).map_err(|error| error.to_string())
-}
-
-/// Nothing was written, for a reason that the operator can do something about.
-#[derive(Debug)]
-struct Refused(String);
-
-impl std::error::Error for Refused {}
-
-impl std::fmt::Display for Refused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-fn refused<T>(why: impl Into<String>) -> anyhow::Result<T> {
-    Err(Refused(why.into()).into())
-}
-
-/// What an operator works on.
-#[derive(Debug)]
-struct Desk {
-    directory: DirectoryAdmin,
-    secrets: SecretStore,
-    prefix: String,
-}
-
-impl Desk {
-    async fn of(stack: &Stack) -> anyhow::Result<Self> {
-        let (table, prefix) = (stack.value("DirectoryTable")?, stack.secrets_prefix()?);
-        let aws = local::aws().await?;
-        Ok(Self {
-            directory: DirectoryAdmin::new(aws_sdk_dynamodb::Client::new(&aws), table),
-            secrets: SecretStore::new(aws_sdk_secretsmanager::Client::new(&aws)),
-            prefix,
-        })
     }
 }
 
@@ -127,20 +80,7 @@ pub(super) async fn run(stack: &Stack, arguments: LocationArguments) -> anyhow::
         Verb::Enable(which) => look::switch(&desk, &which, true).await,
         Verb::RotateSecret(rotate) => rotate::run(&desk, rotate).await,
     };
-    match done {
-        Err(error) if error.is::<Refused>() => {
-            println!("nothing was done: {error}");
-            Ok(ExitCode::FAILURE)
-        }
-        done => done,
-    }
-}
-
-/// Shows a value that was generated, which nothing will show again.
-fn reveal(what: &str, value: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{what}, shown this once: {value}")?;
-    Ok(out.flush()?)
+    told(done)
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! What an add would write, or why it writes nothing.
 
-use std::fmt::Write;
-
 use posnext_shared::{
     app::ports::{ListOpen, PortError, ReadOrder},
     domain::{
@@ -13,15 +11,15 @@ use posnext_shared::{
 };
 
 use super::{
-    super::stack::Stack,
-    Desk, Which,
+    super::{
+        desk::{Desk, refused},
+        source::{Source, Value},
+        stack::Stack,
+    },
+    Which,
     add::{Add, Auth},
-    refused,
-    source::{Source, Value},
 };
 
-/// Secrets Manager takes no longer name.
-const LONGEST_NAME: usize = 512;
 /// More open orders than this are not looked at.
 const MOST: usize = 8_000;
 
@@ -251,27 +249,6 @@ async fn client(
 }
 
 impl Desk {
-    /// A secret's name, in the characters that names may have; no two lists of parts have the same.
-    fn name(&self, parts: &[&str]) -> anyhow::Result<String> {
-        let mut name = self.prefix.clone();
-        for (number, part) in parts.iter().enumerate() {
-            if number > 0 {
-                name.push('/');
-            }
-            for byte in part.bytes() {
-                if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
-                    name.push(char::from(byte));
-                } else {
-                    write!(name, "={byte:02X}")?;
-                }
-            }
-        }
-        if name.len() > LONGEST_NAME {
-            return refused(format!("the secret's name would be longer than {LONGEST_NAME} characters: {name}"));
-        }
-        Ok(name)
-    }
-
     /// The change that makes this value live. What is in use is not changed here: a rotation lets both live for a while.
     async fn change(&self, name: &str, what: &'static str, used: bool, value: Value) -> anyhow::Result<Option<SecretChange>> {
         let change = SecretChange { name: name.to_owned(), what, value };

@@ -7,7 +7,13 @@ use clap::{Args, ValueEnum};
 use posnext_local::secret_store::{Live, LiveValue};
 use posnext_shared::domain::directory::Connector;
 
-use super::{Desk, Which, look, quoted, refused, reveal, source::Source};
+use super::{
+    super::{
+        desk::{Desk, quoted, refused, reveal},
+        source::Source,
+    },
+    Which, look,
+};
 
 /// Functions read secrets at most this old.
 const MINUTES: u32 = 5;

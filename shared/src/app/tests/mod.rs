@@ -2,6 +2,7 @@
 //! succeed or fail as DynamoDB's do, and a reply can be lost after the write or before it.
 
 mod accept;
+mod deliver;
 mod process;
 mod read;
 mod recover;

@@ -1,0 +1,93 @@
+//! A subscriber, added: its key first, the subscriber last, so that an add that was cut off has no effect and can be repeated.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use posnext_local::secret_store::Live;
+use posnext_shared::{
+    app::ports::KeepSubscriber,
+    domain::webhook::{EventKind, Subscriber},
+};
+
+use super::{
+    super::{
+        desk::{refused, reveal},
+        source::Source,
+    },
+    Shelf, Which, client, key,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    #[command(flatten)]
+    which: Which,
+    /// Where it is told: https, at a public address
+    #[arg(long)]
+    url: String,
+    /// What it is told of; everything if not given
+    #[arg(long = "event", value_enum, value_name = "EVENT")]
+    events: Vec<EventName>,
+    /// Its key, whsec_ and base64: env:NAME for an environment variable, - for standard input, or generate (printed once)
+    #[arg(long, value_name = "SOURCE", default_value = "generate")]
+    key_from: Source,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EventName {
+    /// An order is in the POS
+    #[value(name = "order.placed")]
+    Placed,
+    /// An order was refused
+    #[value(name = "order.rejected")]
+    Rejected,
+    /// An order was not placed, because of us or the POS
+    #[value(name = "order.errored")]
+    Errored,
+}
+
+impl From<EventName> for EventKind {
+    fn from(name: EventName) -> Self {
+        match name {
+            EventName::Placed => Self::Placed,
+            EventName::Rejected => Self::Rejected,
+            EventName::Errored => Self::Errored,
+        }
+    }
+}
+
+pub(super) async fn run(shelf: &Shelf, add: Add) -> anyhow::Result<ExitCode> {
+    let Add { which, url, events, key_from } = add;
+    if let Err(why) = client().check(&url) {
+        return refused(format!("--url {url:?} {why}"));
+    }
+    if shelf.desk.directory.organization(&which.organization).await?.is_none() {
+        return refused(format!("organization {} is not mapped; see `posnext admin location list`", which.organization));
+    }
+    if shelf.subscribers.subscriber(&which.organization, &which.subscriber).await?.is_some() {
+        return refused(format!("there is a {which} already; `remove` it, or take another name"));
+    }
+    let value = key::from(&key_from)?;
+    let secret = shelf.desk.name(&["webhook", which.organization.as_str(), which.subscriber.as_str()])?;
+    shelf.desk.secrets.write(&secret, &Live::one(key::id(), &value.text)).await?;
+    let mut events: Vec<EventKind> = events.into_iter().map(EventKind::from).collect();
+    events.sort_unstable();
+    events.dedup();
+    let subscriber = Subscriber {
+        organization_id: which.organization.clone(),
+        id: which.subscriber.clone(),
+        url,
+        secret,
+        events: if events.is_empty() { EventKind::OF_ORDERS.to_vec() } else { events },
+        enabled: true,
+        off_because: None,
+        failing_since: None,
+    };
+    if !shelf.subscribers.create(&subscriber).await? {
+        anyhow::bail!("{which} was added by somebody else meanwhile, whose key has just been replaced; `rotate-key` it");
+    }
+    if value.generated {
+        reveal(&format!("key of {which}"), &value.text)?;
+    }
+    println!("{which} is added; try it: posnext admin webhook test {}", which.arguments());
+    Ok(ExitCode::SUCCESS)
+}
