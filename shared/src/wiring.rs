@@ -11,12 +11,14 @@ use crate::{
     adapters::{
         aws,
         clock::SystemClock,
+        connections::ConnectionTable,
         directory::DirectoryTable,
         http_pos::HttpPos,
         menu_table::MenuTable,
         order_item,
         orders::OrderTable,
         pos::PosRouter,
+        push::Connected,
         queue::{DeliveryQueue, Queues, parse_delivery, parse_message},
         sandbox::SandboxPos,
         secrets::{SecretCache, SecretRules},
@@ -37,6 +39,7 @@ use crate::{
         process::Process,
         read::Read,
         recover::Recover,
+        watch::{TellWatchers, Watch},
     },
     domain::{
         contract::Contract,
@@ -74,7 +77,9 @@ pub type ProcessFunction = Consumer<OrderTable, Queues, P, D, S, SystemClock>;
 /// recover-orders.
 pub type RecoverFunction = Recover<OrderTable, Queues, SystemClock>;
 /// announce-orders.
-pub type AnnounceFunction = Stream<SubscriberTable, DeliveryQueue, SystemClock>;
+pub type AnnounceFunction = Stream<SubscriberTable, DeliveryQueue, ConnectionTable, Connected, D, S, SystemClock>;
+/// watch-orders.
+pub type WatchFunction = Watch<ConnectionTable, OrderTable, D, S, SystemClock>;
 /// deliver-webhooks.
 pub type DeliverFunction = Deliveries<SubscriberTable, S, DeliveryQueue, WebhookClient, SystemClock>;
 
@@ -97,6 +102,7 @@ pub struct Parts {
     orders: OrderTable,
     queues: Queues,
     deliveries: Option<DeliveryQueue>,
+    connected: Option<Connected>,
     directory: D,
     secrets: S,
     menus: M,
@@ -149,6 +155,7 @@ impl Parts {
                 .webhooks_queue_url
                 .clone()
                 .map(|url| DeliveryQueue::new(aws_sdk_sqs::Client::new(&aws.sqs), url)),
+            connected: settings.connections_endpoint.as_ref().map(|endpoint| Connected::at(&aws.dynamodb, endpoint)),
             directory: Arc::new(DirectoryTable::new(dynamodb.clone(), settings.directory_table.clone(), settings.allow_sandbox)),
             secrets: Arc::new(SecretCache::new(aws_sdk_secretsmanager::Client::new(&aws.secrets), rules)),
             menus: Arc::new(MenuTable::new(dynamodb.clone(), settings.menus_table.clone())),
@@ -313,7 +320,19 @@ impl Parts {
     pub fn announce(&self) -> AnnounceFunction {
         let announce =
             self.deliveries.clone().map(|queue| Announce { subscribers: self.subscribers(), queue, clock: SystemClock });
-        Stream { changed: order_item::changed, announce }
+        let watchers = self.connections().zip(self.connected.clone());
+        let watchers = watchers.map(|(connections, push)| TellWatchers { gate: self.gate(), connections, push });
+        Stream { changed: order_item::changed, announce, watchers }
+    }
+
+    fn connections(&self) -> Option<ConnectionTable> {
+        self.settings.connections_table.clone().map(|table| ConnectionTable::new(self.dynamodb.clone(), table))
+    }
+
+    /// watch-orders; nothing where there are no connections.
+    #[must_use]
+    pub fn watch(&self) -> Option<WatchFunction> {
+        Some(Watch { gate: self.gate(), connections: self.connections()?, orders: self.orders.clone() })
     }
 
     /// deliver-webhooks; nothing where there are no webhooks.

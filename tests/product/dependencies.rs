@@ -5,7 +5,17 @@ use std::process::Command;
 
 use crate::support::ROOT;
 
-const FUNCTIONS: [&str; 6] = ["submit-order", "validate-order", "get-menu", "process-order", "get-order", "recover-orders"];
+const FUNCTIONS: [&str; 9] = [
+    "submit-order",
+    "validate-order",
+    "get-menu",
+    "process-order",
+    "get-order",
+    "recover-orders",
+    "announce-orders",
+    "deliver-webhooks",
+    "watch-orders",
+];
 
 fn tree(package: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO"))

@@ -38,6 +38,7 @@ mod runbook;
 mod runtime;
 mod sandbox;
 mod settings;
+mod sockets;
 mod storage;
 mod support;
 mod template;

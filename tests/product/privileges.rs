@@ -12,6 +12,9 @@ use posnext_local::local::{SAMPLE_MENU, Services, start_services};
 use posnext_shared::domain::{
     ability::Abilities,
     directory::{Connector, HttpAuth, HttpConnector, Location, Mode, SandboxConnector},
+    ids::{ParId, SubscriberId},
+    time::UnixMillis,
+    webhook::{EventKind, Subscriber},
 };
 use serde_json::{Value, json};
 use serde_yaml_ng::Value as Yaml;
@@ -72,6 +75,11 @@ impl Calls {
         self.add(service, operation, request);
     }
 
+    /// A call that this recorder does not see.
+    fn add_to(&self, action: &str, resource: &str) {
+        self.0.lock().unwrap().entry((action.to_owned(), resource.to_owned())).or_default();
+    }
+
     fn add(&self, service: &str, operation: &str, request: &Value) {
         let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
         let resource = match service {
@@ -81,6 +89,7 @@ impl Calls {
                     "posnext-directory" => "DirectoryTable",
                     "posnext-menus" => "MenusTable",
                     "posnext-sandbox" => "SandboxTable",
+                    "posnext-connections" => "ConnectionsTable",
                     other => panic!("a call about the table {other:?}"),
                 };
                 match text("IndexName") {
@@ -89,10 +98,11 @@ impl Calls {
                 }
             }
             "sqs" if text("QueueUrl").ends_with("-dlq") => "OrdersDeadLetterQueue".to_owned(),
+            "sqs" if text("QueueUrl").ends_with("-webhooks") => "WebhooksQueue".to_owned(),
             "sqs" => "OrdersQueue".to_owned(),
             _ => {
                 assert!(text("SecretId").starts_with("posnext/"), "a secret outside the prefix: {request}");
-                "secrets".to_owned()
+                if text("SecretId").starts_with("posnext/webhook/") { "webhook secrets" } else { "secrets" }.to_owned()
             }
         };
         let mut calls = self.0.lock().unwrap();
@@ -124,6 +134,11 @@ fn policy(function: &str) -> BTreeMap<Grant, Option<BTreeSet<String>>> {
     let many = |value: &Yaml| value.as_sequence().cloned().unwrap_or_else(|| vec![value.clone()]);
     let mut grants = BTreeMap::new();
     for statement in statements {
+        // What a statement depends on is switched on.
+        let statement = match statement {
+            Yaml::Tagged(choice) if choice.tag == "If" => &choice.value[1],
+            statement => statement,
+        };
         let condition = &statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"];
         let attributes: Option<BTreeSet<String>> =
             condition.as_sequence().map(|names| names.iter().map(|name| name.as_str().unwrap().to_owned()).collect());
@@ -141,14 +156,24 @@ fn policy(function: &str) -> BTreeMap<Grant, Option<BTreeSet<String>>> {
 fn resource_name(value: &Yaml) -> String {
     let Yaml::Tagged(tagged) = value else { panic!("a resource that is not of this stack: {value:?}") };
     let text = tagged.value.as_str().unwrap();
-    if text.ends_with(":secret:${AWS::StackName}/*") {
-        return "secrets".to_owned();
+    for (end, name) in [
+        (":secret:${AWS::StackName}/*", "secrets"),
+        (":secret:${AWS::StackName}/webhook/*", "webhook secrets"),
+        (":${WebSocketApi}/live/POST/@connections/*", "connections"),
+    ] {
+        if text.ends_with(end) {
+            return name.to_owned();
+        }
     }
     text.replace("${", "").replace('}', "").replacen(".Arn", "", 1)
 }
 
 /// What Lambda's event source mapping calls with the function's role (AWS: "Using Lambda with Amazon SQS", permissions).
 const EVENT_SOURCE_MAPPING: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+
+/// The same for a stream, with the queue for what could not be told (AWS: "Using Lambda with Amazon DynamoDB", permissions).
+const STREAM_MAPPING: [&str; 4] =
+    ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
 
 #[track_caller]
 fn check(function: &str, calls: &Calls) {
@@ -159,7 +184,11 @@ fn check(function: &str, calls: &Calls) {
             assert_eq!(*attributes, limit, "{function}: the attributes of {grant:?}, called and granted");
         }
     }
-    granted.retain(|(action, _), _| !(function == "ProcessOrder" && EVENT_SOURCE_MAPPING.contains(&action.as_str())));
+    granted.retain(|(action, resource), _| match function {
+        "ProcessOrder" | "DeliverWebhooks" => !EVENT_SOURCE_MAPPING.contains(&action.as_str()),
+        "AnnounceOrders" => !STREAM_MAPPING.contains(&action.as_str()) && resource != "ChangesDeadLetterQueue",
+        _ => true,
+    });
     assert!(granted.is_empty(), "{function}: granted and never called: {:?}", granted.keys());
 }
 
@@ -303,4 +332,86 @@ async fn each_function_is_allowed_the_calls_it_makes_and_no_other() {
         assert_eq!(answer, json!({ "batchItemFailures": [] }), "{uid}");
     }
     check("ProcessOrder", &processed);
+}
+
+/// A change as the table's stream hands it over.
+async fn change_event(services: &Services, uid: &str) -> String {
+    let get = aws_sdk_dynamodb::Client::new(&services.aws.dynamodb).get_item().table_name("posnext-orders");
+    let item = get.key("pk", AttributeValue::S(format!("par-local#{uid}"))).send().await.unwrap().item.unwrap();
+    let image: serde_dynamo::Item = item.into();
+    let change = json!({ "NewImage": image, "SequenceNumber": "111", "SizeBytes": 1, "StreamViewType": "NEW_IMAGE" });
+    json!({ "Records": [{ "eventID": "1", "eventName": "MODIFY", "awsRegion": "us-east-1", "dynamodb": change }] }).to_string()
+}
+
+#[tokio::test]
+async fn each_function_that_pushes_is_allowed_the_calls_it_makes_and_no_other() {
+    let services = start_services(None, "http://127.0.0.1:9").await.unwrap();
+    let (told, url) = (Arc::new(Mutex::new(Vec::new())), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let address = url.local_addr().unwrap();
+    let seen = Arc::clone(&told);
+    let gone = any(async move |request: Request| {
+        seen.lock().unwrap().push(request.uri().path().to_owned());
+        http::StatusCode::GONE
+    });
+    tokio::spawn(async move { axum::serve(url, Router::new().fallback(gone)).await.unwrap() });
+    for (id, failing_since) in [("gone", None), ("works", Some(UnixMillis(1)))] {
+        let secret = format!("posnext/webhook/IA-YC-01/{id}");
+        let secrets = aws_sdk_secretsmanager::Client::new(&services.aws.secrets);
+        let value = json!({ "live": [{ "id": "1", "value": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }] }).to_string();
+        secrets.create_secret().name(&secret).secret_string(value).send().await.unwrap();
+        let subscriber = Subscriber {
+            organization_id: ParId::new("IA-YC-01").unwrap(),
+            id: SubscriberId::new(id).unwrap(),
+            url: format!("http://{address}/{id}"),
+            secret,
+            events: EventKind::OF_ORDERS.to_vec(),
+            enabled: true,
+            off_because: None,
+            failing_since,
+        };
+        services.parts.subscribers().create(&subscriber).await.unwrap();
+    }
+
+    let connect = |what: &str, body: Value| {
+        let authorization = format!("Bearer {}", token());
+        let context =
+            json!({ "connectionId": "c-1", "eventType": what, "connectedAt": 1, "requestTimeEpoch": 1, "messageId": null });
+        json!({ "headers": { "authorization": authorization }, "requestContext": context, "body": body.to_string() }).to_string()
+    };
+    let watched = Calls::default();
+    let mut watch = Runtime::start("watch-orders", watched.record(&services).await).await;
+    assert_eq!(watch.invoke(connect("CONNECT", Value::Null)).await["statusCode"], 200);
+    let location = json!({ "organization_id": "IA-YC-01", "location_id": "PAR-LOC-12345", "action": "subscribe" });
+    for wish in [json!({ "action": "subscribe", "order": "event-placed" }), location] {
+        let said = watch.invoke(connect("MESSAGE", wish)).await;
+        assert!(said["body"].as_str().unwrap().contains("subscribed"), "{said}");
+    }
+
+    let mut submit = Runtime::start("submit-order", services.environment()).await;
+    submit.invoke_file("submit-order/200-placed").await;
+    let announced = Calls::default();
+    let mut environment = announced.record(&services).await;
+    environment.push(("POSNEXT_CONNECTIONS_ENDPOINT", format!("http://{address}/live")));
+    let mut announce = Runtime::start("announce-orders", environment).await;
+    let answer = announce.invoke(change_event(&services, "event-placed").await).await;
+    assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    assert_eq!(*told.lock().unwrap(), ["/live/@connections/c-1"], "once, though it watches both");
+    announced.add_to("execute-api:ManageConnections", "connections");
+    check("AnnounceOrders", &announced);
+    // Of that it was gone, nothing is left; now it closes.
+    assert_eq!(watch.invoke(connect("CONNECT", Value::Null)).await["statusCode"], 200);
+    assert_eq!(watch.invoke(connect("DISCONNECT", Value::Null)).await["statusCode"], 200);
+    check("WatchOrders", &watched);
+
+    let delivered = Calls::default();
+    let mut deliver = Runtime::start("deliver-webhooks", delivered.record(&services).await).await;
+    let queue = services.parts.settings().webhooks_queue_url.clone().unwrap();
+    let sqs = aws_sdk_sqs::Client::new(&services.aws.sqs);
+    let received = sqs.receive_message().queue_url(queue).max_number_of_messages(10).send().await.unwrap().messages.unwrap();
+    assert_eq!(received.len(), 2, "one delivery for each subscriber");
+    let records: Vec<Value> =
+        received.iter().map(|message| json!({ "messageId": message.message_id, "body": message.body })).collect();
+    let answer = deliver.invoke(json!({ "Records": records }).to_string()).await;
+    assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    check("DeliverWebhooks", &delivered);
 }

@@ -65,7 +65,7 @@ impl Receiver {
 async fn webhook(product: &Product, arguments: &[&str]) -> (i32, String) {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
     command.args(["admin", "webhook"]).args(arguments).envs(product.services.environment());
-    let output = command.env("POSNEXT_SECRETS_PREFIX", "posnext").output().await.unwrap();
+    let output = command.output().await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
     (output.status.code().unwrap(), text)
 }

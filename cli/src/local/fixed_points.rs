@@ -31,7 +31,7 @@ pub const MENU_LOCATION: &str = "PAR-LOC-MENU";
 pub const SAMPLE_MENU: &str = include_str!("sample_menu.json");
 
 /// Names of the local secrets start with this; in a deployed stack, with the stack's name.
-const LOCAL_PREFIX: &str = "posnext/";
+pub(super) const LOCAL_PREFIX: &str = "posnext/";
 
 /// The locations: PAR's id, internal id, on or off, mode, and how the sandbox POS behaves.
 fn locations() -> Vec<(&'static str, &'static str, bool, Mode, SandboxConnector)> {

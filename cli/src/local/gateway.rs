@@ -16,7 +16,10 @@ use posnext_shared::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use super::board::{Board, PAGE};
+use super::{
+    board::{Board, PAGE},
+    websocket::{self, Sockets},
+};
 
 /// API Gateway takes no larger body.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
@@ -38,6 +41,7 @@ pub(super) struct Handlers {
     pub(super) get: GetFunction,
     pub(super) sandbox: SandboxPos,
     pub(super) board: Board,
+    pub(super) sockets: Sockets,
 }
 
 #[derive(Debug, Clone)]
@@ -48,6 +52,10 @@ struct Gateway {
 
 /// Serves until it is dropped.
 pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
+    let sockets = Router::new()
+        .route("/watch", any(websocket::connect))
+        .route("/_local/@connections/{id}", post(websocket::post))
+        .with_state(handlers.sockets.clone());
     let gateway = Gateway { handlers: Arc::new(handlers), slots: Arc::new(Semaphore::new(CONCURRENCY)) };
     let routes = Router::new()
         // Both spellings of the path (contract C1).
@@ -65,7 +73,8 @@ pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
         .route("/_local/board", get(board))
         .route("/_local/samples/{location}", post(sample))
         .fallback(async || (StatusCode::NOT_FOUND, [(CONTENT_TYPE, "application/json")], r#"{"message":"Not Found"}"#))
-        .with_state(gateway);
+        .with_state(gateway)
+        .merge(sockets);
     if let Err(error) = axum::serve(listener, routes).await {
         tracing::error!(%error, "the gateway stopped");
     }

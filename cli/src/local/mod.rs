@@ -10,6 +10,7 @@ mod mapping;
 mod resources;
 mod services;
 mod stream;
+mod websocket;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -78,11 +79,11 @@ pub async fn aws() -> anyhow::Result<aws_config::SdkConfig> {
 pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<Product> {
     let listener = services::listen(listen)
         .with_context(|| format!("cannot listen on {listen}; choose another address with --listen 127.0.0.1:PORT"))?;
-    let mut services = Services::start(data).await?;
+    let address = listener.local_addr()?;
+    let mut services = Services::start(data, Some(address)).await?;
     let parts = &services.parts;
     parts.warm_up().await;
 
-    let address = listener.local_addr()?;
     let sqs = aws_sdk_sqs::Client::new(&services.endpoints.patient_sqs().await?);
     let handlers = gateway::Handlers {
         board: board::Board::new(parts.orders().clone(), sqs, services.queues.clone(), &format!("http://{address}"))?,
@@ -91,6 +92,7 @@ pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<
         menu: parts.menu(),
         get: parts.get(),
         sandbox: parts.sandbox(),
+        sockets: websocket::Sockets::new(parts.watch().context("the local connections have no table")?),
     };
     let functions = functions::Here {
         process: parts.process(),
@@ -109,17 +111,20 @@ pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<
 /// # Errors
 /// A sentence that says what keeps it from starting, and what to do.
 pub async fn start_services(data: Option<PathBuf>, lambda: &str) -> anyhow::Result<Services> {
-    let mut services = Services::start(data).await?;
+    let mut services = Services::start(data, None).await?;
     services.trigger(functions::Endpoint::new(lambda)?).await?;
     Ok(services)
 }
 
 impl Services {
-    async fn start(data: Option<PathBuf>) -> anyhow::Result<Self> {
+    /// With `gateway`, WebSocket connections are behind it.
+    async fn start(data: Option<PathBuf>, gateway: Option<SocketAddr>) -> anyhow::Result<Self> {
         let (endpoints, engine, tasks) = services::start(data).await?;
         let aws = endpoints.config().await?;
         let queues = resources::create(&aws).await?;
-        let parts = Parts::new(settings(&queues)?, &aws);
+        let mut settings = settings(&queues)?;
+        settings.connections_endpoint = gateway.map(|address| format!("http://{address}/_local"));
+        let parts = Parts::new(settings, &aws);
         fixed_points::Put::local(&aws).put(parts.directory(), parts.menus()).await?;
         Ok(Self { parts, aws, endpoints, queues, engine, tasks })
     }
@@ -133,6 +138,7 @@ impl Services {
             ("AWS_SECRET_ACCESS_KEY", services::CREDENTIAL.to_owned()),
         ];
         environment.extend(self.endpoints.environment());
+        environment.push(("POSNEXT_SECRETS_PREFIX", fixed_points::LOCAL_PREFIX.to_owned()));
         environment.extend(resources(&self.queues).map(|(name, value)| (name, value.to_owned())));
         environment
     }
@@ -161,7 +167,7 @@ impl Services {
 }
 
 /// The settings that name the local resources.
-fn resources(queues: &resources::QueueUrls) -> [(&'static str, &str); 8] {
+fn resources(queues: &resources::QueueUrls) -> [(&'static str, &str); 9] {
     [
         ("POSNEXT_ORDERS_TABLE", resources::ORDERS),
         ("POSNEXT_DIRECTORY_TABLE", resources::DIRECTORY),
@@ -170,6 +176,7 @@ fn resources(queues: &resources::QueueUrls) -> [(&'static str, &str); 8] {
         ("POSNEXT_QUEUE_URL", &queues.work),
         ("POSNEXT_DLQ_URL", &queues.dead),
         ("POSNEXT_WEBHOOKS_QUEUE_URL", &queues.webhooks),
+        ("POSNEXT_CONNECTIONS_TABLE", resources::CONNECTIONS),
         ("POSNEXT_ALLOW_SANDBOX", "true"),
     ]
 }

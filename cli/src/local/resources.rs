@@ -14,6 +14,7 @@ pub(super) const ORDERS: &str = "posnext-orders";
 pub(super) const DIRECTORY: &str = "posnext-directory";
 pub(super) const MENUS: &str = "posnext-menus";
 pub(super) const SANDBOX: &str = "posnext-sandbox";
+pub(super) const CONNECTIONS: &str = "posnext-connections";
 
 /// The queues.
 #[derive(Debug, Clone)]
@@ -41,8 +42,8 @@ pub(super) async fn create(aws: &Aws) -> anyhow::Result<QueueUrls> {
         let table = table.attribute_definitions(attribute("due_at", ScalarAttributeType::N)?).global_secondary_indexes(due);
         table.send().await.context("cannot create the orders table")?;
     }
-    // Both have a partition and a sort key.
-    for name in [DIRECTORY, MENUS].into_iter().filter(|name| missing(name)) {
+    // Those have a partition and a sort key.
+    for name in [DIRECTORY, MENUS, CONNECTIONS].into_iter().filter(|name| missing(name)) {
         let table = dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
         let table = table.attribute_definitions(attribute("pk", ScalarAttributeType::S)?).key_schema(key("pk", KeyType::Hash)?);
         let table = table.attribute_definitions(attribute("sk", ScalarAttributeType::S)?).key_schema(key("sk", KeyType::Range)?);

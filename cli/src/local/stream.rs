@@ -21,7 +21,7 @@ use serde_json::json;
 
 use super::{
     functions::Functions,
-    resources::{DIRECTORY, ORDERS},
+    resources::{CONNECTIONS, DIRECTORY, ORDERS},
 };
 
 /// Between two looks, as on AWS (Lambda: "Using Lambda with Amazon DynamoDB").
@@ -104,8 +104,11 @@ async fn begin(database: &Database, dynamodb: &Client) -> anyhow::Result<String>
     iterator.shard_iterator.context("the stream has no beginning")
 }
 
+/// Whether there is a subscriber of webhooks, or a WebSocket connection.
 async fn anybody_listens(dynamodb: &Client) -> anyhow::Result<bool> {
-    let scan = dynamodb.scan().table_name(DIRECTORY).filter_expression("begins_with(pk, :webhook)");
-    let found = scan.expression_attribute_values(":webhook", AttributeValue::S("webhook#".to_owned())).send().await;
-    Ok(found.context("the local DynamoDB does not answer")?.count > 0)
+    let subscribers = dynamodb.scan().table_name(DIRECTORY).filter_expression("begins_with(pk, :webhook)");
+    let subscribers = subscribers.expression_attribute_values(":webhook", AttributeValue::S("webhook#".to_owned()));
+    let connections = dynamodb.scan().table_name(CONNECTIONS).limit(1);
+    let (subscribers, connections) = tokio::try_join!(subscribers.send(), connections.send())?;
+    Ok(subscribers.count + connections.count > 0)
 }

@@ -4,6 +4,7 @@ pub mod aws;
 mod aws_http;
 pub mod clock;
 mod connect;
+pub mod connections;
 pub mod directory;
 pub mod directory_admin;
 #[cfg(test)]
@@ -13,6 +14,7 @@ pub mod menu_table;
 pub mod order_item;
 pub mod orders;
 pub mod pos;
+pub mod push;
 pub mod queue;
 pub mod sandbox;
 pub mod secrets;

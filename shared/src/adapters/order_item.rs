@@ -212,13 +212,13 @@ pub fn from_item(mut item: Item) -> Result<Row, PortError> {
     })))
 }
 
-/// The order that a change in the table's stream has left; nothing if the row is gone, or an alias.
+/// The order that a change in the table's stream has left; nothing if the row is gone, or none of an order: an alias, a guard.
 ///
 /// # Errors
 /// [`PortError::Corrupt`] for what we did not store, or what a newer version of us did.
 pub fn changed(record: &EventRecord) -> Result<Option<OrderRecord>, PortError> {
     let image = record.change.new_image.clone();
-    if image.is_empty() {
+    if image.is_empty() || image.contains_key("owner") {
         return Ok(None);
     }
     Ok(match from_item(image.into())? {

@@ -138,11 +138,16 @@ impl KeepSubscriber for SubscriberTable {
         written(update.condition_expression("attribute_exists(pk)")).await.map(|_| ())
     }
 
-    async fn switch_off(&self, subscriber: &Subscriber, because: &str) -> Result<bool, PortError> {
+    async fn switch_off(
+        &self,
+        subscriber: &Subscriber,
+        because: &str,
+        failing_since: Option<UnixMillis>,
+    ) -> Result<bool, PortError> {
         let update = self.update(&subscriber.organization_id, &subscriber.id);
         let update = update.update_expression("SET enabled = :off, off_because = :because");
-        let update = match subscriber.failing_since {
-            None => update.condition_expression("enabled = :on AND attribute_not_exists(failing_since)"),
+        let update = match failing_since {
+            None => update.condition_expression("enabled = :on"),
             Some(since) => update
                 .condition_expression("enabled = :on AND failing_since = :since")
                 .expression_attribute_values(":since", AttributeValue::N(since.0.to_string())),

@@ -9,6 +9,7 @@ use crate::domain::{
     directory::{Client, Organization},
     ids::ParId,
     order::Order,
+    record::OrderRecord,
     signature::{DigestMessage, SharedId},
     token::{Expectations, Token, TokenError},
 };
@@ -102,6 +103,27 @@ impl<D: Directory, S: Secrets, C: Clock> Gate<D, S, C> {
         let organization = self.directory.organization(id).await.ok()??;
         let shared_ids = self.secrets.shared_ids(&organization.shared_ids, Refresh::No).await.ok()?;
         shared_ids.first().cloned()
+    }
+
+    /// The SharedId that verified the submit, while it lives; else the one to use first.
+    ///
+    /// # Errors
+    /// [`PortError`] when nobody can sign it.
+    pub async fn signer_of(&self, record: &OrderRecord) -> Result<SharedId, PortError> {
+        let (organization_id, location_id) = (record.order.organization_id(), record.order.location_id());
+        let location = self.directory.location(organization_id, location_id).await?;
+        let name = match location.and_then(|location| location.shared_ids.clone()) {
+            Some(name) => name,
+            None => match self.directory.organization(organization_id).await? {
+                Some(organization) => organization.shared_ids.clone(),
+                None => {
+                    return Err(PortError::Corrupt("its organization is not mapped any more, so nobody can sign it".to_owned()));
+                }
+            },
+        };
+        let live = self.secrets.shared_ids(&name, Refresh::No).await?;
+        let live = live.iter().find(|shared_id| shared_id.id() == record.shared_id).or(live.first());
+        live.cloned().ok_or_else(|| PortError::Corrupt("its organization has no SharedId".to_owned()))
     }
 
     /// The organization, if it is mapped and this caller may speak for it.

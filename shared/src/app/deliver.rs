@@ -9,6 +9,7 @@ use super::{
 };
 use crate::domain::{
     policy::{SEND_LIMIT, STORAGE_LIMIT},
+    time::UnixMillis,
     webhook::{Delivery, Subscriber, Told},
 };
 
@@ -58,13 +59,16 @@ impl<K: KeepSubscriber, S: WebhookKeys, Q: SendDelivery, T: TellSubscriber, C: C
         if delivery.due_at > now {
             return self.queue.send_delivery(delivery, now).await;
         }
-        let keys = self.keys.webhook_keys(&subscriber.secret).await?;
-        let told = self.tell.tell(&subscriber, &delivery.event, &keys, now, TELL_LIMIT).await;
+        let told = match self.keys.webhook_keys(&subscriber.secret).await {
+            Ok(keys) => self.tell.tell(&subscriber, &delivery.event, &keys, now, TELL_LIMIT).await,
+            // Counted as a failure, so that whoever looks at the subscriber sees it.
+            Err(error) => Told::Failed { reason: format!("its key cannot be read: {error}"), retry_after: None },
+        };
         self.log(delivery, &told);
         match told {
             Told::Taken if subscriber.failing_since.is_some() => self.subscribers.works(&subscriber).await,
             Told::Taken => Ok(()),
-            Told::Gone => self.switch_off(&subscriber, "it answered 410 Gone").await,
+            Told::Gone => self.switch_off(&subscriber, "it answered 410 Gone", None).await,
             Told::Failed { reason, retry_after } => self.failed(delivery, &subscriber, &reason, retry_after).await,
         }
     }
@@ -88,14 +92,14 @@ impl<K: KeepSubscriber, S: WebhookKeys, Q: SendDelivery, T: TellSubscriber, C: C
         match subscriber.failing_since {
             Some(since) if now.since(since) >= GIVEN_UP_AFTER => {
                 let because = format!("every delivery since {} has failed; the last: {reason}", since.rfc3339());
-                self.switch_off(subscriber, &because).await
+                self.switch_off(subscriber, &because, Some(since)).await
             }
             _ => Ok(()),
         }
     }
 
-    async fn switch_off(&self, subscriber: &Subscriber, because: &str) -> Result<(), PortError> {
-        if self.subscribers.switch_off(subscriber, because).await? {
+    async fn switch_off(&self, subscriber: &Subscriber, because: &str, since: Option<UnixMillis>) -> Result<(), PortError> {
+        if self.subscribers.switch_off(subscriber, because, since).await? {
             tracing::info!(target: METRICS, WebhooksSwitchedOff = 1);
             tracing::error!(alarm = "webhook_off", subscriber.id = %subscriber.id, because, "a subscriber is switched off");
         }

@@ -15,6 +15,7 @@ pub mod ports;
 pub mod process;
 pub mod read;
 pub mod recover;
+pub mod watch;
 
 use crate::domain::ids::OrderKey;
 

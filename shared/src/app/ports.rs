@@ -11,7 +11,7 @@ use crate::domain::{
     ability::{Cancelled, Found, Placed},
     directory::{Client, Location, Organization},
     guard::Guard,
-    ids::{OrderKey, ParId, SubscriberId},
+    ids::{OrderKey, ParId, SubscriberId, Tenant},
     menu::{Menu, StoredMenu},
     record::{Alias, OrderRecord, Row},
     signature::SharedId,
@@ -331,11 +331,16 @@ pub trait KeepSubscriber: Send + Sync {
     /// # Errors
     /// [`PortError`]: whether it was written is unknown.
     fn works(&self, subscriber: &Subscriber) -> impl Future<Output = Result<(), PortError>> + Send;
-    /// Switches it off if it is as it was read: `false` if it has been changed or has taken a delivery meanwhile.
+    /// Switches it off, if it is on; with `failing_since` only if it has taken no delivery since then. `false` if it was left as it is.
     ///
     /// # Errors
     /// [`PortError`]: whether it was written is unknown.
-    fn switch_off(&self, subscriber: &Subscriber, because: &str) -> impl Future<Output = Result<bool, PortError>> + Send;
+    fn switch_off(
+        &self,
+        subscriber: &Subscriber,
+        because: &str,
+        failing_since: Option<UnixMillis>,
+    ) -> impl Future<Output = Result<bool, PortError>> + Send;
 }
 
 /// Sends a delivery on its way.
@@ -358,6 +363,72 @@ pub trait TellSubscriber: Send + Sync {
         now: UnixMillis,
         limit: Duration,
     ) -> impl Future<Output = Told> + Send;
+}
+
+/// A WebSocket connection, and who opened it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// API Gateway's id of it.
+    pub id: String,
+    /// Whose orders it may watch.
+    pub tenant: Tenant,
+    /// Of which organizations.
+    pub organizations: Vec<ParId>,
+}
+
+/// The open connections, and what each watches.
+pub trait KeepConnections: Send + Sync {
+    /// Keeps a connection that was opened.
+    ///
+    /// # Errors
+    /// [`PortError`]: whether it was written is unknown.
+    fn open(&self, connection: &Connection, now: UnixMillis) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// A connection, and the names of its topics; `None` if it is not known, or any more.
+    ///
+    /// # Errors
+    /// [`PortError`] when it cannot be told.
+    fn connection(&self, id: &str) -> impl Future<Output = Result<Option<(Connection, Vec<String>)>, PortError>> + Send;
+    /// Lets a connection watch a topic, by its name.
+    ///
+    /// # Errors
+    /// [`PortError`]: whether it was written is unknown.
+    fn watch(&self, connection: &Connection, topic: &str, now: UnixMillis) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Ends that.
+    ///
+    /// # Errors
+    /// [`PortError`]: whether it was written is unknown.
+    fn unwatch(&self, id: &str, topic: &str) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// Who watches what, and who is gone.
+pub trait ListWatchers: Send + Sync {
+    /// The connections that watch a topic.
+    ///
+    /// # Errors
+    /// [`PortError`] when it cannot be told.
+    fn watchers(&self, topic: &str) -> impl Future<Output = Result<Vec<Connection>, PortError>> + Send;
+    /// Forgets a connection and all it watches.
+    ///
+    /// # Errors
+    /// [`PortError`]: whether all of it was is unknown.
+    fn forget(&self, id: &str) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// What came of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pushed {
+    /// It is on its way.
+    Sent,
+    /// The connection is no more.
+    Gone,
+    /// It was not sent.
+    Failed(String),
+}
+
+/// Sends a message to a connection.
+pub trait Push: Send + Sync {
+    /// What came of it.
+    fn push(&self, id: &str, message: &str) -> impl Future<Output = Pushed> + Send;
 }
 
 /// The keys that webhooks are signed with.

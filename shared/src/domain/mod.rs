@@ -30,4 +30,5 @@ pub mod take;
 pub mod time;
 pub mod token;
 pub mod trace;
+pub mod watch;
 pub mod webhook;

@@ -17,7 +17,7 @@ use crate::{
     app::{
         caller::Gate,
         lately::Lately,
-        ports::{Clock, Directory, NudgeOrder, PortError, ReadOrder, Refresh, Secrets, SendOrder},
+        ports::{Clock, Directory, NudgeOrder, ReadOrder, Secrets, SendOrder},
         read::Read,
     },
     domain::{
@@ -26,7 +26,6 @@ use crate::{
         ids::{OrderKey, RequestUid},
         processing::{poll_after, processing},
         record::{Alias, OrderRecord},
-        signature::SharedId,
         status::ErrorCode,
     },
 };
@@ -78,7 +77,7 @@ where
             return Err(unknown());
         }
         // Better no answer now than one about an order that its caller cannot trust.
-        signer.set(Some(self.shared_id(&found.0).await.map_err(|error| unavailable(&error))?));
+        signer.set(Some(self.gate.signer_of(&found.0).await.map_err(|error| unavailable(&error))?));
         let wait = wait.filter(|_| wanted == Wanted::Order);
         // Who knows another state of it than this one need not wait for a third.
         if let Some((wait, arrived)) = wait.filter(|_| knows(&request.headers, &etag(&found.0)).unwrap_or(true)) {
@@ -115,24 +114,6 @@ where
         }
         let age = self.read.clock.now().since(record.accepted_at);
         reply.header(RETRY_AFTER, poll_after(age).as_secs().to_string())
-    }
-
-    /// The SharedId that verified the submit, while it lives; else the one to use first.
-    async fn shared_id(&self, record: &OrderRecord) -> Result<SharedId, PortError> {
-        let (organization_id, location_id) = (record.order.organization_id(), record.order.location_id());
-        let location = self.gate.directory.location(organization_id, location_id).await?;
-        let name = match location.and_then(|location| location.shared_ids.clone()) {
-            Some(name) => name,
-            None => match self.gate.directory.organization(organization_id).await? {
-                Some(organization) => organization.shared_ids.clone(),
-                None => {
-                    return Err(PortError::Corrupt("its organization is not mapped any more, so nobody can sign it".to_owned()));
-                }
-            },
-        };
-        let live = self.gate.secrets.shared_ids(&name, Refresh::No).await?;
-        let live = live.iter().find(|shared_id| shared_id.id() == record.shared_id).or(live.first());
-        live.cloned().ok_or_else(|| PortError::Corrupt("its organization has no SharedId".to_owned()))
     }
 }
 

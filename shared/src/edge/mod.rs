@@ -17,6 +17,7 @@ pub mod schedule;
 pub mod stream;
 pub mod submit;
 pub mod validate;
+pub mod watch;
 
 use std::{future::Future, panic::AssertUnwindSafe};
 

@@ -12,7 +12,8 @@ use futures_util::FutureExt;
 use crate::{
     app::{
         announce::Announce,
-        ports::{Clock, ListSubscribers, PortError, SendDelivery},
+        ports::{Clock, Directory, ListSubscribers, ListWatchers, PortError, Push, Secrets, SendDelivery},
+        watch::TellWatchers,
     },
     domain::record::OrderRecord,
 };
@@ -22,14 +23,25 @@ pub type Changed = fn(&EventRecord) -> Result<Option<OrderRecord>, PortError>;
 
 /// The reader of the stream.
 #[derive(Debug)]
-pub struct Stream<L, Q, C> {
+pub struct Stream<L, Q, K, P, D, S, C> {
     /// How a change is read.
     pub changed: Changed,
     /// Who is told of an order's end, where anybody can be.
     pub announce: Option<Announce<L, Q, C>>,
+    /// Who watches orders, where anybody can.
+    pub watchers: Option<TellWatchers<K, P, D, S, C>>,
 }
 
-impl<L: ListSubscribers, Q: SendDelivery, C: Clock> Stream<L, Q, C> {
+impl<L, Q, K, P, D, S, C> Stream<L, Q, K, P, D, S, C>
+where
+    L: ListSubscribers,
+    Q: SendDelivery,
+    K: ListWatchers,
+    P: Push,
+    D: Directory,
+    S: Secrets,
+    C: Clock,
+{
     /// Works on a batch in its order, up to the first change that has to come again; Lambda sends the rest from there.
     pub async fn handle(&self, event: Event) -> DynamoDbEventResponse {
         let mut response = DynamoDbEventResponse::default();
@@ -66,9 +78,15 @@ impl<L: ListSubscribers, Q: SendDelivery, C: Clock> Stream<L, Q, C> {
 
     async fn tell(&self, record: &EventRecord) -> Result<(), PortError> {
         let Some(order) = (self.changed)(record)? else { return Ok(()) };
-        match &self.announce {
+        let announced = match &self.announce {
             Some(announce) => announce.announce(&order).await,
             None => Ok(()),
-        }
+        };
+        // Neither keeps the other from hearing of it.
+        let told = match &self.watchers {
+            Some(watchers) => watchers.tell(&order).await,
+            None => Ok(()),
+        };
+        announced.and(told)
     }
 }

@@ -117,7 +117,7 @@ const fn status(name: &'static str, default: &'static str, least: u64, meaning: 
     Setting { name, default: Some(default), allowed: Allowed::Status { least, most }, meaning, contract }
 }
 
-const PLACES: [Setting; 7] = [
+const PLACES: [Setting; 9] = [
     place("POSNEXT_ORDERS_TABLE", "name of the orders table"),
     place("POSNEXT_DIRECTORY_TABLE", "name of the directory table"),
     place("POSNEXT_MENUS_TABLE", "name of the menus table"),
@@ -133,6 +133,14 @@ const PLACES: [Setting; 7] = [
             "POSNEXT_WEBHOOKS_QUEUE_URL",
             "URL of the queue of webhooks on their way; without it nobody is told of an order's end",
         )
+    },
+    Setting {
+        default: Some(""),
+        ..place("POSNEXT_CONNECTIONS_TABLE", "name of the table of WebSocket connections; without it nobody can watch orders")
+    },
+    Setting {
+        default: Some(""),
+        ..place("POSNEXT_CONNECTIONS_ENDPOINT", "https URL at which API Gateway takes messages to WebSocket connections")
     },
 ];
 

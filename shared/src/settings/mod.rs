@@ -25,6 +25,10 @@ pub struct Settings {
     pub dead_letter_queue_url: String,
     /// URL of the queue of webhooks on their way.
     pub webhooks_queue_url: Option<String>,
+    /// Name of the table of WebSocket connections.
+    pub connections_table: Option<String>,
+    /// Where API Gateway takes messages to them.
+    pub connections_endpoint: Option<String>,
     /// The times an order moves by.
     pub policy: Policy,
     /// Orders a second one location may send to one instance of submit-order.
@@ -174,6 +178,8 @@ impl Settings {
             queue_url: reader.text("POSNEXT_QUEUE_URL"),
             dead_letter_queue_url: reader.text("POSNEXT_DLQ_URL"),
             webhooks_queue_url: reader.optional("POSNEXT_WEBHOOKS_QUEUE_URL"),
+            connections_table: reader.optional("POSNEXT_CONNECTIONS_TABLE"),
+            connections_endpoint: reader.optional("POSNEXT_CONNECTIONS_ENDPOINT"),
             policy,
             location_rate: reader.parsed("POSNEXT_LOCATION_RATE"),
             menu_refresh: reader.seconds("POSNEXT_MENU_REFRESH_S"),

@@ -1,0 +1,18 @@
+//! The WebSocket API on Lambda.
+
+use std::convert::Infallible;
+
+use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use posnext_shared::wiring;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let parts = wiring::start()?;
+    parts.warm_up().await;
+    let function = parts.watch().ok_or("POSNEXT_CONNECTIONS_TABLE must be set: connections cannot be kept")?;
+    run(service_fn(async |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
+        Ok::<_, Infallible>(function.handle(event.payload).await)
+    }))
+    .await
+}

@@ -1,0 +1,96 @@
+//! The WebSocket API: a connection is opened with the same token as every request, watches orders and locations, and is told of each
+//! change (AWS: "Working with WebSocket APIs").
+
+use std::panic::AssertUnwindSafe;
+
+use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
+use futures_util::FutureExt;
+use http::{HeaderMap, StatusCode, header};
+use serde::Serialize;
+
+use crate::{
+    app::{
+        METRICS,
+        caller::Denied,
+        ports::{Clock, Directory, KeepConnections, ListWatchers, ReadOrder, Secrets},
+        watch::Watch,
+    },
+    domain::{
+        policy::{API_FUNCTION_TIMEOUT, LAST_ANSWER},
+        watch::Said,
+    },
+};
+
+/// An answer to API Gateway: whether a connection may be opened, or what is said to a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WatchAnswer {
+    /// HTTP status; of a handshake what the caller sees.
+    pub status_code: u16,
+    /// What is sent to the connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+impl From<StatusCode> for WatchAnswer {
+    fn from(status: StatusCode) -> Self {
+        Self { status_code: status.as_u16(), body: None }
+    }
+}
+
+impl<K: KeepConnections + ListWatchers, O: ReadOrder, D: Directory, S: Secrets, C: Clock> Watch<K, O, D, S, C> {
+    /// Handles what a connection does; never fails.
+    pub async fn handle(&self, event: ApiGatewayWebsocketProxyRequest) -> WatchAnswer {
+        let handled =
+            AssertUnwindSafe(tokio::time::timeout(API_FUNCTION_TIMEOUT - LAST_ANSWER, self.handled(event))).catch_unwind();
+        let (answer, ()) = tokio::join!(handled, self.gate.secrets.refresh_stale());
+        match answer {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => StatusCode::SERVICE_UNAVAILABLE.into(),
+            Err(_) => {
+                tracing::error!(alarm = "panic", "a handler of the WebSocket API panicked");
+                StatusCode::INTERNAL_SERVER_ERROR.into()
+            }
+        }
+    }
+
+    async fn handled(&self, event: ApiGatewayWebsocketProxyRequest) -> WatchAnswer {
+        let context = event.request_context;
+        let Some(id) = context.connection_id else { return StatusCode::BAD_REQUEST.into() };
+        match context.event_type.as_deref() {
+            Some("CONNECT") => self.open(&id, &event.headers).await.into(),
+            Some("DISCONNECT") => {
+                if let Err(error) = self.disconnect(&id).await {
+                    tracing::warn!(%error, "a connection that was closed could not be forgotten; its rows expire");
+                }
+                StatusCode::OK.into()
+            }
+            _ => {
+                let said: Said = self.message(&id, event.body.as_deref().unwrap_or_default()).await;
+                WatchAnswer { status_code: 200, body: Some(said.to_json()) }
+            }
+        }
+    }
+
+    async fn open(&self, id: &str, headers: &HeaderMap) -> StatusCode {
+        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match self.gate.authenticate(authorization).await {
+            Ok(client) => match self.connect(id, client).await {
+                Ok(()) => StatusCode::OK,
+                Err(error) => {
+                    tracing::error!(%error, "a connection could not be kept");
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+            },
+            Err(Denied::Unavailable(error)) => {
+                tracing::error!(%error, "a connection could not be let in");
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Err(denied) => {
+                tracing::info!(target: METRICS, TokenFailures = 1);
+                tracing::warn!(reason = %denied, "a connection was not let in");
+                StatusCode::UNAUTHORIZED
+            }
+        }
+    }
+}
