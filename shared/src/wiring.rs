@@ -79,7 +79,7 @@ pub type RecoverFunction = Recover<OrderTable, Queues, SystemClock>;
 /// announce-orders.
 pub type AnnounceFunction = Stream<SubscriberTable, DeliveryQueue, ConnectionTable, Connected, D, S, SystemClock>;
 /// watch-orders.
-pub type WatchFunction = Watch<ConnectionTable, OrderTable, D, S, SystemClock>;
+pub type WatchFunction = Watch<ConnectionTable, OrderTable, Connected, D, S, SystemClock>;
 /// deliver-webhooks.
 pub type DeliverFunction = Deliveries<SubscriberTable, S, DeliveryQueue, WebhookClient, SystemClock>;
 
@@ -117,7 +117,7 @@ pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 /// # Errors
 /// Every setting that is missing or wrong, no region, or certificates that cannot be read.
 pub fn start() -> Result<Parts, StartError> {
-    let settings = Settings::from_env()?;
+    let mut settings = Settings::from_env()?;
     let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".to_owned());
     crate::edge::log::start(settings.log, function);
     tracing::info!(target: METRICS, ColdStarts = 1);
@@ -125,6 +125,9 @@ pub fn start() -> Result<Parts, StartError> {
     let sdk = aws::on_lambda(roots.as_deref())?;
     let service = |service| aws::at_endpoint_of(service, &sdk);
     let aws = Aws { dynamodb: service("DYNAMODB"), sqs: aws::for_messages(&service("SQS")), secrets: service("SECRETS_MANAGER") };
+    // As for every other service, in the SDK's own variable.
+    settings.connections_endpoint =
+        settings.connections_endpoint.map(|set| aws::endpoint_of("APIGATEWAYMANAGEMENTAPI").unwrap_or(set));
     Ok(Parts::new(settings, &aws))
 }
 
@@ -332,7 +335,8 @@ impl Parts {
     /// watch-orders; nothing where there are no connections.
     #[must_use]
     pub fn watch(&self) -> Option<WatchFunction> {
-        Some(Watch { gate: self.gate(), connections: self.connections()?, orders: self.orders.clone() })
+        let (connections, push) = self.connections().zip(self.connected.clone())?;
+        Some(Watch { gate: self.gate(), connections, orders: self.orders.clone(), push })
     }
 
     /// deliver-webhooks; nothing where there are no webhooks.

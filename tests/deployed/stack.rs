@@ -3,15 +3,25 @@
 //! What the local AWS does not play, and so is not seen here: IAM, throttling, TTL, the schedule's clock, real latency,
 //! alarms over more than one metric, CodeDeploy.
 
-use std::{collections::HashMap, process::Command, time::Duration};
+use std::{
+    collections::HashMap,
+    process::Command,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
 
 use aws_config::{Region, SdkConfig};
+use futures_util::{SinkExt, StreamExt};
 use posnext_shared::adapters::{clock::SystemClock, sandbox::SandboxPos};
 use posnext_shared::app::ports::Clock;
 use serde_json::{Value, json};
+use tokio_tungstenite::{
+    connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
 
 use crate::{
-    support::{Caller, ROOT, fresh_uid, order, token, until},
+    support::{Caller, ROOT, digest_of, fresh_uid, order, token, until},
     tools::{AWS, Running, free_port, listening, run, tool},
 };
 
@@ -30,6 +40,11 @@ struct Stack {
 
 impl Stack {
     async fn deploy() -> Self {
+        Self::deploy_with("", &[]).await
+    }
+
+    /// With these parameters besides, and these variables for the functions.
+    async fn deploy_with(parameters: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let aws = format!("http://127.0.0.1:{port}");
@@ -37,7 +52,7 @@ impl Stack {
         let mut ministack = tool("ministack", "ministack");
         ministack.current_dir(folder.path()).env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
         // Its functions inherit how AWS is reached.
-        ministack.envs(AWS).env("AWS_ENDPOINT_URL", &aws);
+        ministack.envs(AWS).env("AWS_ENDPOINT_URL", &aws).envs(variables.iter().copied());
         let process = Running::start(ministack.stdout(log.try_clone().unwrap()).stderr(log));
         listening(port).await;
 
@@ -46,8 +61,8 @@ impl Stack {
             command.args(arguments).envs(AWS).env("AWS_ENDPOINT_URL", &aws).env("SAM_CLI_POLL_DELAY", "0.5");
             run(&mut command)
         };
-        let parameters = "Architecture=x86_64 AllowSandbox=true DeletionProtection=false Monitoring=false";
-        sam(&["deploy", "--config-env", "dev", "--no-confirm-changeset", "--parameter-overrides", parameters]);
+        let parameters = format!("Architecture=x86_64 AllowSandbox=true DeletionProtection=false Monitoring=false {parameters}");
+        sam(&["deploy", "--config-env", "dev", "--no-confirm-changeset", "--parameter-overrides", parameters.trim()]);
         let outputs = sam(&["list", "stack-outputs", "--stack-name", STACK, "--region", "us-east-1", "--output", "json"]);
         std::fs::write(folder.path().join("outputs.json"), &outputs).unwrap();
         let outputs: Vec<Value> = serde_json::from_str(&outputs).unwrap();
@@ -75,11 +90,13 @@ impl Stack {
     /// AWS makes a number of it (CloudFormation: values are coerced to the property's type).
     async fn mend_event_source_mapping(&self) {
         let mappings = self.call(reqwest::Method::GET, "/2015-03-31/event-source-mappings/", None).await;
-        let mapping = &mappings["EventSourceMappings"][0];
-        assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
-        assert_eq!(mapping["ScalingConfig"]["MaximumConcurrency"].as_str().unwrap_or("50"), "50");
-        let path = format!("/2015-03-31/event-source-mappings/{}", mapping["UUID"].as_str().unwrap());
-        self.call(reqwest::Method::PUT, &path, Some(json!({ "ScalingConfig": { "MaximumConcurrency": 50 } }))).await;
+        for mapping in mappings["EventSourceMappings"].as_array().unwrap() {
+            assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+            let Some(most) = mapping["ScalingConfig"]["MaximumConcurrency"].as_str() else { continue };
+            let most: u32 = most.parse().unwrap();
+            let path = format!("/2015-03-31/event-source-mappings/{}", mapping["UUID"].as_str().unwrap());
+            self.call(reqwest::Method::PUT, &path, Some(json!({ "ScalingConfig": { "MaximumConcurrency": most } }))).await;
+        }
     }
 
     async fn sdk(&self) -> SdkConfig {
@@ -109,6 +126,7 @@ fn template_routes() -> Vec<String> {
     let template: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).unwrap();
     let resources = template["Resources"].as_mapping().unwrap();
     let routes = resources.values().filter(|resource| resource["Type"] == "AWS::ApiGatewayV2::Route");
+    let routes = routes.filter(|route| route["Condition"].is_null());
     let mut keys: Vec<_> = routes.map(|route| route["Properties"]["RouteKey"].as_str().unwrap().to_owned()).collect();
     keys.sort();
     keys
@@ -194,4 +212,81 @@ async fn a_poison_message_goes_to_the_dead_letter_queue_and_keeps_no_order_waiti
     assert_eq!(message.body(), Some("no order message"));
     let reason = message.message_attributes.unwrap()["reason"].string_value.clone().unwrap();
     assert!(reason.starts_with("not an order message"), "{reason}");
+}
+
+/// What comes at an address, forwarded to another that is known only later; and the paths of it.
+async fn forwarder(to: Arc<OnceLock<String>>) -> String {
+    let http = Caller::new("http://127.0.0.1".to_owned()).http;
+    let forward = axum::routing::any(async move |request: axum::extract::Request| {
+        let (parts, body) = request.into_parts();
+        let url = format!("{}{}", to.get().unwrap(), parts.uri.path());
+        let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        let answer = http.request(parts.method, url).body(body).send().await.unwrap();
+        (answer.status(), answer.bytes().await.unwrap())
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(forward)).await.unwrap() });
+    url
+}
+
+#[tokio::test]
+#[ignore = "needs the AWS tools and `sam build`; tests/run sees to both"]
+async fn a_stack_that_pushes_tells_subscribers_and_watchers() {
+    // AWS says where connections are managed; the local one listens elsewhere, at an address that has the API's id.
+    let managed = Arc::new(OnceLock::new());
+    let endpoint = forwarder(Arc::clone(&managed)).await;
+    let stack =
+        Stack::deploy_with("Webhooks=true WebSocket=true", &[("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", &endpoint)]).await;
+    let apis = stack.call(reqwest::Method::GET, "/v2/apis", None).await;
+    let socket = apis["items"].as_array().unwrap().iter().find(|api| api["protocolType"] == "WEBSOCKET").unwrap();
+    let api = socket["apiId"].as_str().unwrap();
+    assert_eq!(stack.outputs["WebSocketUrl"], format!("wss://{api}.execute-api.us-east-1.amazonaws.com/live"));
+    managed.set(format!("{}/_aws/execute-api/{api}/live", stack.aws)).unwrap();
+    stack.put_sandbox();
+
+    let (told, receiver) =
+        (Arc::new(Mutex::new(Vec::<Value>::new())), tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let url = format!("http://{}/hook", receiver.local_addr().unwrap());
+    let seen = Arc::clone(&told);
+    let take = axum::routing::post(async move |body: String| seen.lock().unwrap().push(serde_json::from_str(&body).unwrap()));
+    tokio::spawn(async move { axum::serve(receiver, axum::Router::new().route("/hook", take)).await.unwrap() });
+    let outputs = stack.folder.path().join("outputs.json");
+    let added = run(Command::new(env!("CARGO_BIN_EXE_posnext"))
+        .args(["admin", "--outputs", outputs.to_str().unwrap(), "webhook", "add", "IA-YC-01", "deployed", "--url", &url])
+        .envs(AWS)
+        .envs([("AWS_ENDPOINT_URL", stack.aws.as_str()), ("POSNEXT_ALLOW_SANDBOX", "true")]));
+    assert!(added.contains("whsec_"), "{added}");
+
+    let address = format!("{}/_aws/execute-api/{api}/live", stack.aws.replace("http://", "ws://"));
+    let mut socket = until(Duration::from_secs(70), "watch-orders knows the client", async || {
+        let mut request = address.clone().into_client_request().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {}", token()).parse().unwrap());
+        connect_async(request).await.ok().map(|(socket, _)| socket)
+    })
+    .await;
+    let wish = json!({ "action": "subscribe", "organization_id": "IA-YC-01", "location_id": "PAR-LOC-ASYNC" });
+    socket.send(Message::text(wish.to_string())).await.unwrap();
+    let mut hear = async || {
+        let heard = tokio::time::timeout(SOON, socket.next()).await.unwrap().unwrap().unwrap();
+        serde_json::from_str::<Value>(heard.to_text().unwrap()).unwrap()
+    };
+    assert_eq!(hear().await["type"], "subscribed");
+
+    let uid = fresh_uid("deployed");
+    until(Duration::from_secs(70), "submit-order knows the client", async || {
+        let submission = stack.caller.submission(&order(&uid, "PAR-LOC-ASYNC"));
+        (stack.caller.send(submission).await.code == 202).then_some(())
+    })
+    .await;
+    loop {
+        let change = hear().await;
+        assert_eq!((change["type"].as_str().unwrap(), change["request_uid"].as_str().unwrap()), ("change", uid.as_str()));
+        assert_eq!(change["digest"], digest_of(&change["order"]));
+        if change["status"] == "placed" {
+            break;
+        }
+    }
+    let event = until(SOON, "the subscriber is told", async || told.lock().unwrap().first().cloned()).await;
+    assert_eq!((&event["type"], &event["data"]["request_uid"]), (&json!("order.placed"), &json!(uid)));
 }

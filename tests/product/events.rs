@@ -55,6 +55,21 @@ async fn every_event_file_is_answered_by_its_function() {
         let json = serde_json::to_string(&response).unwrap();
         assert_eq!(json, r#"{"batchItemFailures":[]}"#, "process-order/{name}");
     }
+    let announce = product.services.parts.announce();
+    for (name, event) in files("announce-orders") {
+        let response = announce.handle(serde_json::from_str(&event).unwrap()).await;
+        assert!(response.batch_item_failures.is_empty(), "announce-orders/{name}");
+    }
+    let deliver = product.services.parts.deliver().unwrap();
+    for (name, event) in files("deliver-webhooks") {
+        let response = deliver.handle(serde_json::from_str(&event).unwrap(), WORKER_FUNCTION_TIMEOUT).await;
+        assert!(response.batch_item_failures.is_empty(), "deliver-webhooks/{name}");
+    }
+    let watch = product.services.parts.watch().unwrap();
+    for (name, event) in files("watch-orders") {
+        let answer = watch.handle(serde_json::from_str(&event).unwrap()).await;
+        assert_eq!(answer.status_code.to_string(), name[2..5], "watch-orders/{name}");
+    }
     for uid in ["event-async", "event-prefer", "event-placed"] {
         let placements = caller.placements(uid).await;
         assert_eq!(placements.len(), 1, "{uid}");

@@ -9,12 +9,15 @@ use std::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::{Router, body::to_bytes, extract::Request, response::IntoResponse, routing::any};
 use posnext_local::local::{SAMPLE_MENU, Services, start_services};
-use posnext_shared::domain::{
-    ability::Abilities,
-    directory::{Connector, HttpAuth, HttpConnector, Location, Mode, SandboxConnector},
-    ids::{ParId, SubscriberId},
-    time::UnixMillis,
-    webhook::{EventKind, Subscriber},
+use posnext_shared::{
+    app::ports::ListSubscribers,
+    domain::{
+        ability::Abilities,
+        directory::{Connector, HttpAuth, HttpConnector, Location, Mode, SandboxConnector},
+        ids::{ParId, SubscriberId},
+        time::UnixMillis,
+        webhook::{Delivery, Event, EventKind, Subscriber},
+    },
 };
 use serde_json::{Value, json};
 use serde_yaml_ng::Value as Yaml;
@@ -22,7 +25,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     runtime::Runtime,
-    support::{ROOT, digest_of, location, order, selling_pos, token},
+    support::{ROOT, digest_of, location, now, order, selling_pos, token},
 };
 
 /// An action on a resource of the template.
@@ -349,12 +352,18 @@ async fn each_function_that_pushes_is_allowed_the_calls_it_makes_and_no_other() 
     let (told, url) = (Arc::new(Mutex::new(Vec::new())), TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = url.local_addr().unwrap();
     let seen = Arc::clone(&told);
-    let gone = any(async move |request: Request| {
-        seen.lock().unwrap().push(request.uri().path().to_owned());
-        http::StatusCode::GONE
+    let answer = any(async move |request: Request| {
+        let path = request.uri().path().to_owned();
+        let status = match path.as_str() {
+            "/works" => http::StatusCode::OK,
+            "/fails" => http::StatusCode::FOUND,
+            _ => http::StatusCode::GONE,
+        };
+        seen.lock().unwrap().push(path);
+        status
     });
-    tokio::spawn(async move { axum::serve(url, Router::new().fallback(gone)).await.unwrap() });
-    for (id, failing_since) in [("gone", None), ("works", Some(UnixMillis(1)))] {
+    tokio::spawn(async move { axum::serve(url, Router::new().fallback(answer)).await.unwrap() });
+    for (id, failing_since) in [("gone", None), ("works", Some(UnixMillis(1))), ("fails", None)] {
         let secret = format!("posnext/webhook/IA-YC-01/{id}");
         let secrets = aws_sdk_secretsmanager::Client::new(&services.aws.secrets);
         let value = json!({ "live": [{ "id": "1", "value": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }] }).to_string();
@@ -379,38 +388,43 @@ async fn each_function_that_pushes_is_allowed_the_calls_it_makes_and_no_other() 
         json!({ "headers": { "authorization": authorization }, "requestContext": context, "body": body.to_string() }).to_string()
     };
     let watched = Calls::default();
-    let mut watch = Runtime::start("watch-orders", watched.record(&services).await).await;
+    let endpoint = ("POSNEXT_CONNECTIONS_ENDPOINT", format!("http://{address}/live"));
+    let mut environment = watched.record(&services).await;
+    environment.push(endpoint.clone());
+    let mut watch = Runtime::start("watch-orders", environment).await;
     assert_eq!(watch.invoke(connect("CONNECT", Value::Null)).await["statusCode"], 200);
     let location = json!({ "organization_id": "IA-YC-01", "location_id": "PAR-LOC-12345", "action": "subscribe" });
     for wish in [json!({ "action": "subscribe", "order": "event-placed" }), location] {
-        let said = watch.invoke(connect("MESSAGE", wish)).await;
-        assert!(said["body"].as_str().unwrap().contains("subscribed"), "{said}");
+        assert_eq!(watch.invoke(connect("MESSAGE", wish)).await["statusCode"], 410, "who has asked is gone");
     }
+    assert_eq!(*told.lock().unwrap(), ["/live/@connections/c-1"; 2]);
 
     let mut submit = Runtime::start("submit-order", services.environment()).await;
     submit.invoke_file("submit-order/200-placed").await;
     let announced = Calls::default();
     let mut environment = announced.record(&services).await;
-    environment.push(("POSNEXT_CONNECTIONS_ENDPOINT", format!("http://{address}/live")));
+    environment.push(endpoint);
     let mut announce = Runtime::start("announce-orders", environment).await;
     let answer = announce.invoke(change_event(&services, "event-placed").await).await;
     assert_eq!(answer, json!({ "batchItemFailures": [] }));
-    assert_eq!(*told.lock().unwrap(), ["/live/@connections/c-1"], "once, though it watches both");
+    assert_eq!(*told.lock().unwrap(), ["/live/@connections/c-1"; 3], "once, though it watches both");
     announced.add_to("execute-api:ManageConnections", "connections");
     check("AnnounceOrders", &announced);
     // Of that it was gone, nothing is left; now it closes.
     assert_eq!(watch.invoke(connect("CONNECT", Value::Null)).await["statusCode"], 200);
     assert_eq!(watch.invoke(connect("DISCONNECT", Value::Null)).await["statusCode"], 200);
+    watched.add_to("execute-api:ManageConnections", "connections");
     check("WatchOrders", &watched);
 
     let delivered = Calls::default();
     let mut deliver = Runtime::start("deliver-webhooks", delivered.record(&services).await).await;
-    let queue = services.parts.settings().webhooks_queue_url.clone().unwrap();
-    let sqs = aws_sdk_sqs::Client::new(&services.aws.sqs);
-    let received = sqs.receive_message().queue_url(queue).max_number_of_messages(10).send().await.unwrap().messages.unwrap();
-    assert_eq!(received.len(), 2, "one delivery for each subscriber");
-    let records: Vec<Value> =
-        received.iter().map(|message| json!({ "messageId": message.message_id, "body": message.body })).collect();
+    let subscribers = services.parts.subscribers().subscribers(&ParId::new("IA-YC-01").unwrap()).await.unwrap();
+    let records = subscribers.iter().map(|subscriber| {
+        let now = UnixMillis(now() * 1_000);
+        let delivery = Delivery::first(Event::test(subscriber.id.as_str(), subscriber, now), subscriber, now);
+        json!({ "messageId": subscriber.id, "body": json!({ "v": 1, "delivery": delivery }).to_string() })
+    });
+    let records: Vec<Value> = records.collect();
     let answer = deliver.invoke(json!({ "Records": records }).to_string()).await;
     assert_eq!(answer, json!({ "batchItemFailures": [] }));
     check("DeliverWebhooks", &delivered);

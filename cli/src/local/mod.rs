@@ -138,6 +138,7 @@ impl Services {
             ("AWS_SECRET_ACCESS_KEY", services::CREDENTIAL.to_owned()),
         ];
         environment.extend(self.endpoints.environment());
+        environment.extend(self.parts.settings().connections_endpoint.clone().map(|url| ("POSNEXT_CONNECTIONS_ENDPOINT", url)));
         environment.push(("POSNEXT_SECRETS_PREFIX", fixed_points::LOCAL_PREFIX.to_owned()));
         environment.extend(resources(&self.queues).map(|(name, value)| (name, value.to_owned())));
         environment

@@ -38,32 +38,30 @@ impl Sockets {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn told(&self, id: &str, what: &str, headers: HeaderMap, body: Option<String>) -> (StatusCode, Option<String>) {
+    async fn told(&self, id: &str, what: &str, headers: HeaderMap, body: Option<String>) -> StatusCode {
         let mut event = ApiGatewayWebsocketProxyRequest::default();
         event.headers = headers;
         event.body = body;
         event.request_context.connection_id = Some(id.to_owned());
         event.request_context.event_type = Some(what.to_owned());
-        let answer = self.watch.handle(event).await;
-        (StatusCode::from_u16(answer.status_code).unwrap_or(StatusCode::BAD_GATEWAY), answer.body)
+        StatusCode::from_u16(self.watch.handle(event).await.status_code).unwrap_or(StatusCode::BAD_GATEWAY)
     }
 
     async fn run(self, id: String, mut socket: WebSocket, mut to_it: UnboundedReceiver<String>) {
         loop {
-            let out = tokio::select! {
-                pushed = to_it.recv() => pushed,
+            tokio::select! {
+                pushed = to_it.recv() => {
+                    if socket.send(Message::text(pushed.unwrap_or_default())).await.is_err() {
+                        break;
+                    }
+                }
                 heard = socket.recv() => match heard {
                     Some(Ok(Message::Text(text))) => {
-                        self.told(&id, "MESSAGE", HeaderMap::new(), Some(text.to_string())).await.1
+                        self.told(&id, "MESSAGE", HeaderMap::new(), Some(text.to_string())).await;
                     }
                     Some(Ok(Message::Close(_)) | Err(_)) | None => break,
-                    Some(Ok(_)) => None,
+                    Some(Ok(_)) => {}
                 },
-            };
-            if let Some(text) = out
-                && socket.send(Message::text(text)).await.is_err()
-            {
-                break;
             }
         }
         self.open().remove(&id);
@@ -82,7 +80,7 @@ pub(super) async fn connect(
         Err(refusal) => return refusal.into_response(),
     };
     let id = uuid::Uuid::now_v7().simple().to_string();
-    let (status, _) = sockets.told(&id, "CONNECT", headers, None).await;
+    let status = sockets.told(&id, "CONNECT", headers, None).await;
     if !status.is_success() {
         return status.into_response();
     }

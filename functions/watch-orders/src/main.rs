@@ -10,7 +10,9 @@ use posnext_shared::wiring;
 async fn main() -> Result<(), Error> {
     let parts = wiring::start()?;
     parts.warm_up().await;
-    let function = parts.watch().ok_or("POSNEXT_CONNECTIONS_TABLE must be set: connections cannot be kept")?;
+    let function = parts.watch().ok_or(
+        "POSNEXT_CONNECTIONS_TABLE and POSNEXT_CONNECTIONS_ENDPOINT must be set: connections can be neither kept nor answered",
+    )?;
     run(service_fn(async |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
         Ok::<_, Infallible>(function.handle(event.payload).await)
     }))

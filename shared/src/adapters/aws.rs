@@ -31,10 +31,16 @@ pub fn for_messages(config: &SdkConfig) -> SdkConfig {
 /// The same for a service that has an endpoint of its own (`AWS_ENDPOINT_URL_<SERVICE>`, or `AWS_ENDPOINT_URL` for all).
 #[must_use]
 pub fn at_endpoint_of(service: &str, config: &SdkConfig) -> SdkConfig {
-    let endpoint = variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"));
+    let endpoint = endpoint_of(service).or_else(|| variable("AWS_ENDPOINT_URL"));
     let mut builder = config.to_builder();
     builder.set_endpoint_url(endpoint);
     builder.build()
+}
+
+/// The endpoint that is set for a service alone.
+#[must_use]
+pub fn endpoint_of(service: &str) -> Option<String> {
+    variable(&format!("AWS_ENDPOINT_URL_{service}"))
 }
 
 /// A function's SDK configuration: region and credentials stand in the environment, where Lambda puts them. The chain that

@@ -28,16 +28,18 @@ async fn change<D: Directory, S: Secrets, C: Clock>(gate: &Gate<D, S, C>, record
 
 /// The use case of those who watch, and its ports.
 #[derive(Debug)]
-pub struct Watch<K, O, D, S, C> {
+pub struct Watch<K, O, P, D, S, C> {
     /// Who may call.
     pub gate: Gate<D, S, C>,
     /// The connections.
     pub connections: K,
     /// The table of orders.
     pub orders: O,
+    /// How a watcher is answered.
+    pub push: P,
 }
 
-impl<K: KeepConnections + ListWatchers, O: ReadOrder, D: Directory, S: Secrets, C: Clock> Watch<K, O, D, S, C> {
+impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: Secrets, C: Clock> Watch<K, O, P, D, S, C> {
     /// A connection is opened by a caller.
     ///
     /// # Errors
@@ -55,19 +57,16 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, D: Directory, S: Secrets, 
         self.connections.forget(id).await
     }
 
-    /// Does what a watcher says, and what is said to that.
-    pub async fn message(&self, id: &str, text: &str) -> Said {
-        let wish = match Wish::parse(text) {
-            Ok(wish) => wish,
-            Err(message) => return Said::Error { message },
-        };
-        match self.grant(id, wish).await {
-            Ok(said) => said,
-            Err(error) => {
+    /// Does what a watcher says, and answers it.
+    pub async fn message(&self, id: &str, text: &str) -> Pushed {
+        let said = match Wish::parse(text) {
+            Ok(wish) => self.grant(id, wish).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "a watcher could not be served");
                 Said::Error { message: "this cannot be done now; send it again, and poll meanwhile".to_owned() }
-            }
-        }
+            }),
+            Err(message) => Said::Error { message },
+        };
+        self.push.push(id, &said.to_json()).await
     }
 
     async fn grant(&self, id: &str, wish: Wish) -> Result<Said, PortError> {

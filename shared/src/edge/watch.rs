@@ -12,63 +12,62 @@ use crate::{
     app::{
         METRICS,
         caller::Denied,
-        ports::{Clock, Directory, KeepConnections, ListWatchers, ReadOrder, Secrets},
+        ports::{Clock, Directory, KeepConnections, ListWatchers, Push, Pushed, ReadOrder, Secrets},
         watch::Watch,
     },
-    domain::{
-        policy::{API_FUNCTION_TIMEOUT, LAST_ANSWER},
-        watch::Said,
-    },
+    domain::policy::{API_FUNCTION_TIMEOUT, LAST_ANSWER},
 };
 
-/// An answer to API Gateway: whether a connection may be opened, or what is said to a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// An answer to API Gateway: of a handshake what the caller sees; of a message whether it was handled. What is said to one is pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WatchAnswer {
-    /// HTTP status; of a handshake what the caller sees.
+    /// HTTP status.
     pub status_code: u16,
-    /// What is sent to the connection.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
 }
 
 impl From<StatusCode> for WatchAnswer {
     fn from(status: StatusCode) -> Self {
-        Self { status_code: status.as_u16(), body: None }
+        Self { status_code: status.as_u16() }
     }
 }
 
-impl<K: KeepConnections + ListWatchers, O: ReadOrder, D: Directory, S: Secrets, C: Clock> Watch<K, O, D, S, C> {
+impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: Secrets, C: Clock> Watch<K, O, P, D, S, C> {
     /// Handles what a connection does; never fails.
     pub async fn handle(&self, event: ApiGatewayWebsocketProxyRequest) -> WatchAnswer {
         let handled =
             AssertUnwindSafe(tokio::time::timeout(API_FUNCTION_TIMEOUT - LAST_ANSWER, self.handled(event))).catch_unwind();
         let (answer, ()) = tokio::join!(handled, self.gate.secrets.refresh_stale());
         match answer {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => StatusCode::SERVICE_UNAVAILABLE.into(),
+            Ok(Ok(status)) => status,
+            Ok(Err(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Err(_) => {
                 tracing::error!(alarm = "panic", "a handler of the WebSocket API panicked");
-                StatusCode::INTERNAL_SERVER_ERROR.into()
+                StatusCode::INTERNAL_SERVER_ERROR
             }
         }
+        .into()
     }
 
-    async fn handled(&self, event: ApiGatewayWebsocketProxyRequest) -> WatchAnswer {
+    async fn handled(&self, event: ApiGatewayWebsocketProxyRequest) -> StatusCode {
         let context = event.request_context;
-        let Some(id) = context.connection_id else { return StatusCode::BAD_REQUEST.into() };
+        let Some(id) = context.connection_id else { return StatusCode::BAD_REQUEST };
         match context.event_type.as_deref() {
-            Some("CONNECT") => self.open(&id, &event.headers).await.into(),
+            Some("CONNECT") => self.open(&id, &event.headers).await,
             Some("DISCONNECT") => {
                 if let Err(error) = self.disconnect(&id).await {
                     tracing::warn!(%error, "a connection that was closed could not be forgotten; its rows expire");
                 }
-                StatusCode::OK.into()
+                StatusCode::OK
             }
-            _ => {
-                let said: Said = self.message(&id, event.body.as_deref().unwrap_or_default()).await;
-                WatchAnswer { status_code: 200, body: Some(said.to_json()) }
-            }
+            _ => match self.message(&id, event.body.as_deref().unwrap_or_default()).await {
+                Pushed::Sent => StatusCode::OK,
+                Pushed::Gone => StatusCode::GONE,
+                Pushed::Failed(reason) => {
+                    tracing::error!(reason, "a watcher could not be answered");
+                    StatusCode::INTERNAL_SERVER_ERROR
+                }
+            },
         }
     }
 
