@@ -1,6 +1,7 @@
 //! The `posnext` command.
 
 mod admin;
+mod board_command;
 mod certify_command;
 mod load_command;
 mod order;
@@ -62,6 +63,8 @@ enum Command {
         #[arg(long, default_value = "127.0.0.1:3100", value_name = "ADDR")]
         listen: SocketAddr,
     },
+    /// Watch the orders of a deployed stack move, in a browser; read-only
+    Board(board_command::BoardArguments),
     /// Operate a stack: its locations, menus, orders, dead-letter queue, sandbox
     Admin(admin::AdminArguments),
 }
@@ -99,6 +102,7 @@ async fn main() -> ExitCode {
             faults::run(options).await.map(|kept| if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Some(Command::Pos { listen }) => run_pos(listen).await,
+        Some(Command::Board(board)) => board_command::run(board).await,
         Some(Command::Admin(admin)) => admin::run(admin).await,
     };
     outcome.unwrap_or_else(|error| {

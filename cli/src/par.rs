@@ -23,8 +23,8 @@ const TOKEN_S: i64 = 300;
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 const DIGEST: &str = "x-pch-digest";
 
-/// What every HTTP client here starts from.
-pub(crate) fn http_client() -> reqwest::ClientBuilder {
+/// What every HTTP client here starts from: no redirect is followed.
+pub fn http_client() -> reqwest::ClientBuilder {
     // A second client in one process finds the provider installed; either is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none())

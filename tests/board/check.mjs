@@ -1,11 +1,11 @@
-// The order board in a real browser: `node check.mjs URL SCREENSHOTS`. What it shows, at a desk and on a telephone, in light and in
+// The order board in a real browser: `node check.mjs URL SCREENSHOTS READ_ONLY_URL`. What it shows, at a desk and on a telephone, in light and in
 // dark, by mouse and by keyboard; and that axe-core finds nothing that keeps anybody out.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { chromium } from 'playwright-core'
 
-const [url, screenshots] = process.argv.slice(2)
+const [url, screenshots, readOnly] = process.argv.slice(2)
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] })
 
@@ -79,6 +79,20 @@ const checks = {
     await page.waitForFunction((before) => document.querySelectorAll('#orders > li').length > before, before)
     await keepsNobodyOut(page)
     await page.screenshot({ path: `${screenshots}/telephone-dark.png`, fullPage: true })
+  },
+
+  async 'the board of a deployed stack shows what is open until its end, and sends nothing'() {
+    const sender = await open(DESK)
+    const page = await sender.context().newPage()
+    page.on('pageerror', (error) => complaints.push(error.message))
+    await page.goto(`${readOnly}/board`)
+    await page.locator('#of', { hasText: `Of ${url}` }).waitFor()
+    assert.equal(await page.locator('#send').isVisible(), false)
+    await sender.locator('#samples button', { hasText: 'PAR-LOC-SLOW' }).click({ noWaitAfter: true })
+    await says(page, 'PAR-LOC-SLOW', /received|placing/)
+    await says(page, 'PAR-LOC-SLOW', 'placed')
+    await keepsNobodyOut(page)
+    await page.screenshot({ path: `${screenshots}/read-only.png`, fullPage: true })
   },
 
   async 'it says so when nobody answers, and goes on when somebody does'() {

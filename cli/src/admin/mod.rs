@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use posnext_local::local;
 use posnext_shared::{adapters::directory::DirectoryTable, domain::ids::OrderKey};
 
-use stack::Stack;
+pub(crate) use stack::Stack;
 
 /// Exit code: 0 done; 1 refused, or not all done; 2 it could not be tried.
 #[derive(Debug, Args)]

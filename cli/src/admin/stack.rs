@@ -16,7 +16,7 @@ use serde::Deserialize;
 /// The stack is named by the outputs of its deployment, in a file or in variables; region and credentials come from the
 /// environment or the profile, as the AWS CLI takes them.
 #[derive(Debug, Args)]
-pub(super) struct Stack {
+pub(crate) struct Stack {
     /// The stack's outputs: what `sam list stack-outputs --stack-name NAME --output json` prints
     #[arg(long, env = "POSNEXT_OUTPUTS", value_name = "FILE", global = true)]
     outputs: Option<PathBuf>,
@@ -47,7 +47,7 @@ struct Output {
 
 impl Stack {
     /// An output of the stack.
-    pub(super) fn value(&self, name: &str) -> anyhow::Result<String> {
+    pub(crate) fn value(&self, name: &str) -> anyhow::Result<String> {
         if let Some(file) = &self.outputs {
             let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             let outputs: Vec<Output> = serde_json::from_str(&text).with_context(|| {
@@ -84,7 +84,7 @@ impl Stack {
         Ok(format!("{}/", self.value("SecretsPrefix")?.trim_end_matches('/')))
     }
 
-    pub(super) async fn orders(&self) -> anyhow::Result<OrderTable> {
+    pub(crate) async fn orders(&self) -> anyhow::Result<OrderTable> {
         Ok(OrderTable::new(aws_sdk_dynamodb::Client::new(&local::aws().await?), self.value("OrdersTable")?))
     }
 

@@ -1,4 +1,4 @@
-//! The order board: one page that shows the orders of this process as they move. Local only, and no part of the API.
+//! The order board: one page that shows orders as they move, those of this process or, read-only, of a deployed stack. No part of the API.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use aws_sdk_sqs::types::QueueAttributeName;
 use posnext_shared::{
     adapters::{clock::SystemClock, orders::OrderTable},
-    app::ports::{Clock, ReadOrder},
+    app::ports::{Clock, ListOpen, ReadOrder},
     domain::{
         history::{Change, history},
         ids::{OrderKey, RequestUid, Tenant},
@@ -32,12 +32,22 @@ pub(super) const PAGE: &str = include_str!("board.html");
 
 /// What the page shows.
 #[derive(Debug)]
-pub(super) struct Board {
+pub struct Board {
     orders: OrderTable,
     sqs: aws_sdk_sqs::Client,
-    queues: QueueUrls,
-    par: Par,
+    work: String,
+    dead: String,
+    source: Source,
     seen: Mutex<Seen>,
+}
+
+/// Whose orders they are.
+#[derive(Debug)]
+enum Source {
+    /// This process's, which tells of each, and takes sample orders.
+    Here(Box<Par>),
+    /// A deployed stack's, by its URL: the index of open orders tells of each.
+    Stack(String),
 }
 
 #[derive(Debug, Default)]
@@ -74,19 +84,29 @@ struct Depth {
 
 /// What the page is told.
 #[derive(Debug, Serialize)]
-pub(super) struct State {
+pub struct State {
+    /// URL of the stack, if it is one.
+    of: Option<String>,
     orders: Vec<Card>,
     queue: Depth,
     dead_letters: Depth,
-    /// Locations whose POS is not waited for at the moment.
-    breakers: Vec<String>,
+    /// Locations whose POS is not waited for at the moment; of a stack each instance knows its own.
+    breakers: Option<Vec<String>>,
+    /// Where sample orders can be sent.
     locations: Vec<fixed_points::Sample>,
 }
 
 impl Board {
-    pub(super) fn new(orders: OrderTable, sqs: aws_sdk_sqs::Client, queues: QueueUrls, url: &str) -> anyhow::Result<Self> {
+    pub(super) fn new(orders: OrderTable, sqs: aws_sdk_sqs::Client, queues: &QueueUrls, url: &str) -> anyhow::Result<Self> {
         let par = Par::new(url, CLIENT_ID, CLIENT_SECRET, SHARED_ID)?;
-        Ok(Self { orders, sqs, queues, par, seen: Mutex::default() })
+        let (work, dead) = (queues.work.clone(), queues.dead.clone());
+        Ok(Self { orders, sqs, work, dead, source: Source::Here(Box::new(par)), seen: Mutex::default() })
+    }
+
+    /// The board of a deployed stack: its URL, its orders, and the URLs of its two queues of orders.
+    #[must_use]
+    pub fn of_stack(url: &str, orders: OrderTable, sqs: aws_sdk_sqs::Client, work: String, dead: String) -> Self {
+        Self { orders, sqs, work, dead, source: Source::Stack(url.to_owned()), seen: Mutex::default() }
     }
 
     /// Remembers the order that an answer to a submit is about, if it is about one.
@@ -97,7 +117,10 @@ impl Board {
         }
         let Ok(Named { request_uid }) = serde_json::from_str(answer) else { return };
         let (Ok(tenant), Ok(request_uid)) = (Tenant::new(CLIENT_ID), RequestUid::new(request_uid)) else { return };
-        let key = OrderKey { tenant, request_uid };
+        self.remember(OrderKey { tenant, request_uid });
+    }
+
+    fn remember(&self, key: OrderKey) {
         let seen = &mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if !seen.keys.contains(&key) {
             seen.keys.push_front(key);
@@ -108,7 +131,18 @@ impl Board {
     }
 
     /// Everything the page shows, as it stands now.
-    pub(super) async fn state(&self, breakers: Vec<String>) -> anyhow::Result<State> {
+    ///
+    /// # Errors
+    /// A sentence when the orders or the queues cannot be read.
+    pub async fn state(&self, breakers: Option<Vec<String>>) -> anyhow::Result<State> {
+        let (of, locations) = match &self.source {
+            Source::Here(_) => (None, fixed_points::samples()),
+            Source::Stack(url) => {
+                let open = self.orders.list_open(SHOWN).await?;
+                open.into_iter().for_each(|entry| self.remember(entry.key));
+                (Some(url.clone()), Vec::new())
+            }
+        };
         let keys = self.seen.lock().unwrap_or_else(PoisonError::into_inner).keys.clone();
         let mut orders = Vec::new();
         for key in keys {
@@ -119,14 +153,15 @@ impl Board {
         }
         // An answer comes when it comes; what counts is when the order came.
         orders.sort_by_key(|card| std::cmp::Reverse(card.accepted));
-        let (queue, dead_letters) = (self.depth(&self.queues.work).await?, self.depth(&self.queues.dead).await?);
-        Ok(State { orders, queue, dead_letters, breakers, locations: fixed_points::samples() })
+        let (queue, dead_letters) = (self.depth(&self.work).await?, self.depth(&self.dead).await?);
+        Ok(State { of, orders, queue, dead_letters, breakers, locations })
     }
 
     /// Sends a sample order to a location, as PAR would: the status and the body of the answer.
     pub(super) async fn sample(&self, location: &str) -> anyhow::Result<(http::StatusCode, String)> {
+        let Source::Here(par) = &self.source else { bail!("nothing is sent to a deployed stack") };
         let order = sample_order(ORGANIZATION, location, &uuid::Uuid::now_v7().to_string());
-        let answer = self.par.submit(&order, Manner::Right).await?;
+        let answer = par.submit(&order, Manner::Right).await?;
         Ok((answer.code, answer.body))
     }
 
@@ -155,7 +190,7 @@ impl Board {
             ApproximateNumberOfMessagesNotVisible as UnderWay,
         };
         let asked = self.sqs.get_queue_attributes().queue_url(queue).attribute_names(QueueAttributeName::All);
-        let got = asked.send().await.context("the local queue does not answer")?.attributes.unwrap_or_default();
+        let got = asked.send().await.context("the queue does not answer")?.attributes.unwrap_or_default();
         let count = |name| got.get(&name).and_then(|count| count.parse().ok()).unwrap_or(0);
         Ok(Depth { waiting: count(Waiting), under_way: count(UnderWay), delayed: count(Delayed) })
     }

@@ -6,10 +6,13 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody, to_bytes},
     extract::{Path, Request, State},
-    response::{Html, IntoResponse, Response},
+    response::{Html, IntoResponse, Redirect, Response},
     routing::{any, get, post},
 };
-use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_TYPE, HOST},
+};
 use posnext_shared::{
     adapters::sandbox::SandboxPos,
     wiring::{GetFunction, MenuFunction, SubmitFunction, ValidateFunction},
@@ -77,6 +80,26 @@ pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
         .merge(sockets);
     if let Err(error) = axum::serve(listener, routes).await {
         tracing::error!(%error, "the gateway stopped");
+    }
+}
+
+/// Serves the board of a deployed stack, and nothing else, until it is dropped.
+pub async fn serve_board(listener: TcpListener, board: Board) {
+    let state = async |State(board): State<Arc<Board>>, headers: HeaderMap| {
+        // A page of another site may have its own name lead here; its browser would say that name.
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok()?.rsplit_once(':').map(|(host, _)| host.to_owned()));
+        if !host.is_some_and(|host| matches!(host.as_str(), "127.0.0.1" | "localhost" | "[::1]")) {
+            return (StatusCode::FORBIDDEN, "the board is this machine's alone").into_response();
+        }
+        told(board.state(None).await.and_then(|state| Ok(serde_json::to_string(&state)?)))
+    };
+    let routes = Router::new()
+        .route("/", get(async || Redirect::to("/board")))
+        .route("/board", get(async || Html(PAGE)))
+        .route("/_local/board", get(state))
+        .with_state(Arc::new(board));
+    if let Err(error) = axum::serve(listener, routes).await {
+        tracing::error!(%error, "the board stopped");
     }
 }
 
@@ -161,7 +184,7 @@ where
 
 async fn board(State(gateway): State<Gateway>) -> Response {
     let breakers = gateway.handlers.submit.accept.limits.open();
-    told(gateway.handlers.board.state(breakers).await.and_then(|state| Ok(serde_json::to_string(&state)?)))
+    told(gateway.handlers.board.state(Some(breakers)).await.and_then(|state| Ok(serde_json::to_string(&state)?)))
 }
 
 async fn sample(State(gateway): State<Gateway>, headers: HeaderMap, Path(location): Path<String>) -> Response {

@@ -24,7 +24,9 @@ use tokio::task::JoinHandle;
 
 use functions::Queue;
 
+pub use board::{Board, State};
 pub use fixed_points::{CLIENT_ID, CLIENT_SECRET, LISTEN, MENU_LOCATION, ORGANIZATION, Put, SAMPLE_MENU, SHARED_ID};
+pub use gateway::serve_board;
 
 /// Between two recovery runs. On AWS it is a minute, the shortest of a schedule; here nobody wants to wait that long.
 const RECOVERY: Duration = Duration::from_secs(15);
@@ -86,7 +88,7 @@ pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<
 
     let sqs = aws_sdk_sqs::Client::new(&services.endpoints.patient_sqs().await?);
     let handlers = gateway::Handlers {
-        board: board::Board::new(parts.orders().clone(), sqs, services.queues.clone(), &format!("http://{address}"))?,
+        board: board::Board::new(parts.orders().clone(), sqs, &services.queues, &format!("http://{address}"))?,
         submit: parts.submit(),
         validate: parts.validate(),
         menu: parts.menu(),
