@@ -57,7 +57,7 @@ async fn every_event_file_is_answered_by_its_function() {
     }
     let announce = product.services.parts.announce();
     for (name, event) in files("announce-orders") {
-        let response = announce.handle(serde_json::from_str(&event).unwrap()).await;
+        let response = announce.handle(serde_json::from_str(&event).unwrap(), WORKER_FUNCTION_TIMEOUT).await;
         assert!(response.batch_item_failures.is_empty(), "announce-orders/{name}");
     }
     let deliver = product.services.parts.deliver().unwrap();

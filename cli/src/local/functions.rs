@@ -56,7 +56,7 @@ impl Functions for Here {
     }
 
     async fn announce(&self, event: Event) -> anyhow::Result<DynamoDbEventResponse> {
-        Ok(self.announce.handle(event).await)
+        Ok(self.announce.handle(event, WORKER_FUNCTION_TIMEOUT).await)
     }
 
     async fn recover(&self) -> anyhow::Result<()> {

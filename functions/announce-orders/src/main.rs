@@ -9,5 +9,9 @@ use posnext_shared::wiring;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = wiring::start()?.announce();
-    run(service_fn(async |event: LambdaEvent<Event>| Ok::<_, Infallible>(function.handle(event.payload).await))).await
+    run(service_fn(async |event: LambdaEvent<Event>| {
+        let remaining = wiring::remaining(event.context.deadline());
+        Ok::<_, Infallible>(function.handle(event.payload, remaining).await)
+    }))
+    .await
 }

@@ -155,3 +155,20 @@ where
         Box::pin(async move { tokio::time::timeout(limit, connecting).await? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The addresses of this machine's own name.
+    async fn localhost(loopback: bool) -> io::Result<Vec<SocketAddr>> {
+        let mut resolver = PublicOnly { system: GaiResolver::new(), loopback };
+        Ok(resolver.call("localhost".parse().unwrap()).await?.collect())
+    }
+
+    #[tokio::test]
+    async fn a_name_leads_to_public_addresses_alone() {
+        assert!(localhost(false).await.unwrap_err().to_string().contains("no public address"));
+        assert!(localhost(true).await.unwrap().iter().all(|address| address.ip().is_loopback()));
+    }
+}

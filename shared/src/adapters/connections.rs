@@ -5,6 +5,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{Client as Dynamo, types::AttributeValue};
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::unavailable;
@@ -132,11 +133,9 @@ impl ListWatchers for ConnectionTable {
     }
 
     async fn forget(&self, id: &str) -> Result<(), PortError> {
-        for row in self.query(pk_of(id)).await? {
-            if row.sk != SELF {
-                self.unwatch(id, &row.sk).await?;
-            }
-        }
+        let rows = self.query(pk_of(id)).await?;
+        let topics = rows.iter().filter(|row| row.sk != SELF).map(|row| self.unwatch(id, &row.sk));
+        try_join_all(topics).await?;
         self.delete(pk_of(id), SELF).await
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::{Client, types::MessageAttributeValue};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::unavailable;
 use crate::{
@@ -134,11 +135,12 @@ struct DeliveryBody<D> {
 /// # Errors
 /// A sentence that says why it can never be worked on.
 pub fn parse_delivery(body: &str) -> Result<Delivery, String> {
-    let body: DeliveryBody<Delivery> = serde_json::from_str(body).map_err(|error| format!("not a delivery: {error}"))?;
+    let no_delivery = |error: serde_json::Error| format!("not a delivery: {error}");
+    let body: DeliveryBody<&RawValue> = serde_json::from_str(body).map_err(no_delivery)?;
     if body.v != FORMAT {
         return Err(format!("message format {} is not {FORMAT}", body.v));
     }
-    Ok(body.delivery)
+    serde_json::from_str(body.delivery.get()).map_err(no_delivery)
 }
 
 impl DeliveryQueue {
@@ -185,6 +187,16 @@ mod tests {
             (r#"{"v":2,"key":{"tenant":"t","request_uid":"u"},"version":1,"group":"L"}"#, "format 2"),
         ] {
             let error = parse_message(body).unwrap_err();
+            assert!(error.contains(why), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_delivery_says_why() {
+        for (body, why) in
+            [("", "not a delivery"), (r#"{"v":1,"delivery":{}}"#, "not a delivery"), (r#"{"v":2,"delivery":7}"#, "format 2")]
+        {
+            let error = parse_delivery(body).unwrap_err();
             assert!(error.contains(why), "{body}: {error}");
         }
     }

@@ -34,7 +34,8 @@ fn pk(organization: &ParId) -> AttributeValue {
 }
 
 fn read(item: HashMap<String, AttributeValue>) -> Result<Subscriber, PortError> {
-    serde_dynamo::from_item(item).map_err(|error| PortError::Corrupt(format!("a subscriber's row: {error}")))
+    let name = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned().unwrap_or_default();
+    serde_dynamo::from_item(item).map_err(|error| PortError::Corrupt(format!("the row of subscriber {name}: {error}")))
 }
 
 impl SubscriberTable {
@@ -103,13 +104,26 @@ fn is_conditional(error: &SdkError<UpdateItemError>) -> bool {
 
 impl ListSubscribers for SubscriberTable {
     async fn subscribers(&self, organization: &ParId) -> Result<Vec<Subscriber>, PortError> {
+        let readable = |row: Result<Subscriber, PortError>| {
+            row.inspect_err(|error| tracing::error!(alarm = "unreadable", %error, "a subscriber is told nothing")).ok()
+        };
+        Ok(self.rows(organization).await?.into_iter().filter_map(readable).collect())
+    }
+}
+
+impl SubscriberTable {
+    /// The subscribers of an organization, each by itself: one that cannot be read keeps nobody from seeing the others.
+    ///
+    /// # Errors
+    /// [`PortError`] when none can be told.
+    pub async fn rows(&self, organization: &ParId) -> Result<Vec<Result<Subscriber, PortError>>, PortError> {
         let query = self.dynamo.query().table_name(&self.table).consistent_read(true).key_condition_expression("pk = :pk");
         let query = query.expression_attribute_values(":pk", pk(organization));
         let (mut subscribers, mut after) = (Vec::new(), None::<HashMap<String, AttributeValue>>);
         loop {
             let page = query.clone().set_exclusive_start_key(after).send().await.map_err(|error| unavailable(&error))?;
             for item in page.items.unwrap_or_default() {
-                subscribers.push(read(item)?);
+                subscribers.push(read(item));
             }
             after = page.last_evaluated_key;
             if after.is_none() {

@@ -70,17 +70,24 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: 
     }
 
     async fn grant(&self, id: &str, wish: Wish) -> Result<Said, PortError> {
-        let mut topic = match wish {
+        let (mut topic, subscribe) = match wish {
             Wish::Ping => return Ok(Said::Pong),
-            Wish::Unsubscribe(topic) => return self.unsubscribe(id, topic).await,
-            Wish::Subscribe(topic) => topic,
+            Wish::Unsubscribe(topic) => (topic, false),
+            Wish::Subscribe(topic) => (topic, true),
         };
-        let Some((connection, topics)) = self.connections.connection(id).await? else { return Ok(unknown()) };
+        let Some((connection, topics)) = self.connections.connection(id).await? else {
+            return Ok(Said::Error { message: "this connection is not known any more; open another".to_owned() });
+        };
         if let Topic::Order { order } = &mut topic
             && let Some(Row::Alias(alias)) = self.orders.read(&key_of(&connection, order)).await?
         {
             // Changes have the first name.
             *order = alias.owner.request_uid;
+        }
+        let name = topic.name(&connection.tenant);
+        if !subscribe {
+            self.connections.unwatch(id, &name).await?;
+            return Ok(Said::Unsubscribed { topic });
         }
         if let Topic::Location { organization_id, location_id } = &topic {
             let known = self.gate.directory.location(organization_id, location_id).await?.is_some();
@@ -89,7 +96,6 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: 
                 return Ok(Said::Error { message });
             }
         }
-        let name = topic.name(&connection.tenant);
         if !topics.contains(&name) {
             if topics.len() >= MOST_TOPICS {
                 let message =
@@ -106,12 +112,6 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: 
         Ok(Said::Subscribed { topic, change })
     }
 
-    async fn unsubscribe(&self, id: &str, topic: Topic) -> Result<Said, PortError> {
-        let Some((connection, _)) = self.connections.connection(id).await? else { return Ok(unknown()) };
-        self.connections.unwatch(id, &topic.name(&connection.tenant)).await?;
-        Ok(Said::Unsubscribed { topic })
-    }
-
     /// An order as it stands, if it is there and this connection's to see.
     async fn now(&self, key: &OrderKey, connection: &Connection) -> Result<Option<Change>, PortError> {
         match self.orders.read(key).await? {
@@ -125,10 +125,6 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: 
 
 fn key_of(connection: &Connection, order: &RequestUid) -> OrderKey {
     OrderKey { tenant: connection.tenant.clone(), request_uid: order.clone() }
-}
-
-fn unknown() -> Said {
-    Said::Error { message: "this connection is not known any more; open another".to_owned() }
 }
 
 /// The use case of telling them, and its ports.

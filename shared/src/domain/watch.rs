@@ -11,8 +11,8 @@ use super::{
 /// Topics of one connection.
 pub const MOST_TOPICS: usize = 100;
 
-/// API Gateway passes no message of more than 128 KB; an order that would make one is read by GET.
-const LARGEST_ORDER: usize = 100 * 1024;
+/// What is sent to a connection is one frame, and API Gateway passes none of more than 32 KB; an order that would make one is read by GET.
+const LARGEST_ORDER: usize = 28 * 1024;
 
 /// What can be watched, as a watcher names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,13 +1,14 @@
 //! The stream of the orders table: every change of an order, one after the other, on its way to those who want to know. Nothing here
 //! can hold up an order.
 
-use std::panic::AssertUnwindSafe;
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, time::Duration};
 
 use aws_lambda_events::{
     dynamodb::{Event, EventRecord},
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::join_all};
+use tokio::time::Instant;
 
 use crate::{
     app::{
@@ -15,11 +16,21 @@ use crate::{
         ports::{Clock, Directory, ListSubscribers, ListWatchers, PortError, Push, Secrets, SendDelivery},
         watch::TellWatchers,
     },
-    domain::record::OrderRecord,
+    domain::{
+        ids::OrderKey,
+        policy::{LAST_ANSWER, SEND_LIMIT, STORAGE_LIMIT},
+        record::OrderRecord,
+    },
 };
 
 /// The order that a change has left; nothing for what is no order any more, or only a second name of one.
 pub type Changed = fn(&EventRecord) -> Result<Option<OrderRecord>, PortError>;
+
+/// What must be left for one more change: its subscribers read, some messages, and then whoever watches.
+const ONE_MORE: Duration =
+    Duration::from_millis(STORAGE_LIMIT.as_millis() as u64 + 4 * SEND_LIMIT.as_millis() as u64 + FOR_WATCHERS.as_millis() as u64);
+/// Kept for those who watch.
+const FOR_WATCHERS: Duration = Duration::from_secs(5);
 
 /// The reader of the stream.
 #[derive(Debug)]
@@ -42,23 +53,24 @@ where
     S: Secrets,
     C: Clock,
 {
-    /// Works on a batch in its order, up to the first change that has to come again; Lambda sends the rest from there.
-    pub async fn handle(&self, event: Event) -> DynamoDbEventResponse {
+    /// Works on a batch in its order, up to the first change that has to come again; Lambda sends the rest from there. Ends are announced
+    /// first: nobody who watches keeps a subscriber waiting. `remaining` is what the function's own time-out leaves.
+    pub async fn handle(&self, event: Event, remaining: Duration) -> DynamoDbEventResponse {
+        let began = Instant::now();
+        let left = || remaining.saturating_sub(began.elapsed());
         let mut response = DynamoDbEventResponse::default();
+        let mut changes: BTreeMap<OrderKey, Vec<OrderRecord>> = BTreeMap::new();
         for record in &event.records {
-            let told = match AssertUnwindSafe(self.tell(record)).catch_unwind().await {
-                Ok(told) => told,
-                Err(_) => {
-                    tracing::error!(
-                        alarm = "panic",
-                        event.id = record.event_id,
-                        "working on a change panicked; it is passed over"
-                    );
-                    Ok(())
-                }
+            let announced = match left() {
+                left if left < ONE_MORE => Err(PortError::Unavailable("not enough of the function's time is left".to_owned())),
+                _ => self.announced(record).await,
             };
-            match told {
-                Ok(()) => {}
+            match announced {
+                Ok(order) => {
+                    if let Some(order) = order {
+                        changes.entry(order.key.clone()).or_default().push(order);
+                    }
+                }
                 // It would be no better the next time, and all that comes after it would wait.
                 Err(PortError::Corrupt(reason)) => {
                     tracing::error!(alarm = "unreadable", event.id = record.event_id, reason, "a change is passed over");
@@ -69,24 +81,44 @@ where
                     let mut failure = DynamoDbBatchItemFailure::default();
                     failure.item_identifier = Some(record.change.sequence_number.clone().unwrap_or_default());
                     response.batch_item_failures.push(failure);
-                    return response;
+                    break;
                 }
             }
+        }
+        let watched = AssertUnwindSafe(self.tell_watchers(&changes)).catch_unwind();
+        match tokio::time::timeout(left().saturating_sub(LAST_ANSWER), watched).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!(alarm = "panic", "telling watchers panicked"),
+            Err(_) => tracing::error!("there was no time to tell every watcher"),
         }
         response
     }
 
-    async fn tell(&self, record: &EventRecord) -> Result<(), PortError> {
-        let Some(order) = (self.changed)(record)? else { return Ok(()) };
-        let announced = match &self.announce {
-            Some(announce) => announce.announce(&order).await,
-            None => Ok(()),
-        };
-        // Neither keeps the other from hearing of it.
-        let told = match &self.watchers {
-            Some(watchers) => watchers.tell(&order).await,
-            None => Ok(()),
-        };
-        announced.and(told)
+    /// The order of a change, once its end is on its way to subscribers, if it is one.
+    async fn announced(&self, record: &EventRecord) -> Result<Option<OrderRecord>, PortError> {
+        let announced = AssertUnwindSafe(async {
+            let order = (self.changed)(record)?;
+            if let (Some(order), Some(announce)) = (&order, &self.announce) {
+                announce.announce(order).await?;
+            }
+            Ok(order)
+        });
+        announced.catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(alarm = "panic", event.id = record.event_id, "announcing a change panicked");
+            Err(PortError::Corrupt("it panics".to_owned()))
+        })
+    }
+
+    /// Orders all at once, the changes of one in their order. Whoever is not told polls, so nothing comes again for it.
+    async fn tell_watchers(&self, changes: &BTreeMap<OrderKey, Vec<OrderRecord>>) {
+        let Some(watchers) = &self.watchers else { return };
+        let orders = changes.values().map(|changes| async move {
+            for change in changes {
+                if let Err(error) = watchers.tell(change).await {
+                    tracing::error!(order.key = %change.key, %error, "watchers are not told of a change");
+                }
+            }
+        });
+        join_all(orders).await;
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use posnext_local::secret_store::Live;
 use posnext_shared::{
-    app::ports::KeepSubscriber,
+    app::ports::{KeepSubscriber, PortError},
     domain::webhook::{EventKind, Subscriber},
 };
 
@@ -63,7 +63,13 @@ pub(super) async fn run(shelf: &Shelf, add: Add) -> anyhow::Result<ExitCode> {
     if shelf.desk.directory.organization(&which.organization).await?.is_none() {
         return refused(format!("organization {} is not mapped; see `posnext admin location list`", which.organization));
     }
-    if shelf.subscribers.subscriber(&which.organization, &which.subscriber).await?.is_some() {
+    let there = match shelf.subscribers.subscriber(&which.organization, &which.subscriber).await {
+        // One that cannot be read is there, too.
+        Ok(Some(_)) | Err(PortError::Corrupt(_)) => true,
+        Ok(None) => false,
+        Err(error) => return Err(error.into()),
+    };
+    if there {
         return refused(format!("there is a {which} already; `remove` it, or take another name"));
     }
     let value = key::from(&key_from)?;

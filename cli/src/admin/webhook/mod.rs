@@ -12,7 +12,7 @@ use posnext_shared::{
     adapters::{clock::SystemClock, subscribers::SubscriberTable, webhooks::WebhookClient},
     app::{
         deliver::TELL_LIMIT,
-        ports::{Clock, KeepSubscriber, ListSubscribers, TellSubscriber},
+        ports::{Clock, KeepSubscriber, TellSubscriber},
     },
     domain::{
         ids::{ParId, SubscriberId},
@@ -133,8 +133,11 @@ async fn list(shelf: &Shelf, organization: Option<ParId>) -> anyhow::Result<Exit
     };
     let mut text = String::new();
     for organization in organizations {
-        for subscriber in shelf.subscribers.subscribers(&organization).await? {
-            line(&mut text, &subscriber)?;
+        for row in shelf.subscribers.rows(&organization).await? {
+            match row {
+                Ok(subscriber) => line(&mut text, &subscriber)?,
+                Err(error) => writeln!(text, "{organization}: {error}; `remove` it, and add it again")?,
+            }
         }
     }
     if text.is_empty() {
@@ -199,10 +202,10 @@ async fn switch(shelf: &Shelf, which: &Which, enabled: bool) -> anyhow::Result<E
 }
 
 async fn remove(shelf: &Shelf, which: &Which) -> anyhow::Result<ExitCode> {
-    let subscriber = shelf.found(which).await?;
     if !shelf.subscribers.remove(&which.organization, &which.subscriber).await? {
         return not_there(which);
     }
-    println!("{which} is removed; its key is still in the secret {}", subscriber.secret);
+    let secret = shelf.desk.name(&["webhook", which.organization.as_str(), which.subscriber.as_str()])?;
+    println!("{which} is removed; its key is still in the secret {secret}");
     Ok(ExitCode::SUCCESS)
 }
