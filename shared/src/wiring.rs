@@ -157,7 +157,7 @@ impl Parts {
             deliveries: settings
                 .webhooks_queue_url
                 .clone()
-                .map(|url| DeliveryQueue::new(aws_sdk_sqs::Client::new(&aws.sqs), url)),
+                .map(|url| DeliveryQueue::new(aws_sdk_sqs::Client::new(&aws::for_deliveries(&aws.sqs)), url)),
             connected: settings.connections_endpoint.as_ref().map(|endpoint| Connected::at(&aws.dynamodb, endpoint)),
             directory: Arc::new(DirectoryTable::new(dynamodb.clone(), settings.directory_table.clone(), settings.allow_sandbox)),
             secrets: Arc::new(SecretCache::new(aws_sdk_secretsmanager::Client::new(&aws.secrets), rules)),

@@ -357,6 +357,8 @@ async fn each_function_that_pushes_is_allowed_the_calls_it_makes_and_no_other() 
         let status = match path.as_str() {
             "/works" => http::StatusCode::OK,
             "/fails" => http::StatusCode::FOUND,
+            // A watcher who hears both answers, and is gone then.
+            "/live/@connections/c-1" if seen.lock().unwrap().len() < 2 => http::StatusCode::OK,
             _ => http::StatusCode::GONE,
         };
         seen.lock().unwrap().push(path);
@@ -377,6 +379,7 @@ async fn each_function_that_pushes_is_allowed_the_calls_it_makes_and_no_other() 
             enabled: true,
             off_because: None,
             failing_since,
+            given_up: 0,
         };
         services.parts.subscribers().create(&subscriber).await.unwrap();
     }
@@ -395,7 +398,7 @@ async fn each_function_that_pushes_is_allowed_the_calls_it_makes_and_no_other() 
     assert_eq!(watch.invoke(connect("CONNECT", Value::Null)).await["statusCode"], 200);
     let location = json!({ "organization_id": "IA-YC-01", "location_id": "PAR-LOC-12345", "action": "subscribe" });
     for wish in [json!({ "action": "subscribe", "order": "event-placed" }), location] {
-        assert_eq!(watch.invoke(connect("MESSAGE", wish)).await["statusCode"], 410, "who has asked is gone");
+        assert_eq!(watch.invoke(connect("MESSAGE", wish)).await["statusCode"], 200);
     }
     assert_eq!(*told.lock().unwrap(), ["/live/@connections/c-1"; 2]);
 
@@ -428,4 +431,16 @@ async fn each_function_that_pushes_is_allowed_the_calls_it_makes_and_no_other() 
     let answer = deliver.invoke(json!({ "Records": records }).to_string()).await;
     assert_eq!(answer, json!({ "batchItemFailures": [] }));
     check("DeliverWebhooks", &delivered);
+}
+
+#[test]
+fn who_calls_addresses_of_others_sees_subscribers_alone_of_the_directory() {
+    let text = std::fs::read_to_string(format!("{ROOT}/template.yaml")).unwrap();
+    let template: Yaml = serde_yaml_ng::from_str(&text).unwrap();
+    let statements = template["Resources"]["DeliverWebhooks"]["Properties"]["Policies"][0]["Statement"].as_sequence().unwrap();
+    let of_directory = |statement: &&Yaml| resource_name(&statement["Resource"]) == "DirectoryTable";
+    let limits: Vec<&Yaml> =
+        statements.iter().filter(of_directory).map(|one| &one["Condition"]["ForAllValues:StringLike"]).collect();
+    assert_eq!(limits.len(), 2);
+    assert!(limits.iter().all(|limit| limit["dynamodb:LeadingKeys"][0] == "webhook#*"), "{limits:?}");
 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::{
     Router,
     body::Bytes,
@@ -17,11 +18,18 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, StatusCode};
 use posnext_local::local::Product;
+use posnext_shared::{
+    app::ports::KeepSubscriber,
+    domain::{
+        ids::{ParId, SubscriberId},
+        time::UnixMillis,
+    },
+};
 use serde_json::Value;
 use sha2::Sha256;
 use tokio::net::TcpListener;
 
-use crate::support::{fresh_uid, in_process, now, order, until};
+use crate::support::{ROOT, fresh_uid, in_process, now, order, until};
 
 /// What a receiver got, and what it answers next; 204 when nothing is said.
 #[derive(Clone, Default)]
@@ -125,6 +133,17 @@ async fn an_orders_end_is_told_signed_and_once_more_when_it_is_replayed() {
     let (_, text) = webhook(&product, &["replay", "IA-YC-01", "kitchen", "--since", "2020-01-01T00:00:00Z"]).await;
     assert!(text.contains("3 sent"), "{text}");
     receiver.has(7).await;
+    // One row that nobody can read keeps no other from being told.
+    let dynamodb = aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb);
+    let newer = [("pk", AttributeValue::S("other#newer".to_owned())), ("v", AttributeValue::N("99".to_owned()))];
+    let newer = newer
+        .into_iter()
+        .chain([("acc", AttributeValue::N("9999999999999".to_owned())), ("expires_at", AttributeValue::N("9".to_owned()))]);
+    let put = dynamodb.put_item().table_name("posnext-orders").set_item(Some(newer.map(|(k, v)| (k.to_owned(), v)).collect()));
+    put.send().await.unwrap();
+    let (code, text) = webhook(&product, &["replay", "IA-YC-01", "kitchen", "--since", "2020-01-01T00:00:00Z"]).await;
+    assert!(code == 1 && text.contains("not sent: order other#newer: ") && text.contains("3 sent"), "{text}");
+    receiver.has(10).await;
     let (code, text) = webhook(&product, &["replay", "IA-YC-01", "kitchen", "--order", "par-local#nothing"]).await;
     assert!(code == 1 && text.contains("nothing was done: there is no order par-local#nothing"), "{text}");
 }
@@ -140,12 +159,11 @@ async fn what_is_not_taken_comes_again_no_redirect_is_followed_and_410_is_the_en
     let uid = fresh_uid("hook");
     caller.submit(&order(&uid, "PAR-LOC-12345")).await;
     gone.has(1).await;
-    let state = until(Duration::from_secs(10), "the subscriber is switched off", async || {
+    until(Duration::from_secs(10), "the subscriber is switched off", async || {
         let (_, text) = webhook(&product, &["list"]).await;
         Some(text).filter(|text| text.contains("SWITCHED OFF: it answered 410 Gone"))
     })
     .await;
-    assert!(state.contains("IA-YC-01 flaky\n") && state.contains("on, but nothing has been delivered since"), "{state}");
     let told = flaky.has(2).await;
     assert_eq!((&told[0].0["webhook-id"], &told[0].1), (&told[1].0["webhook-id"], &told[1].1));
     let apart: Vec<i64> =
@@ -192,9 +210,60 @@ async fn a_subscriber_is_tried_its_key_replaced_and_it_is_removed() {
         .collect();
     assert_eq!(signed, [[true, false], [true, true], [false, true]], "by the old key, by both, by the new one");
     let (code, text) = webhook(&product, &["remove", "IA-YC-01", "kitchen"]).await;
-    assert!(code == 0 && text.contains("posnext/webhook/IA-YC-01/kitchen"), "{text}");
+    assert!(code == 0 && text.contains("posnext/webhook/IA-YC-01/kitchen/"), "{text}");
     let (_, text) = webhook(&product, &["list"]).await;
     assert_eq!(text, "no subscribers; see `posnext admin webhook add --help`\n");
+}
+
+/// The changes of `events/announce-orders`: a guard, an order of a newer version, one that is placed, and one that has expired.
+fn changes() -> aws_lambda_events::dynamodb::Event {
+    serde_json::from_str(&std::fs::read_to_string(format!("{ROOT}/events/announce-orders/changes.json")).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_holds_up_nobody_else_and_what_may_be_told_later_comes_again() {
+    let (product, _) = in_process().await;
+    let receiver = Receiver::default();
+    add(&product, "kitchen", &receiver.start().await).await;
+    let announce = product.services.parts.announce();
+    let failed = async |remaining: u64| {
+        let response = announce.handle(changes(), Duration::from_secs(remaining)).await;
+        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier.unwrap()).collect::<Vec<_>>()
+    };
+    // What nobody can read is passed over; the next is told, though those who watch cannot be looked up.
+    let dynamodb = aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb);
+    dynamodb.delete_table().table_name("posnext-connections").send().await.unwrap();
+    assert_eq!(failed(30).await, Vec::<String>::new());
+    assert_eq!(receiver.has(1).await[0].1["data"]["request_uid"], "c6d1a2b0-0001");
+    assert_eq!(failed(5).await, ["100000000000000000001"], "not begun in time that is not there: all of it comes again");
+    dynamodb.delete_table().table_name("posnext-directory").send().await.unwrap();
+    assert_eq!(failed(30).await, ["100000000000000000003"], "from the first that could not be told");
+    assert_eq!(receiver.got().len(), 1);
+}
+
+#[tokio::test]
+async fn a_subscriber_is_switched_off_only_as_it_was_seen() {
+    let (product, _) = in_process().await;
+    let receiver = Receiver::default();
+    add(&product, "kitchen", &receiver.start().await).await;
+    let table = product.services.parts.subscribers();
+    let (organization, id) = (ParId::new("IA-YC-01").unwrap(), SubscriberId::new("kitchen").unwrap());
+    let seen = async || table.subscriber(&organization, &id).await.unwrap().unwrap();
+    let fresh = seen().await;
+    table.failing(&fresh, UnixMillis(1_000), false).await.unwrap();
+    table.failing(&fresh, UnixMillis(2_000), true).await.unwrap();
+    let failing = seen().await;
+    assert_eq!((failing.failing_since, failing.given_up), (Some(UnixMillis(1_000)), 1));
+    table.works(&failing).await.unwrap();
+    assert!(!table.switch_off(&failing, "late", failing.failing_since).await.unwrap(), "it has taken one meanwhile");
+    assert_eq!(seen().await, fresh);
+    table.failing(&fresh, UnixMillis(3_000), false).await.unwrap();
+    assert!(table.switch_off(&fresh, "dead", Some(UnixMillis(3_000))).await.unwrap());
+    assert!(!table.switch_off(&fresh, "gone", None).await.unwrap(), "it is off already");
+    assert_eq!(seen().await.off_because.as_deref(), Some("dead"));
+    table.remove(&organization, &id).await.unwrap();
+    table.failing(&fresh, UnixMillis(4_000), true).await.unwrap();
+    assert_eq!(table.subscriber(&organization, &id).await.unwrap(), None, "what is removed stays so");
 }
 
 #[tokio::test]
@@ -208,6 +277,8 @@ async fn what_cannot_be_a_subscriber_is_refused_with_what_to_do() {
         (["add", "NOBODY", "kitchen", "--url", &url], "organization NOBODY is not mapped"),
         (["add", "IA-YC-01", "x", "--url", "http://hooks.example/"], "must be https"),
         (["add", "IA-YC-01", "x", "--url", "https://169.254.169.254/"], "must be at a public address"),
+        (["add", "IA-YC-01", "x", "--url", "https://0xa9fea9fe/"], "must be at a public address"),
+        (["add", "IA-YC-01", "x", "--url", "https://hooks.example:99999/"], "invalid port number"),
     ] {
         let (code, text) = webhook(&product, &arguments).await;
         assert!(code == 1 && text.starts_with("nothing was done: ") && text.contains(why), "{arguments:?}: {text}");

@@ -20,7 +20,7 @@ use posnext_shared::{
     settings::Settings,
     wiring::{Aws, Parts},
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 
 use functions::Queue;
 
@@ -43,6 +43,8 @@ pub struct Services {
     endpoints: services::Endpoints,
     queues: resources::QueueUrls,
     engine: stream::Engine,
+    /// Whether changes of orders are followed.
+    followed: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -94,7 +96,10 @@ pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<
         menu: parts.menu(),
         get: parts.get(),
         sandbox: parts.sandbox(),
-        sockets: websocket::Sockets::new(parts.watch().context("the local connections have no table")?),
+        sockets: websocket::Sockets::new(
+            parts.watch().context("the local connections have no table")?,
+            services.followed.subscribe(),
+        ),
     };
     let functions = functions::Here {
         process: parts.process(),
@@ -128,7 +133,7 @@ impl Services {
         settings.connections_endpoint = gateway.map(|address| format!("http://{address}/_local"));
         let parts = Parts::new(settings, &aws);
         fixed_points::Put::local(&aws).put(parts.directory(), parts.menus()).await?;
-        Ok(Self { parts, aws, endpoints, queues, engine, tasks })
+        Ok(Self { parts, aws, endpoints, queues, engine, followed: watch::Sender::new(false), tasks })
     }
 
     /// The environment of a function that uses these services.
@@ -154,7 +159,7 @@ impl Services {
             self.tasks.push(tokio::spawn(mapping::run(sqs.clone(), queue, url.clone(), Arc::clone(&functions))));
         }
         let dynamodb = aws_sdk_dynamodb::Client::new(&self.aws.dynamodb);
-        self.tasks.push(tokio::spawn(stream::run(self.engine.clone(), dynamodb, Arc::clone(&functions))));
+        self.tasks.push(tokio::spawn(stream::run(self.engine.clone(), dynamodb, Arc::clone(&functions), self.followed.clone())));
         self.tasks.push(tokio::spawn(async move {
             // The first run is at once: the queue of an earlier run is gone, its open orders are not.
             let mut ticks = tokio::time::interval(RECOVERY);

@@ -18,6 +18,7 @@ use dynoxide::{
     },
 };
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::{
     functions::Functions,
@@ -39,15 +40,33 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// Runs until it is dropped.
-pub(super) async fn run<F: Functions>(Engine(database): Engine, dynamodb: Client, functions: Arc<F>) {
-    if let Err(error) = follow(&database, &dynamodb, &*functions).await {
-        tracing::error!(error = format!("{error:#}"), "the local stream stopped; nobody is told of orders' ends");
+/// Runs until it is dropped; says when changes are followed.
+pub(super) async fn run<F: Functions>(
+    Engine(database): Engine,
+    dynamodb: Client,
+    functions: Arc<F>,
+    followed: watch::Sender<bool>,
+) {
+    let mut next = loop {
+        match begin(&database, &dynamodb).await {
+            Ok(next) => break next,
+            Err(error) => say(&error).await,
+        }
+    };
+    followed.send_replace(true);
+    loop {
+        if let Err(error) = follow(&database, &mut next, &*functions).await {
+            say(&error).await;
+        }
     }
 }
 
-async fn follow<F: Functions>(database: &Database, dynamodb: &Client, functions: &F) -> anyhow::Result<()> {
-    let mut next = begin(database, dynamodb).await?;
+async fn say(error: &anyhow::Error) {
+    tracing::error!(error = format!("{error:#}"), "the local stream cannot be followed");
+    tokio::time::sleep(PAUSE * 4).await;
+}
+
+async fn follow<F: Functions>(database: &Database, next: &mut String, functions: &F) -> anyhow::Result<()> {
     loop {
         let database = database.clone();
         let request = GetRecordsRequest { shard_iterator: next.clone(), limit: Some(BATCH) };
@@ -60,7 +79,9 @@ async fn follow<F: Functions>(database: &Database, dynamodb: &Client, functions:
         }
         match functions.announce(event).await {
             // From the first that failed on they would come again, and whoever has heard of one hears of it twice: so may all.
-            Ok(answer) if answer.batch_item_failures.is_empty() => next = got.next_shard_iterator.unwrap_or(next),
+            Ok(answer) if answer.batch_item_failures.is_empty() => {
+                *next = got.next_shard_iterator.unwrap_or_else(|| next.clone())
+            }
             Ok(_) => tokio::time::sleep(PAUSE).await,
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "a batch of changes was not announced; it comes again");

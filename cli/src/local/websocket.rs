@@ -17,7 +17,10 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use posnext_shared::wiring::WatchFunction;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    watch,
+};
 
 /// Open connections, by their ids.
 type Open = HashMap<String, UnboundedSender<String>>;
@@ -27,11 +30,13 @@ type Open = HashMap<String, UnboundedSender<String>>;
 pub(super) struct Sockets {
     watch: Arc<WatchFunction>,
     open: Arc<Mutex<Open>>,
+    followed: watch::Receiver<bool>,
 }
 
 impl Sockets {
-    pub(super) fn new(watch: WatchFunction) -> Self {
-        Self { watch: Arc::new(watch), open: Arc::default() }
+    /// `followed`: whether changes are told already; the first connection is what they wait for.
+    pub(super) fn new(watch: WatchFunction, followed: watch::Receiver<bool>) -> Self {
+        Self { watch: Arc::new(watch), open: Arc::default(), followed }
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -59,7 +64,8 @@ impl Sockets {
                     Some(Ok(Message::Text(text))) => {
                         self.told(&id, "MESSAGE", HeaderMap::new(), Some(text.to_string())).await;
                     }
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => break,
+                    Some(Err(_)) | None => break,
+                    // A close is answered by the next turn.
                     Some(Ok(_)) => {}
                 },
             }
@@ -84,6 +90,7 @@ pub(super) async fn connect(
     if !status.is_success() {
         return status.into_response();
     }
+    let _ = sockets.followed.clone().wait_for(|followed| *followed).await;
     let (sender, receiver) = unbounded_channel();
     sockets.open().insert(id.clone(), sender);
     upgrade.on_upgrade(move |socket| sockets.run(id, socket, receiver))

@@ -9,7 +9,7 @@ use aws_config::{
 use aws_sdk_dynamodb::config::{SharedCredentialsProvider, SharedHttpClient};
 
 use super::{aws_http, connect::Connect};
-use crate::domain::policy::{SEND_LIMIT, STORAGE_LIMIT};
+use crate::domain::policy::{DELIVERY_SEND_LIMIT, SEND_LIMIT, STORAGE_LIMIT};
 
 /// Certificates of Amazon Trust Services, which sign every AWS endpoint. Parsing the system's 140 roots instead would
 /// cost a cold start 9 M instructions.
@@ -26,6 +26,14 @@ const CONNECT_LIMIT_FROM_AFAR: Duration = Duration::from_secs(10);
 pub fn for_messages(config: &SdkConfig) -> SdkConfig {
     let timeouts = config.timeout_config().map(TimeoutConfig::to_builder).unwrap_or_default();
     config.to_builder().timeout_config(timeouts.operation_timeout(SEND_LIMIT).build()).build()
+}
+
+/// The same for the queue of deliveries, with the patience of something that nobody waits for.
+#[must_use]
+pub fn for_deliveries(config: &SdkConfig) -> SdkConfig {
+    let timeouts = config.timeout_config().map(TimeoutConfig::to_builder).unwrap_or_default();
+    let timeouts = timeouts.operation_attempt_timeout(DELIVERY_SEND_LIMIT / 2).operation_timeout(DELIVERY_SEND_LIMIT);
+    config.to_builder().timeout_config(timeouts.build()).build()
 }
 
 /// The same for a service that has an endpoint of its own (`AWS_ENDPOINT_URL_<SERVICE>`, or `AWS_ENDPOINT_URL` for all).

@@ -2,25 +2,27 @@
 //! twice, under the connection to be found when that ends, and under the topic to be found when an order changes. API Gateway ends a
 //! connection after two hours; what was not forgotten by then expires.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{Client as Dynamo, types::AttributeValue};
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::unavailable;
 use crate::{
     app::ports::{Connection, KeepConnections, ListWatchers, PortError},
-    domain::{
-        ids::{ParId, Tenant},
-        time::UnixMillis,
-    },
+    domain::{ids::Tenant, time::UnixMillis},
 };
 
 type Item = HashMap<String, AttributeValue>;
 
 /// A little more than API Gateway lets a connection live.
 const LONGEST_LIFE: Duration = Duration::from_mins(125);
+/// Rows that are deleted at once.
+const DELETES: usize = 8;
 /// The row that says who opened a connection. No topic has this name.
 const SELF: &str = "self";
 
@@ -29,18 +31,18 @@ struct Row {
     pk: String,
     sk: String,
     tenant: Tenant,
-    organizations: Vec<ParId>,
+    client: String,
     expires_at: i64,
 }
 
 impl Row {
     fn new(pk: String, sk: &str, connection: &Connection, now: UnixMillis) -> Self {
-        let Connection { tenant, organizations, .. } = connection.clone();
-        Self { pk, sk: sk.to_owned(), tenant, organizations, expires_at: now.plus(LONGEST_LIFE).seconds() }
+        let Connection { tenant, client_id: client, .. } = connection.clone();
+        Self { pk, sk: sk.to_owned(), tenant, client, expires_at: now.plus(LONGEST_LIFE).seconds() }
     }
 
-    fn connection(self, id: &str) -> Connection {
-        Connection { id: id.to_owned(), tenant: self.tenant, organizations: self.organizations }
+    fn connection(self, id: String) -> Connection {
+        Connection { id, tenant: self.tenant, client_id: self.client }
     }
 }
 
@@ -101,7 +103,7 @@ impl KeepConnections for ConnectionTable {
         let (mut connection, mut topics) = (None, Vec::new());
         for row in self.query(pk_of(id)).await? {
             match row.sk == SELF {
-                true => connection = Some(row.connection(id)),
+                true => connection = Some(row.connection(id.to_owned())),
                 false => topics.push(row.sk),
             }
         }
@@ -121,21 +123,24 @@ impl KeepConnections for ConnectionTable {
 }
 
 impl ListWatchers for ConnectionTable {
-    async fn watchers(&self, topic: &str) -> Result<Vec<Connection>, PortError> {
-        let rows = self.query(topic.to_owned()).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| {
-                let id = row.sk.clone();
-                row.connection(&id)
-            })
-            .collect())
+    async fn watchers(&self, topic: &str, now: UnixMillis) -> Result<Vec<Connection>, PortError> {
+        let mut rows = self.query(topic.to_owned()).await?;
+        // DynamoDB takes its time with what has expired.
+        rows.retain(|row| row.expires_at > now.seconds());
+        let connection = |mut row: Row| {
+            let id = std::mem::take(&mut row.sk);
+            row.connection(id)
+        };
+        Ok(rows.into_iter().map(connection).collect())
     }
 
-    async fn forget(&self, id: &str) -> Result<(), PortError> {
-        let rows = self.query(pk_of(id)).await?;
-        let topics = rows.iter().filter(|row| row.sk != SELF).map(|row| self.unwatch(id, &row.sk));
-        try_join_all(topics).await?;
-        self.delete(pk_of(id), SELF).await
+    async fn forget(&self, id: &str, topics: &[String]) -> Result<(), PortError> {
+        let known = self.query(pk_of(id)).await?.into_iter().map(|row| row.sk).filter(|sk| sk != SELF);
+        let topics: BTreeSet<String> = known.chain(topics.iter().cloned()).collect();
+        // To the end, whatever fails: what is left is found again by the next push, or expires.
+        let deletes: Vec<_> = topics.iter().map(|topic| self.unwatch(id, topic)).collect();
+        let done: Vec<_> = stream::iter(deletes).buffer_unordered(DELETES).collect().await;
+        self.delete(pk_of(id), SELF).await?;
+        done.into_iter().collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_sqs::{Client, types::MessageAttributeValue};
+use aws_sdk_sqs::{Client, operation::send_message::SendMessageError, types::MessageAttributeValue};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -164,7 +164,11 @@ impl SendDelivery for DeliveryQueue {
             .delay_seconds(delay.try_into().unwrap_or(900))
             .send()
             .await
-            .map_err(|error| unavailable(&error))?;
+            .map_err(|error| match error.as_service_error().is_some_and(SendMessageError::is_invalid_message_contents) {
+                // It would be refused again.
+                true => PortError::Corrupt("a delivery has characters that SQS does not take".to_owned()),
+                false => unavailable(&error),
+            })?;
         Ok(())
     }
 }

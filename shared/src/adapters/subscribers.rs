@@ -67,7 +67,8 @@ impl SubscriberTable {
     /// # Errors
     /// [`PortError`] when it is not known to be written.
     pub async fn switch(&self, organization: &ParId, id: &SubscriberId, enabled: bool) -> Result<bool, PortError> {
-        let update = self.update(organization, id).update_expression("SET enabled = :enabled REMOVE off_because, failing_since");
+        let update =
+            self.update(organization, id).update_expression("SET enabled = :enabled REMOVE off_because, failing_since, given_up");
         let update = update.expression_attribute_values(":enabled", AttributeValue::Bool(enabled));
         written(update.condition_expression("attribute_exists(pk)")).await
     }
@@ -140,15 +141,16 @@ impl KeepSubscriber for SubscriberTable {
         get.send().await.map_err(|error| unavailable(&error))?.item.map(read).transpose()
     }
 
-    async fn failing(&self, subscriber: &Subscriber, now: UnixMillis) -> Result<(), PortError> {
-        let update = self.update(&subscriber.organization_id, &subscriber.id);
-        let update = update.update_expression("SET failing_since = :now");
-        let update = update.condition_expression("attribute_exists(pk) AND attribute_not_exists(failing_since)");
-        written(update.expression_attribute_values(":now", AttributeValue::N(now.0.to_string()))).await.map(|_| ())
+    async fn failing(&self, subscriber: &Subscriber, now: UnixMillis, given_up: bool) -> Result<(), PortError> {
+        let update = self.update(&subscriber.organization_id, &subscriber.id).condition_expression("attribute_exists(pk)");
+        let update = update.update_expression("SET failing_since = if_not_exists(failing_since, :now) ADD given_up :given_up");
+        let update = update.expression_attribute_values(":now", AttributeValue::N(now.0.to_string()));
+        let given_up = AttributeValue::N(u32::from(given_up).to_string());
+        written(update.expression_attribute_values(":given_up", given_up)).await.map(|_| ())
     }
 
     async fn works(&self, subscriber: &Subscriber) -> Result<(), PortError> {
-        let update = self.update(&subscriber.organization_id, &subscriber.id).update_expression("REMOVE failing_since");
+        let update = self.update(&subscriber.organization_id, &subscriber.id).update_expression("REMOVE failing_since, given_up");
         written(update.condition_expression("attribute_exists(pk)")).await.map(|_| ())
     }
 

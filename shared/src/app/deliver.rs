@@ -8,18 +8,28 @@ use super::{
     process::Turn,
 };
 use crate::domain::{
-    policy::{SEND_LIMIT, STORAGE_LIMIT},
+    policy::{DELIVERY_SEND_LIMIT, STORAGE_LIMIT},
     time::UnixMillis,
     webhook::{Delivery, Subscriber, Told},
 };
 
 /// How long a subscriber may take to answer.
 pub const TELL_LIMIT: Duration = Duration::from_secs(10);
-/// Once a delivery is given up, a subscriber that has taken nothing for so long is switched off.
+/// Once a second delivery is given up, a subscriber that has taken nothing for so long is switched off: one event that it will never
+/// take, while nothing else happens, is no reason.
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(12);
 /// What a turn may take: the subscriber and its keys read, the attempt, a note, a message.
-const TURN: Duration =
-    Duration::from_millis(TELL_LIMIT.as_millis() as u64 + 3 * STORAGE_LIMIT.as_millis() as u64 + SEND_LIMIT.as_millis() as u64);
+const TURN: Duration = Duration::from_millis(
+    TELL_LIMIT.as_millis() as u64 + 3 * STORAGE_LIMIT.as_millis() as u64 + DELIVERY_SEND_LIMIT.as_millis() as u64,
+);
+
+/// Why an attempt has failed.
+struct Failure {
+    reason: String,
+    retry_after: Option<Duration>,
+    /// The subscriber's doing, and not ours.
+    theirs: bool,
+}
 
 /// The use case and its ports.
 #[derive(Debug)]
@@ -59,9 +69,10 @@ impl<K: KeepSubscriber, S: WebhookKeys, Q: SendDelivery, T: TellSubscriber, C: C
         if delivery.due_at > now {
             return self.queue.send_delivery(delivery, now).await;
         }
-        let told = match self.keys.webhook_keys(&subscriber.secret).await {
-            Ok(keys) => self.tell.tell(&subscriber, &delivery.event, &keys, now, TELL_LIMIT).await,
-            // Counted as a failure, so that whoever looks at the subscriber sees it.
+        let keys = self.keys.webhook_keys(&subscriber.secret).await;
+        let told = match &keys {
+            Ok(keys) => self.tell.tell(&subscriber, &delivery.event, keys, now, TELL_LIMIT).await,
+            // A failure like any other, so that whoever looks at the subscriber sees it.
             Err(error) => Told::Failed { reason: format!("its key cannot be read: {error}"), retry_after: None },
         };
         self.log(delivery, &told);
@@ -69,28 +80,26 @@ impl<K: KeepSubscriber, S: WebhookKeys, Q: SendDelivery, T: TellSubscriber, C: C
             Told::Taken if subscriber.failing_since.is_some() => self.subscribers.works(&subscriber).await,
             Told::Taken => Ok(()),
             Told::Gone => self.switch_off(&subscriber, "it answered 410 Gone", None).await,
-            Told::Failed { reason, retry_after } => self.failed(delivery, &subscriber, &reason, retry_after).await,
+            Told::Failed { reason, retry_after } => {
+                self.failed(delivery, &subscriber, Failure { reason, retry_after, theirs: keys.is_ok() }).await
+            }
         }
     }
 
-    async fn failed(
-        &self,
-        delivery: &Delivery,
-        subscriber: &Subscriber,
-        reason: &str,
-        retry_after: Option<Duration>,
-    ) -> Result<(), PortError> {
+    async fn failed(&self, delivery: &Delivery, subscriber: &Subscriber, failure: Failure) -> Result<(), PortError> {
+        let Failure { reason, retry_after, theirs } = failure;
         let now = self.clock.now();
-        if subscriber.failing_since.is_none() {
-            self.subscribers.failing(subscriber, now).await?;
+        let again = delivery.again(now, retry_after, self.clock.random());
+        if subscriber.failing_since.is_none() || again.is_none() {
+            self.subscribers.failing(subscriber, now, again.is_none() && theirs).await?;
         }
-        if let Some(again) = delivery.again(now, retry_after, self.clock.random()) {
+        if let Some(again) = again {
             return self.queue.send_delivery(&again, now).await;
         }
         tracing::info!(target: METRICS, WebhooksGivenUp = 1);
         tracing::error!(webhook.id = delivery.event.id, subscriber.id = %subscriber.id, reason, "a delivery is given up");
         match subscriber.failing_since {
-            Some(since) if now.since(since) >= GIVEN_UP_AFTER => {
+            Some(since) if theirs && subscriber.given_up > 0 && now.since(since) >= GIVEN_UP_AFTER => {
                 let because = format!("every delivery since {} has failed; the last: {reason}", since.rfc3339());
                 self.switch_off(subscriber, &because, Some(since)).await
             }

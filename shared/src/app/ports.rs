@@ -321,11 +321,16 @@ pub trait KeepSubscriber: Send + Sync {
         organization: &ParId,
         id: &SubscriberId,
     ) -> impl Future<Output = Result<Option<Subscriber>, PortError>> + Send;
-    /// Notes that a delivery has failed, unless that is noted already.
+    /// Notes that a delivery has failed, and whether it was given up; since when they fail stays what it is.
     ///
     /// # Errors
     /// [`PortError`]: whether it was written is unknown.
-    fn failing(&self, subscriber: &Subscriber, now: UnixMillis) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn failing(
+        &self,
+        subscriber: &Subscriber,
+        now: UnixMillis,
+        given_up: bool,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
     /// Notes that a delivery has succeeded.
     ///
     /// # Errors
@@ -372,8 +377,8 @@ pub struct Connection {
     pub id: String,
     /// Whose orders it may watch.
     pub tenant: Tenant,
-    /// Of which organizations.
-    pub organizations: Vec<ParId>,
+    /// The Client ID of who opened it: what that may see is asked anew each time.
+    pub client_id: String,
 }
 
 /// The open connections, and what each watches.
@@ -406,12 +411,12 @@ pub trait ListWatchers: Send + Sync {
     ///
     /// # Errors
     /// [`PortError`] when it cannot be told.
-    fn watchers(&self, topic: &str) -> impl Future<Output = Result<Vec<Connection>, PortError>> + Send;
-    /// Forgets a connection and all it watches.
+    fn watchers(&self, topic: &str, now: UnixMillis) -> impl Future<Output = Result<Vec<Connection>, PortError>> + Send;
+    /// Forgets a connection and all it watches; these topics even if the connection is not known to watch them.
     ///
     /// # Errors
     /// [`PortError`]: whether all of it was is unknown.
-    fn forget(&self, id: &str) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn forget(&self, id: &str, topics: &[String]) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// What came of a push.

@@ -1,8 +1,8 @@
 //! Orders watched over WebSocket connections: who may watch what, and who is told of a change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 
 use super::{
     METRICS,
@@ -11,11 +11,14 @@ use super::{
 };
 use crate::domain::{
     directory::Client,
-    ids::{OrderKey, RequestUid},
+    ids::{OrderKey, ParId, RequestUid},
     processing::processing,
     record::{OrderRecord, Row},
     watch::{Change, MOST_TOPICS, Said, Topic, Wish},
 };
+
+/// Messages of one order that are on their way at once: each needs a connection of its own.
+const PUSHES: usize = 16;
 
 /// An order as a watcher is told of it: the body of a GET, and its signature.
 async fn change<D: Directory, S: Secrets, C: Clock>(gate: &Gate<D, S, C>, record: &OrderRecord) -> Result<Change, PortError> {
@@ -24,6 +27,18 @@ async fn change<D: Directory, S: Secrets, C: Clock>(gate: &Gate<D, S, C>, record
     let processing = shown.then(|| processing(record, identity.request_uid, gate.clock.now(), None));
     let digest = gate.signer_of(record).await?.sign(&record.order.message(identity));
     Ok(Change::new(record, record.answer(identity, &contract.pos_order_id_key, processing.as_ref()), digest))
+}
+
+/// Whether these clients are known, and may see an organization's orders: asked anew each time, since a connection may be older than what
+/// its client may.
+async fn may_see<'a, D: Directory, S, C>(
+    gate: &Gate<D, S, C>,
+    client_ids: impl IntoIterator<Item = &'a str>,
+    organization: &ParId,
+) -> Result<Vec<bool>, PortError> {
+    let clients = gate.directory.clients().await?;
+    let may = |id: &str| clients.iter().any(|client| client.client_id == id && client.organizations.contains(organization));
+    Ok(client_ids.into_iter().map(may).collect())
 }
 
 /// The use case of those who watch, and its ports.
@@ -45,7 +60,7 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: 
     /// # Errors
     /// [`PortError`]: it must not be opened.
     pub async fn connect(&self, id: &str, client: Client) -> Result<(), PortError> {
-        let connection = Connection { id: id.to_owned(), tenant: client.tenant, organizations: client.organizations };
+        let connection = Connection { id: id.to_owned(), tenant: client.tenant, client_id: client.client_id };
         self.connections.open(&connection, self.gate.clock.now()).await
     }
 
@@ -54,11 +69,14 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: 
     /// # Errors
     /// [`PortError`]: its rows are left to their TTL, and to the next push.
     pub async fn disconnect(&self, id: &str) -> Result<(), PortError> {
-        self.connections.forget(id).await
+        self.connections.forget(id, &[]).await
     }
 
     /// Does what a watcher says, and answers it.
-    pub async fn message(&self, id: &str, text: &str) -> Pushed {
+    ///
+    /// # Errors
+    /// [`PortError`]: it is gone, and not known to be forgotten.
+    pub async fn message(&self, id: &str, text: &str) -> Result<Pushed, PortError> {
         let said = match Wish::parse(text) {
             Ok(wish) => self.grant(id, wish).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "a watcher could not be served");
@@ -66,11 +84,15 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: 
             }),
             Err(message) => Said::Error { message },
         };
-        self.push.push(id, &said.to_json()).await
+        let pushed = self.push.push(id, &said.to_json()).await;
+        if pushed == Pushed::Gone {
+            self.connections.forget(id, &[]).await?;
+        }
+        Ok(pushed)
     }
 
     async fn grant(&self, id: &str, wish: Wish) -> Result<Said, PortError> {
-        let (mut topic, subscribe) = match wish {
+        let (topic, subscribe) = match wish {
             Wish::Ping => return Ok(Said::Pong),
             Wish::Unsubscribe(topic) => (topic, false),
             Wish::Subscribe(topic) => (topic, true),
@@ -78,12 +100,10 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: 
         let Some((connection, topics)) = self.connections.connection(id).await? else {
             return Ok(Said::Error { message: "this connection is not known any more; open another".to_owned() });
         };
-        if let Topic::Order { order } = &mut topic
-            && let Some(Row::Alias(alias)) = self.orders.read(&key_of(&connection, order)).await?
-        {
-            // Changes have the first name.
-            *order = alias.owner.request_uid;
-        }
+        let topic = match topic {
+            Topic::Order { order } => Topic::Order { order: self.first_name(&connection, order).await? },
+            location @ Topic::Location { .. } => location,
+        };
         let name = topic.name(&connection.tenant);
         if !subscribe {
             self.connections.unwatch(id, &name).await?;
@@ -91,40 +111,50 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: 
         }
         if let Topic::Location { organization_id, location_id } = &topic {
             let known = self.gate.directory.location(organization_id, location_id).await?.is_some();
-            if !known || !connection.organizations.contains(organization_id) {
+            if !known || !self.may_see(&connection, organization_id).await? {
                 let message = format!("location {location_id} of {organization_id} is not mapped for this caller");
                 return Ok(Said::Error { message });
             }
         }
-        if !topics.contains(&name) {
-            if topics.len() >= MOST_TOPICS {
-                let message =
-                    format!("a connection watches {MOST_TOPICS} topics at most; unsubscribe from one, or watch a location");
-                return Ok(Said::Error { message });
-            }
-            self.connections.watch(&connection, &name, self.gate.clock.now()).await?;
+        if topics.len() >= MOST_TOPICS && !topics.contains(&name) {
+            let message = format!("a connection watches {MOST_TOPICS} topics at most; unsubscribe from one, or watch a location");
+            return Ok(Said::Error { message });
         }
+        // What it watches already is written once more: half of an earlier write may be missing.
+        self.connections.watch(&connection, &name, self.gate.clock.now()).await?;
         // Read after it is watched: no change can fall between.
         let change = match &topic {
-            Topic::Order { order } => self.now(&key_of(&connection, order), &connection).await?,
+            Topic::Order { order } => self.now(&connection, order).await?,
             Topic::Location { .. } => None,
         };
         Ok(Said::Subscribed { topic, change })
     }
 
+    async fn may_see(&self, connection: &Connection, organization: &ParId) -> Result<bool, PortError> {
+        Ok(may_see(&self.gate, [connection.client_id.as_str()], organization).await? == [true])
+    }
+
     /// An order as it stands, if it is there and this connection's to see.
-    async fn now(&self, key: &OrderKey, connection: &Connection) -> Result<Option<Change>, PortError> {
-        match self.orders.read(key).await? {
-            Some(Row::Order(record)) if connection.organizations.contains(record.order.organization_id()) => {
-                Ok(Some(change(&self.gate, &record).await?))
-            }
-            _ => Ok(None),
+    async fn now(&self, connection: &Connection, order: &RequestUid) -> Result<Option<Change>, PortError> {
+        let key = OrderKey { tenant: connection.tenant.clone(), request_uid: order.clone() };
+        let Some(Row::Order(record)) = self.orders.read(&key).await? else { return Ok(None) };
+        match self.may_see(connection, record.order.organization_id()).await? {
+            true => Ok(Some(change(&self.gate, &record).await?)),
+            false => Ok(None),
         }
     }
-}
 
-fn key_of(connection: &Connection, order: &RequestUid) -> OrderKey {
-    OrderKey { tenant: connection.tenant.clone(), request_uid: order.clone() }
+    /// The name that changes of an order have. Of an order that is not this connection's to see it is not told.
+    async fn first_name(&self, connection: &Connection, order: RequestUid) -> Result<RequestUid, PortError> {
+        let key = OrderKey { tenant: connection.tenant.clone(), request_uid: order.clone() };
+        let Some(Row::Alias(alias)) = self.orders.read(&key).await? else { return Ok(order) };
+        match self.orders.read(&alias.owner).await? {
+            Some(Row::Order(owner)) if self.may_see(connection, owner.order.organization_id()).await? => {
+                Ok(alias.owner.request_uid)
+            }
+            _ => Ok(order),
+        }
+    }
 }
 
 /// The use case of telling them, and its ports.
@@ -144,25 +174,31 @@ impl<K: ListWatchers, P: Push, D: Directory, S: Secrets, C: Clock> TellWatchers<
     /// # Errors
     /// [`PortError`]: who watches it cannot be told now, or nobody can sign it.
     pub async fn tell(&self, record: &OrderRecord) -> Result<(), PortError> {
-        let mut watchers = BTreeMap::new();
+        let mut watchers: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
         for topic in Topic::of(record) {
-            let found = self.connections.watchers(&topic.name(&record.key.tenant)).await?;
-            watchers.extend(found.into_iter().map(|connection| (connection.id, connection.organizations)));
+            let name = topic.name(&record.key.tenant);
+            for Connection { id, client_id, .. } in self.connections.watchers(&name, self.gate.clock.now()).await? {
+                watchers.entry(id).or_insert_with(|| (client_id, Vec::new())).1.push(name.clone());
+            }
         }
-        watchers.retain(|_, organizations| organizations.contains(record.order.organization_id()));
-        if watchers.is_empty() {
+        let client_ids: BTreeSet<&str> = watchers.values().map(|(client_id, _)| client_id.as_str()).collect();
+        let may = may_see(&self.gate, client_ids.iter().copied(), record.order.organization_id()).await?;
+        let allowed: BTreeSet<&str> = client_ids.into_iter().zip(may).filter_map(|(id, may)| may.then_some(id)).collect();
+        let told: Vec<_> = watchers.iter().filter(|(_, (client_id, _))| allowed.contains(client_id.as_str())).collect();
+        if told.is_empty() {
             return Ok(());
         }
         let message = Said::Change(change(&self.gate, record).await?).to_json();
-        join_all(watchers.keys().map(|id| self.send(id, &message))).await;
+        let pushes: Vec<_> = told.into_iter().map(|(id, (_, topics))| self.send(id, topics, &message)).collect();
+        stream::iter(pushes).buffer_unordered(PUSHES).collect::<Vec<()>>().await;
         Ok(())
     }
 
-    async fn send(&self, id: &str, message: &str) {
+    async fn send(&self, id: &str, topics: &[String], message: &str) {
         match self.push.push(id, message).await {
             Pushed::Sent => tracing::info!(target: METRICS, ChangesPushed = 1),
             Pushed::Gone => {
-                if let Err(error) = self.connections.forget(id).await {
+                if let Err(error) = self.connections.forget(id, topics).await {
                     tracing::warn!(%error, "a connection that is gone could not be forgotten; its rows expire");
                 }
             }

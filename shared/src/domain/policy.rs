@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const STORAGE_LIMIT: Duration = Duration::from_secs(1);
 /// One message sent.
 pub const SEND_LIMIT: Duration = Duration::from_millis(500);
+/// One message about a delivery of a webhook: nobody waits for it, and one that was sent all the same makes one delivery two.
+pub const DELIVERY_SEND_LIMIT: Duration = Duration::from_secs(5);
 /// One find or cancel at the POS.
 pub const ASK_LIMIT: Duration = Duration::from_secs(3);
 /// One menu fetched from a POS.

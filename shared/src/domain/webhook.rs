@@ -69,6 +69,14 @@ pub struct Subscriber {
     /// Since when no delivery to it has succeeded, if the last one has not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<UnixMillis>,
+    /// Deliveries that were given up since then.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub given_up: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What happened, the same for every subscriber and every attempt.
@@ -147,6 +155,8 @@ impl Event {
     fn new(about: &str, kind: EventKind, at: UnixMillis, data: &impl Serialize) -> Self {
         let hash = hex::encode(Sha256::digest(about));
         let body = serde_json::to_string(&Payload { r#type: kind, timestamp: at.rfc3339(), data }).unwrap_or_default();
+        // What a POS says may hold these, JSON takes them as they are, and SQS refuses them (AWS: SendMessage).
+        let body = body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
         Self { id: format!("msg_{}", hash.get(..32).unwrap_or_default()), kind, body }
     }
 }
@@ -201,7 +211,7 @@ pub struct Delivery {
     pub attempt: u32,
     /// When it may be made.
     pub due_at: UnixMillis,
-    /// When the first was due.
+    /// When the first was made; before that, when it was due.
     pub first_at: UnixMillis,
 }
 
@@ -252,10 +262,12 @@ impl Delivery {
     pub fn again(&self, now: UnixMillis, retry_after: Option<Duration>, random: u64) -> Option<Self> {
         let pause = PAUSES.get(usize::try_from(self.attempt).ok()?.checked_sub(1)?)?;
         let shorter = millis(*pause) / 5 * i64::try_from(random % 1_000).unwrap_or(0) / 1_000;
-        let (soonest, latest) = (now.plus(*pause).0 - shorter, self.first_at.plus(LAST_ATTEMPT));
+        // The day begins with the first attempt, however long that has waited.
+        let first_at = if self.attempt == 1 { now } else { self.first_at };
+        let (soonest, latest) = (now.plus(*pause).0 - shorter, first_at.plus(LAST_ATTEMPT));
         let asked = retry_after.map_or(soonest, |asked| now.plus(asked).0);
         let due_at = UnixMillis(soonest.max(asked)).min(latest);
-        (due_at > now).then(|| Self { attempt: self.attempt + 1, due_at, ..self.clone() })
+        (due_at > now).then(|| Self { attempt: self.attempt + 1, due_at, first_at, ..self.clone() })
     }
 }
 

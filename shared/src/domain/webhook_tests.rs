@@ -45,6 +45,7 @@ fn subscriber() -> Subscriber {
         enabled: true,
         off_because: None,
         failing_since: None,
+        given_up: 0,
     }
 }
 
@@ -70,6 +71,22 @@ fn the_end_of_an_order_is_an_event_and_says_nothing_of_its_customer() {
         assert_eq!(said(&event)["data"]["errors"], json!([{ "code": "pos_refused", "message": "sold out" }]));
         assert_eq!(said(&event)["type"], kind.as_str());
     }
+}
+
+#[test]
+fn what_a_pos_says_is_told_in_characters_that_a_queue_takes() {
+    let said_by_pos = "no \u{ffff} and no \u{fffe} here";
+    let event = Event::of(&ended(Outcome::Rejected(vec![OrderError::new(ErrorCode::PosRefused, said_by_pos)]))).unwrap();
+    assert_eq!(said(&event)["data"]["errors"][0]["message"], said_by_pos);
+    assert!(!event.body.contains(['\u{ffff}', '\u{fffe}']), "{}", event.body);
+}
+
+#[test]
+fn an_event_that_was_held_up_on_its_way_is_tried_for_a_whole_day() {
+    let delivery = Delivery::first(Event::of(&placed()).unwrap(), &subscriber(), UnixMillis(0));
+    let late = UnixMillis(0).plus(Duration::from_hours(30));
+    let again = delivery.again(late, None, 0).unwrap();
+    assert_eq!((again.attempt, again.first_at), (2, late));
 }
 
 #[test]
@@ -155,8 +172,8 @@ fn a_longer_retry_after_counts_up_to_the_end_of_the_day() {
     assert_eq!(delivery.again(UnixMillis(1_000), hour, 0).unwrap().due_at, UnixMillis(3_601_000));
     assert_eq!(delivery.again(UnixMillis(1_000), Some(Duration::ZERO), 0).unwrap().due_at, UnixMillis(6_000));
     let year = delivery.again(UnixMillis(1_000), Some(Duration::from_hours(9_000)), 0).unwrap();
-    assert_eq!(year.due_at, UnixMillis(0).plus(LAST_ATTEMPT));
+    assert_eq!(year.due_at, UnixMillis(1_000).plus(LAST_ATTEMPT));
     assert_eq!(year.again(year.due_at, hour, 0), None, "the day is over");
     let never = delivery.again(UnixMillis(1_000), Some(Duration::MAX), 0).unwrap();
-    assert_eq!(never.due_at, UnixMillis(0).plus(LAST_ATTEMPT));
+    assert_eq!(never.due_at, UnixMillis(1_000).plus(LAST_ATTEMPT));
 }

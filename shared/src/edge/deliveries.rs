@@ -8,7 +8,7 @@ use super::queue::batch;
 use crate::{
     app::{
         deliver::Deliver,
-        ports::{Clock, KeepSubscriber, SendDelivery, TellSubscriber, WebhookKeys},
+        ports::{Clock, KeepSubscriber, Secrets, SendDelivery, TellSubscriber, WebhookKeys},
         process::Turn,
     },
     domain::webhook::Delivery,
@@ -23,10 +23,11 @@ pub struct Deliveries<K, S, Q, T, C> {
     pub parse: fn(&str) -> Result<Delivery, String>,
 }
 
-impl<K: KeepSubscriber, S: WebhookKeys, Q: SendDelivery, T: TellSubscriber, C: Clock> Deliveries<K, S, Q, T, C> {
+impl<K: KeepSubscriber, S: WebhookKeys + Secrets, Q: SendDelivery, T: TellSubscriber, C: Clock> Deliveries<K, S, Q, T, C> {
     /// Works on a batch. `remaining` is what the function's own time-out leaves.
     pub async fn handle(&self, event: SqsEvent, remaining: Duration) -> SqsBatchResponse {
-        batch(&event, |record| self.turn(record, remaining)).await
+        let worked = batch(&event, |record| self.turn(record, remaining));
+        tokio::join!(worked, self.deliver.keys.refresh_stale()).0
     }
 
     async fn turn(&self, record: &SqsMessage, remaining: Duration) -> Turn {

@@ -7,18 +7,19 @@ use aws_lambda_events::{
     dynamodb::{Event, EventRecord},
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
-use futures_util::{FutureExt, future::join_all};
+use futures_util::{FutureExt, StreamExt, stream};
 use tokio::time::Instant;
 
 use crate::{
     app::{
+        METRICS,
         announce::Announce,
         ports::{Clock, Directory, ListSubscribers, ListWatchers, PortError, Push, Secrets, SendDelivery},
         watch::TellWatchers,
     },
     domain::{
         ids::OrderKey,
-        policy::{LAST_ANSWER, SEND_LIMIT, STORAGE_LIMIT},
+        policy::{DELIVERY_SEND_LIMIT, LAST_ANSWER, STORAGE_LIMIT},
         record::OrderRecord,
     },
 };
@@ -27,8 +28,11 @@ use crate::{
 pub type Changed = fn(&EventRecord) -> Result<Option<OrderRecord>, PortError>;
 
 /// What must be left for one more change: its subscribers read, some messages, and then whoever watches.
-const ONE_MORE: Duration =
-    Duration::from_millis(STORAGE_LIMIT.as_millis() as u64 + 4 * SEND_LIMIT.as_millis() as u64 + FOR_WATCHERS.as_millis() as u64);
+const ONE_MORE: Duration = Duration::from_millis(
+    STORAGE_LIMIT.as_millis() as u64 + DELIVERY_SEND_LIMIT.as_millis() as u64 + FOR_WATCHERS.as_millis() as u64,
+);
+/// Orders whose watchers are told at once.
+const ORDERS: usize = 8;
 /// Kept for those who watch.
 const FOR_WATCHERS: Duration = Duration::from_secs(5);
 
@@ -73,6 +77,7 @@ where
                 }
                 // It would be no better the next time, and all that comes after it would wait.
                 Err(PortError::Corrupt(reason)) => {
+                    tracing::info!(target: METRICS, ChangesPassedOver = 1);
                     tracing::error!(alarm = "unreadable", event.id = record.event_id, reason, "a change is passed over");
                 }
                 Err(PortError::Unavailable(reason)) => {
@@ -85,11 +90,14 @@ where
                 }
             }
         }
-        let watched = AssertUnwindSafe(self.tell_watchers(&changes)).catch_unwind();
+        let watched = AssertUnwindSafe(self.tell_watchers(changes)).catch_unwind();
         match tokio::time::timeout(left().saturating_sub(LAST_ANSWER), watched).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => tracing::error!(alarm = "panic", "telling watchers panicked"),
-            Err(_) => tracing::error!("there was no time to tell every watcher"),
+            Err(_) => {
+                tracing::info!(target: METRICS, PushesFailed = 1);
+                tracing::error!("there was no time to tell every watcher");
+            }
         }
         response
     }
@@ -110,15 +118,18 @@ where
     }
 
     /// Orders all at once, the changes of one in their order. Whoever is not told polls, so nothing comes again for it.
-    async fn tell_watchers(&self, changes: &BTreeMap<OrderKey, Vec<OrderRecord>>) {
+    async fn tell_watchers(&self, changes: BTreeMap<OrderKey, Vec<OrderRecord>>) {
         let Some(watchers) = &self.watchers else { return };
-        let orders = changes.values().map(|changes| async move {
-            for change in changes {
+        let of_one = async move |changes: Vec<OrderRecord>| {
+            for change in &changes {
                 if let Err(error) = watchers.tell(change).await {
+                    tracing::info!(target: METRICS, PushesFailed = 1);
                     tracing::error!(order.key = %change.key, %error, "watchers are not told of a change");
                 }
             }
-        });
-        join_all(orders).await;
+        };
+        let orders: Vec<_> = changes.into_values().map(of_one).collect();
+        let told = stream::iter(orders).buffer_unordered(ORDERS).collect::<Vec<()>>();
+        tokio::join!(told, watchers.gate.secrets.refresh_stale());
     }
 }

@@ -61,11 +61,15 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: 
                 StatusCode::OK
             }
             _ => match self.message(&id, event.body.as_deref().unwrap_or_default()).await {
-                Pushed::Sent => StatusCode::OK,
-                Pushed::Gone => StatusCode::GONE,
-                Pushed::Failed(reason) => {
+                Ok(Pushed::Sent) => StatusCode::OK,
+                Ok(Pushed::Gone) => StatusCode::GONE,
+                Ok(Pushed::Failed(reason)) => {
                     tracing::error!(reason, "a watcher could not be answered");
                     StatusCode::INTERNAL_SERVER_ERROR
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection that is gone could not be forgotten; its rows expire");
+                    StatusCode::GONE
                 }
             },
         }

@@ -13,6 +13,7 @@ use super::{
     super::{
         desk::{refused, reveal},
         source::Source,
+        stack::Stack,
     },
     Shelf, Which, client, key,
 };
@@ -55,11 +56,17 @@ impl From<EventName> for EventKind {
     }
 }
 
-pub(super) async fn run(shelf: &Shelf, add: Add) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(stack: &Stack, shelf: &Shelf, add: Add) -> anyhow::Result<ExitCode> {
     let Add { which, url, events, key_from } = add;
-    if let Err(why) = client().check(&url) {
-        return refused(format!("--url {url:?} {why}"));
-    }
+    // As it will be read: 127.1 is an address, too.
+    let checked = reqwest::Url::parse(&url).map_err(|error| error.to_string()).and_then(|read| {
+        client().check(read.as_str())?;
+        Ok(read.to_string())
+    });
+    let url = match checked {
+        Ok(url) => url,
+        Err(why) => return refused(format!("--url {url:?}: {why}")),
+    };
     if shelf.desk.directory.organization(&which.organization).await?.is_none() {
         return refused(format!("organization {} is not mapped; see `posnext admin location list`", which.organization));
     }
@@ -73,7 +80,9 @@ pub(super) async fn run(shelf: &Shelf, add: Add) -> anyhow::Result<ExitCode> {
         return refused(format!("there is a {which} already; `remove` it, or take another name"));
     }
     let value = key::from(&key_from)?;
-    let secret = shelf.desk.name(&["webhook", which.organization.as_str(), which.subscriber.as_str()])?;
+    // A name of its own: functions go on believing for minutes what they have read under another.
+    let fresh = uuid::Uuid::now_v7().to_string();
+    let secret = shelf.desk.name(&["webhook", which.organization.as_str(), which.subscriber.as_str(), &fresh])?;
     shelf.desk.secrets.write(&secret, &Live::one(key::id(), &value.text)).await?;
     let mut events: Vec<EventKind> = events.into_iter().map(EventKind::from).collect();
     events.sort_unstable();
@@ -87,13 +96,17 @@ pub(super) async fn run(shelf: &Shelf, add: Add) -> anyhow::Result<ExitCode> {
         enabled: true,
         off_because: None,
         failing_since: None,
+        given_up: 0,
     };
     if !shelf.subscribers.create(&subscriber).await? {
-        anyhow::bail!("{which} was added by somebody else meanwhile, whose key has just been replaced; `rotate-key` it");
+        anyhow::bail!("{which} was added by somebody else meanwhile");
     }
     if value.generated {
         reveal(&format!("key of {which}"), &value.text)?;
     }
     println!("{which} is added; try it: posnext admin webhook test {}", which.arguments());
+    if stack.value("WebhooksQueue").is_err() {
+        println!("it is told of orders once the stack is deployed with Webhooks=true (docs/webhooks.md)");
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -115,7 +115,7 @@ fn client() -> WebhookClient {
 pub(super) async fn run(stack: &Stack, WebhookArguments { verb }: WebhookArguments) -> anyhow::Result<ExitCode> {
     let shelf = Shelf::of(stack).await?;
     told(match verb {
-        Verb::Add(add) => add::run(&shelf, add).await,
+        Verb::Add(add) => add::run(stack, &shelf, add).await,
         Verb::List { organization } => list(&shelf, organization).await,
         Verb::Test(which) => test(&shelf, &which).await,
         Verb::Replay(replay) => replay::run(stack, &shelf, replay).await,
@@ -202,10 +202,14 @@ async fn switch(shelf: &Shelf, which: &Which, enabled: bool) -> anyhow::Result<E
 }
 
 async fn remove(shelf: &Shelf, which: &Which) -> anyhow::Result<ExitCode> {
+    // One that cannot be read can be removed.
+    let secret = shelf.subscribers.subscriber(&which.organization, &which.subscriber).await.ok().flatten().map(|one| one.secret);
     if !shelf.subscribers.remove(&which.organization, &which.subscriber).await? {
         return not_there(which);
     }
-    let secret = shelf.desk.name(&["webhook", which.organization.as_str(), which.subscriber.as_str()])?;
-    println!("{which} is removed; its key is still in the secret {secret}");
+    match secret {
+        Some(secret) => println!("{which} is removed; its key is still in the secret {secret}"),
+        None => println!("{which} is removed; its key is still in Secrets Manager"),
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, process::ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Args;
 use jiff::Timestamp;
@@ -46,29 +46,34 @@ pub(super) async fn run(stack: &Stack, shelf: &Shelf, replay: Replay) -> anyhow:
     if !subscriber.enabled {
         return refused(format!("{which} is switched off; first: posnext admin webhook enable {}", which.arguments()));
     }
-    let Ok(url) = stack.value("WebhooksQueue") else {
-        return refused("the stack has no webhooks: it was deployed without Webhooks=true (docs/webhooks.md)");
+    let url = match stack.value("WebhooksQueue") {
+        Ok(url) => url,
+        Err(error) => {
+            return refused(format!(
+                "{error:#}; a stack has that queue if it was deployed with Webhooks=true (docs/webhooks.md)"
+            ));
+        }
     };
     let queue = DeliveryQueue::new(aws_sdk_sqs::Client::new(&local::aws().await?), url);
-    let mut sent = 0;
-    match what.since {
+    let (sent, all) = match what.since {
         None => {
+            let mut sent = 0;
             for order in ended(stack, &what.orders).await? {
                 sent += usize::from(send(&queue, &subscriber, &order).await?);
             }
             // Each was asked for by name.
-            if sent < what.orders.len() {
-                println!(
-                    "{} not sent: not of {}, or of a kind that it is not told of",
-                    what.orders.len() - sent,
-                    which.organization
-                );
+            let others = what.orders.len() - sent;
+            if others > 0 {
+                println!("{others} not sent: not of {}, or of a kind that it is not told of", which.organization);
             }
+            (sent, others == 0)
         }
-        Some(since) => sent = since_then(stack, &queue, &subscriber, since).await?,
-    }
+        Some(since) => {
+            let (sent, unreadable) = since_then(stack, &queue, &subscriber, since).await?;
+            (sent, unreadable == 0)
+        }
+    };
     println!("{sent} sent to {which}");
-    let all = what.since.is_some() || sent == what.orders.len();
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -87,28 +92,40 @@ async fn ended(stack: &Stack, orders: &[String]) -> anyhow::Result<Vec<OrderReco
     Ok(found)
 }
 
-async fn since_then(stack: &Stack, queue: &DeliveryQueue, subscriber: &Subscriber, since: Timestamp) -> anyhow::Result<usize> {
+/// How many were sent, and how many rows of orders could not be read.
+async fn since_then(
+    stack: &Stack,
+    queue: &DeliveryQueue,
+    subscriber: &Subscriber,
+    since: Timestamp,
+) -> anyhow::Result<(usize, usize)> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&local::aws().await?);
     let scan = dynamodb.scan().table_name(stack.value("OrdersTable")?);
     let scan = scan.filter_expression("acc >= :since AND attribute_exists(expires_at)");
     let scan = scan.expression_attribute_values(":since", AttributeValue::N(since.as_millisecond().to_string()));
-    let (mut sent, mut after) = (0, None::<HashMap<String, AttributeValue>>);
+    let (mut sent, mut unreadable, mut after) = (0, 0, None::<HashMap<String, AttributeValue>>);
     let bar = progress(0, "reading the orders");
     loop {
-        let page = scan.clone().set_exclusive_start_key(after).send().await.context("cannot read the orders")?;
+        let page = scan.clone().set_exclusive_start_key(after).send().await;
+        let page = page.with_context(|| format!("cannot read the orders any more; {sent} were sent"))?;
         for item in page.items.unwrap_or_default() {
+            let name = item.get("pk").and_then(|pk| pk.as_s().ok()).cloned().unwrap_or_default();
             match order_item::from_item(item) {
-                Ok(Row::Order(record)) if record.order.organization_id() == &subscriber.organization_id => {
-                    sent += usize::from(send(queue, subscriber, &record).await?);
+                Ok(Row::Order(record)) => {
+                    let done = send(queue, subscriber, &record).await;
+                    sent += usize::from(done.with_context(|| format!("cannot send any more; {sent} were sent"))?);
                 }
-                Ok(_) => {}
-                Err(error) => bail!("stopped after {sent}: an order cannot be read: {error}"),
+                Ok(Row::Alias(_)) => {}
+                Err(error) => {
+                    unreadable += 1;
+                    println!("not sent: order {name}: {error}");
+                }
             }
         }
         after = page.last_evaluated_key;
         if after.is_none() {
             bar.finish_and_clear();
-            return Ok(sent);
+            return Ok((sent, unreadable));
         }
     }
 }

@@ -34,6 +34,7 @@ fn subscriber(id: &str) -> Subscriber {
         enabled: true,
         off_because: None,
         failing_since: None,
+        given_up: 0,
     }
 }
 
@@ -109,12 +110,15 @@ impl KeepSubscriber for Hooks {
     async fn subscriber(&self, _: &ParId, id: &SubscriberId) -> Result<Option<Subscriber>, PortError> {
         Ok(self.0.subscribers.lock().unwrap().iter().find(|one| one.id == *id).cloned())
     }
-    async fn failing(&self, subscriber: &Subscriber, now: UnixMillis) -> Result<(), PortError> {
-        self.change(subscriber, |one| one.failing_since = one.failing_since.or(Some(now)));
+    async fn failing(&self, subscriber: &Subscriber, now: UnixMillis, given_up: bool) -> Result<(), PortError> {
+        self.change(subscriber, |one| {
+            one.failing_since = one.failing_since.or(Some(now));
+            one.given_up += u32::from(given_up);
+        });
         Ok(())
     }
     async fn works(&self, subscriber: &Subscriber) -> Result<(), PortError> {
-        self.change(subscriber, |one| one.failing_since = None);
+        self.change(subscriber, |one| (one.failing_since, one.given_up) = (None, 0));
         Ok(())
     }
     async fn switch_off(&self, subscriber: &Subscriber, because: &str, since: Option<UnixMillis>) -> Result<bool, PortError> {
@@ -136,8 +140,8 @@ impl SendDelivery for Hooks {
 }
 
 impl WebhookKeys for Hooks {
-    async fn webhook_keys(&self, _: &str) -> Result<Arc<Vec<WebhookKey>>, PortError> {
-        Ok(Arc::default())
+    async fn webhook_keys(&self, name: &str) -> Result<Arc<Vec<WebhookKey>>, PortError> {
+        if name == "unreadable" { Err(PortError::Unavailable("no such secret".to_owned())) } else { Ok(Arc::default()) }
     }
 }
 
@@ -206,16 +210,19 @@ async fn what_fails_is_tried_again_by_the_schedule_and_a_success_ends_it() {
 #[tokio::test(start_paused = true)]
 async fn a_subscriber_that_takes_nothing_for_a_day_is_switched_off_and_told_nothing_more() {
     let hooks = Hooks::new(vec![subscriber("one")]);
-    hooks.answer((0..9).map(|_| failed()));
+    hooks.answer((0..18).map(|_| failed()));
     hooks.announce().announce(&ended("u")).await.unwrap();
     hooks.run().await;
     let seconds = hooks.seconds();
     assert!(seconds.len() == 9 && (67_000..86_400).contains(&seconds[8]), "{seconds:?}");
+    assert!(hooks.first().enabled, "one event that it will not take is no reason");
+    hooks.announce().announce(&ended("w")).await.unwrap();
+    hooks.run().await;
     let off = hooks.first();
     assert!(!off.enabled && off.off_because.as_ref().unwrap().contains("answered 500"), "{off:?}");
     // What was on its way to it.
     hooks.0.queue.lock().unwrap().push(Delivery::first(Event::of(&ended("v")).unwrap(), &off, hooks.0.world.now()));
-    assert_eq!((hooks.run().await, hooks.seconds().len()), (1, 9));
+    assert_eq!((hooks.run().await, hooks.seconds().len()), (1, 18));
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,6 +239,17 @@ async fn a_delivery_that_is_given_up_switches_nobody_off_who_has_taken_another()
     hooks.change(&subscriber("one"), |one| one.failing_since = Some(UnixMillis(0)));
     assert!(!hooks.switch_off(&hooks.first(), "late", Some(UnixMillis(7))).await.unwrap());
     assert!(hooks.first().enabled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_cannot_be_read_is_our_fault_and_switches_nobody_off() {
+    let hooks = Hooks::new(vec![Subscriber { secret: "unreadable".to_owned(), ..subscriber("one") }]);
+    for uid in ["u", "v", "w"] {
+        hooks.announce().announce(&ended(uid)).await.unwrap();
+        hooks.run().await;
+    }
+    let one = hooks.first();
+    assert!(one.enabled && one.failing_since.is_some() && hooks.seconds().is_empty(), "seen, and never sent unsigned: {one:?}");
 }
 
 #[tokio::test(start_paused = true)]
