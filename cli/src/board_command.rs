@@ -7,8 +7,6 @@ use posnext_local::{local, par::http_client};
 
 use crate::admin::Stack;
 
-/// The orders are read from the stack's tables with AWS credentials of your own; nothing is written. The board knows the orders that
-/// were open while it was looking.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BoardArguments {
     /// The stack's Url

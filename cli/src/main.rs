@@ -64,6 +64,9 @@ enum Command {
         listen: SocketAddr,
     },
     /// Watch the orders of a deployed stack move, in a browser; read-only
+    ///
+    /// The orders are read from the stack's tables each second, with AWS credentials of your own; nothing is sent or written. The board
+    /// knows the orders that were open while it was looking, the latest hundred.
     Board(board_command::BoardArguments),
     /// Operate a stack: its locations, menus, orders, dead-letter queue, sandbox
     Admin(admin::AdminArguments),
