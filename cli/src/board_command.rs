@@ -25,6 +25,9 @@ pub(crate) async fn run(arguments: BoardArguments) -> anyhow::Result<ExitCode> {
         "--listen {listen}: everybody who reaches the page sees the orders, so it is this machine's alone"
     );
     let url = url.trim_end_matches('/');
+    if let Ok(own) = stack.value("Url") {
+        ensure!(own.trim_end_matches('/') == url, "{url} is not the Url of the stack whose tables would be shown: that is {own}");
+    }
     answers(url).await?;
     let aws = local::aws().await?;
     let (work, dead) = (stack.value("OrdersQueue")?, stack.value("OrdersDeadLetterQueue")?);

@@ -379,7 +379,7 @@ async fn each_function_that_pushes_is_allowed_the_calls_it_makes_and_no_other() 
             enabled: true,
             off_because: None,
             failing_since,
-            given_up: 0,
+            given_up: None,
         };
         services.parts.subscribers().create(&subscriber).await.unwrap();
     }

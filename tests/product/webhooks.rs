@@ -23,6 +23,7 @@ use posnext_shared::{
     domain::{
         ids::{ParId, SubscriberId},
         time::UnixMillis,
+        webhook::{Event, Subscriber},
     },
 };
 use serde_json::Value;
@@ -250,19 +251,23 @@ async fn a_subscriber_is_switched_off_only_as_it_was_seen() {
     let (organization, id) = (ParId::new("IA-YC-01").unwrap(), SubscriberId::new("kitchen").unwrap());
     let seen = async || table.subscriber(&organization, &id).await.unwrap().unwrap();
     let fresh = seen().await;
-    table.failing(&fresh, UnixMillis(1_000), false).await.unwrap();
-    table.failing(&fresh, UnixMillis(2_000), true).await.unwrap();
+    let event = |id: &str| Event::test(id, &fresh, UnixMillis(0));
+    table.failing(&fresh, UnixMillis(1_000), None).await.unwrap();
+    table.failing(&fresh, UnixMillis(2_000), Some(&event("first"))).await.unwrap();
+    table.failing(&fresh, UnixMillis(2_000), Some(&event("second"))).await.unwrap();
     let failing = seen().await;
-    assert_eq!((failing.failing_since, failing.given_up), (Some(UnixMillis(1_000)), 1));
+    assert_eq!((failing.failing_since, &failing.given_up), (Some(UnixMillis(1_000)), &Some(event("first").id)));
     table.works(&failing).await.unwrap();
     assert!(!table.switch_off(&failing, "late", failing.failing_since).await.unwrap(), "it has taken one meanwhile");
     assert_eq!(seen().await, fresh);
-    table.failing(&fresh, UnixMillis(3_000), false).await.unwrap();
+    table.failing(&fresh, UnixMillis(3_000), None).await.unwrap();
+    let before = Subscriber { secret: "of-one-that-was-removed".to_owned(), ..fresh.clone() };
+    assert!(!table.switch_off(&before, "gone", None).await.unwrap(), "another of the same name");
     assert!(table.switch_off(&fresh, "dead", Some(UnixMillis(3_000))).await.unwrap());
     assert!(!table.switch_off(&fresh, "gone", None).await.unwrap(), "it is off already");
     assert_eq!(seen().await.off_because.as_deref(), Some("dead"));
     table.remove(&organization, &id).await.unwrap();
-    table.failing(&fresh, UnixMillis(4_000), true).await.unwrap();
+    table.failing(&fresh, UnixMillis(4_000), None).await.unwrap();
     assert_eq!(table.subscriber(&organization, &id).await.unwrap(), None, "what is removed stays so");
 }
 

@@ -112,6 +112,10 @@ fn text(text: &str) -> Result<String, String> {
 }
 
 fn key(text: &str) -> anyhow::Result<OrderKey> {
+    anyhow::ensure!(
+        text.contains('#'),
+        "{text:?} is no order: it is TENANT#REQUEST_UID, as log lines and `admin orders` have it"
+    );
     text.parse().map_err(|error| anyhow::anyhow!("{text:?} is no order: {error}"))
 }
 

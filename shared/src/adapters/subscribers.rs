@@ -14,11 +14,14 @@ use aws_sdk_dynamodb::{
 
 use super::unavailable;
 use crate::{
-    app::ports::{KeepSubscriber, ListSubscribers, PortError},
+    app::{
+        METRICS,
+        ports::{KeepSubscriber, ListSubscribers, PortError},
+    },
     domain::{
         ids::{ParId, SubscriberId},
         time::UnixMillis,
-        webhook::Subscriber,
+        webhook::{Event, Subscriber},
     },
 };
 
@@ -106,7 +109,11 @@ fn is_conditional(error: &SdkError<UpdateItemError>) -> bool {
 impl ListSubscribers for SubscriberTable {
     async fn subscribers(&self, organization: &ParId) -> Result<Vec<Subscriber>, PortError> {
         let readable = |row: Result<Subscriber, PortError>| {
-            row.inspect_err(|error| tracing::error!(alarm = "unreadable", %error, "a subscriber is told nothing")).ok()
+            row.inspect_err(|error| {
+                tracing::info!(target: METRICS, ChangesPassedOver = 1);
+                tracing::error!(alarm = "unreadable", %error, "a subscriber is told nothing");
+            })
+            .ok()
         };
         Ok(self.rows(organization).await?.into_iter().filter_map(readable).collect())
     }
@@ -141,12 +148,17 @@ impl KeepSubscriber for SubscriberTable {
         get.send().await.map_err(|error| unavailable(&error))?.item.map(read).transpose()
     }
 
-    async fn failing(&self, subscriber: &Subscriber, now: UnixMillis, given_up: bool) -> Result<(), PortError> {
+    async fn failing(&self, subscriber: &Subscriber, now: UnixMillis, given_up: Option<&Event>) -> Result<(), PortError> {
+        const FAILING: &str = "SET failing_since = if_not_exists(failing_since, :now)";
         let update = self.update(&subscriber.organization_id, &subscriber.id).condition_expression("attribute_exists(pk)");
-        let update = update.update_expression("SET failing_since = if_not_exists(failing_since, :now) ADD given_up :given_up");
         let update = update.expression_attribute_values(":now", AttributeValue::N(now.0.to_string()));
-        let given_up = AttributeValue::N(u32::from(given_up).to_string());
-        written(update.expression_attribute_values(":given_up", given_up)).await.map(|_| ())
+        let update = match given_up {
+            None => update.update_expression(FAILING),
+            Some(event) => update
+                .update_expression(format!("{FAILING}, given_up = if_not_exists(given_up, :event)"))
+                .expression_attribute_values(":event", AttributeValue::S(event.id.clone())),
+        };
+        written(update).await.map(|_| ())
     }
 
     async fn works(&self, subscriber: &Subscriber) -> Result<(), PortError> {
@@ -163,11 +175,14 @@ impl KeepSubscriber for SubscriberTable {
         let update = self.update(&subscriber.organization_id, &subscriber.id);
         let update = update.update_expression("SET enabled = :off, off_because = :because");
         let update = match failing_since {
-            None => update.condition_expression("enabled = :on"),
+            None => update.condition_expression("enabled = :on AND #secret = :secret"),
             Some(since) => update
-                .condition_expression("enabled = :on AND failing_since = :since")
+                .condition_expression("enabled = :on AND #secret = :secret AND failing_since = :since")
                 .expression_attribute_values(":since", AttributeValue::N(since.0.to_string())),
         };
+        // Of one that was removed and added again, the secret is another.
+        let update = update.expression_attribute_names("#secret", "secret");
+        let update = update.expression_attribute_values(":secret", AttributeValue::S(subscriber.secret.clone()));
         let update = update.expression_attribute_values(":off", AttributeValue::Bool(false));
         let update = update.expression_attribute_values(":on", AttributeValue::Bool(true));
         written(update.expression_attribute_values(":because", AttributeValue::S(because.to_owned()))).await

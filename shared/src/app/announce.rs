@@ -7,7 +7,7 @@ use super::{
 };
 use crate::domain::{
     record::OrderRecord,
-    webhook::{Delivery, Event},
+    webhook::{Delivery, Event, Subscriber},
 };
 
 /// The use case and its ports.
@@ -30,10 +30,11 @@ impl<L: ListSubscribers, Q: SendDelivery, C: Clock> Announce<L, Q, C> {
         let Some(event) = Event::of(record) else { return Ok(()) };
         let now = self.clock.now();
         for subscriber in self.subscribers.subscribers(record.order.organization_id()).await? {
-            if subscriber.enabled && subscriber.events.contains(&event.kind) {
+            if subscriber.enabled && subscriber.wants(event.kind) {
                 self.queue.send_delivery(&Delivery::first(event.clone(), &subscriber, now), now).await?;
                 tracing::info!(target: METRICS, WebhooksAnnounced = 1);
-                tracing::info!(order.key = %record.key, webhook.id = event.id, subscriber.id = %subscriber.id, "an end is announced");
+                let Subscriber { organization_id, id, .. } = &subscriber;
+                tracing::info!(order.key = %record.key, webhook.id = event.id, organization.id = %organization_id, subscriber.id = %id, "an end is announced");
             }
         }
         Ok(())

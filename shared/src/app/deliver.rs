@@ -15,8 +15,8 @@ use crate::domain::{
 
 /// How long a subscriber may take to answer.
 pub const TELL_LIMIT: Duration = Duration::from_secs(10);
-/// Once a second delivery is given up, a subscriber that has taken nothing for so long is switched off: one event that it will never
-/// take, while nothing else happens, is no reason.
+/// Once a second event is given up, a subscriber that has taken nothing for so long is switched off: one that it will never take, while
+/// nothing else happens, is no reason.
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(12);
 /// What a turn may take: the subscriber and its keys read, the attempt, a note, a message.
 const TURN: Duration = Duration::from_millis(
@@ -61,8 +61,10 @@ impl<K: KeepSubscriber, S: WebhookKeys, Q: SendDelivery, T: TellSubscriber, C: C
 
     async fn turn(&self, delivery: &Delivery) -> Result<(), PortError> {
         let Delivery { organization_id, subscriber: id, .. } = delivery;
-        let Some(subscriber) = self.subscribers.subscriber(organization_id, id).await?.filter(|found| found.enabled) else {
-            tracing::info!(webhook.id = delivery.event.id, subscriber.id = %id, "dropped: its subscriber is gone or switched off");
+        let wanted = |found: &Subscriber| found.enabled && found.wants(delivery.event.kind);
+        let Some(subscriber) = self.subscribers.subscriber(organization_id, id).await?.filter(wanted) else {
+            let event = &delivery.event.id;
+            tracing::info!(webhook.id = event, organization.id = %organization_id, subscriber.id = %id, "dropped: its subscriber is gone, switched off, or not told of such");
             return Ok(());
         };
         let now = self.clock.now();
@@ -72,7 +74,6 @@ impl<K: KeepSubscriber, S: WebhookKeys, Q: SendDelivery, T: TellSubscriber, C: C
         let keys = self.keys.webhook_keys(&subscriber.secret).await;
         let told = match &keys {
             Ok(keys) => self.tell.tell(&subscriber, &delivery.event, keys, now, TELL_LIMIT).await,
-            // A failure like any other, so that whoever looks at the subscriber sees it.
             Err(error) => Told::Failed { reason: format!("its key cannot be read: {error}"), retry_after: None },
         };
         self.log(delivery, &told);
@@ -90,16 +91,26 @@ impl<K: KeepSubscriber, S: WebhookKeys, Q: SendDelivery, T: TellSubscriber, C: C
         let Failure { reason, retry_after, theirs } = failure;
         let now = self.clock.now();
         let again = delivery.again(now, retry_after, self.clock.random());
-        if subscriber.failing_since.is_none() || again.is_none() {
-            self.subscribers.failing(subscriber, now, again.is_none() && theirs).await?;
+        let given_up = again.is_none().then_some(&delivery.event);
+        // A fault of ours is none of the subscriber's: who is told of it is the log, and an alarm once a delivery is given up.
+        if theirs && (subscriber.failing_since.is_none() || given_up.is_some()) {
+            self.subscribers.failing(subscriber, now, given_up).await?;
         }
         if let Some(again) = again {
             return self.queue.send_delivery(&again, now).await;
         }
         tracing::info!(target: METRICS, WebhooksGivenUp = 1);
-        tracing::error!(webhook.id = delivery.event.id, subscriber.id = %subscriber.id, reason, "a delivery is given up");
+        let Subscriber { organization_id, id, .. } = subscriber;
+        tracing::error!(
+            webhook.id = delivery.event.id,
+            organization.id = %organization_id,
+            subscriber.id = %id,
+            reason,
+            "a delivery is given up"
+        );
+        let another = subscriber.given_up.as_ref().is_some_and(|event| *event != delivery.event.id);
         match subscriber.failing_since {
-            Some(since) if theirs && subscriber.given_up > 0 && now.since(since) >= GIVEN_UP_AFTER => {
+            Some(since) if theirs && another && now.since(since) >= GIVEN_UP_AFTER => {
                 let because = format!("every delivery since {} has failed; the last: {reason}", since.rfc3339());
                 self.switch_off(subscriber, &because, Some(since)).await
             }
@@ -110,22 +121,31 @@ impl<K: KeepSubscriber, S: WebhookKeys, Q: SendDelivery, T: TellSubscriber, C: C
     async fn switch_off(&self, subscriber: &Subscriber, because: &str, since: Option<UnixMillis>) -> Result<(), PortError> {
         if self.subscribers.switch_off(subscriber, because, since).await? {
             tracing::info!(target: METRICS, WebhooksSwitchedOff = 1);
-            tracing::error!(alarm = "webhook_off", subscriber.id = %subscriber.id, because, "a subscriber is switched off");
+            let Subscriber { organization_id, id, .. } = subscriber;
+            tracing::error!(
+                alarm = "webhook_off",
+                organization.id = %organization_id,
+                subscriber.id = %id,
+                because,
+                "a subscriber is switched off"
+            );
         }
         Ok(())
     }
 
     fn log(&self, delivery: &Delivery, told: &Told) {
-        let Delivery { event, subscriber, attempt, .. } = delivery;
+        let Delivery { event, organization_id, subscriber, attempt, .. } = delivery;
         match told {
             Told::Taken => {
                 tracing::info!(target: METRICS, WebhooksDelivered = 1);
-                tracing::info!(webhook.id = event.id, subscriber.id = %subscriber, attempt, "delivered");
+                tracing::info!(webhook.id = event.id, organization.id = %organization_id, subscriber.id = %subscriber, attempt, "delivered");
             }
-            Told::Gone => tracing::info!(webhook.id = event.id, subscriber.id = %subscriber, attempt, "answered 410"),
+            Told::Gone => {
+                tracing::info!(webhook.id = event.id, organization.id = %organization_id, subscriber.id = %subscriber, attempt, "answered 410");
+            }
             Told::Failed { reason, .. } => {
                 tracing::info!(target: METRICS, WebhooksFailed = 1);
-                tracing::warn!(webhook.id = event.id, subscriber.id = %subscriber, attempt, reason, "not delivered");
+                tracing::warn!(webhook.id = event.id, organization.id = %organization_id, subscriber.id = %subscriber, attempt, reason, "not delivered");
             }
         }
     }

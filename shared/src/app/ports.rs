@@ -321,7 +321,7 @@ pub trait KeepSubscriber: Send + Sync {
         organization: &ParId,
         id: &SubscriberId,
     ) -> impl Future<Output = Result<Option<Subscriber>, PortError>> + Send;
-    /// Notes that a delivery has failed, and whether it was given up; since when they fail stays what it is.
+    /// Notes that a delivery has failed, and of which event it was given up; what is noted already stays.
     ///
     /// # Errors
     /// [`PortError`]: whether it was written is unknown.
@@ -329,7 +329,7 @@ pub trait KeepSubscriber: Send + Sync {
         &self,
         subscriber: &Subscriber,
         now: UnixMillis,
-        given_up: bool,
+        given_up: Option<&Event>,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
     /// Notes that a delivery has succeeded.
     ///

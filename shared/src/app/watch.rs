@@ -11,7 +11,7 @@ use super::{
 };
 use crate::domain::{
     directory::Client,
-    ids::{OrderKey, ParId, RequestUid},
+    ids::{OrderKey, ParId, RequestUid, Tenant},
     processing::processing,
     record::{OrderRecord, Row},
     watch::{Change, MOST_TOPICS, Said, Topic, Wish},
@@ -29,16 +29,16 @@ async fn change<D: Directory, S: Secrets, C: Clock>(gate: &Gate<D, S, C>, record
     Ok(Change::new(record, record.answer(identity, &contract.pos_order_id_key, processing.as_ref()), digest))
 }
 
-/// Whether these clients are known, and may see an organization's orders: asked anew each time, since a connection may be older than what
+/// The clients of a tenant that may see an organization's orders: asked anew each time, since a connection may be older than what
 /// its client may.
-async fn may_see<'a, D: Directory, S, C>(
+async fn who_may_see<D: Directory, S, C>(
     gate: &Gate<D, S, C>,
-    client_ids: impl IntoIterator<Item = &'a str>,
+    tenant: &Tenant,
     organization: &ParId,
-) -> Result<Vec<bool>, PortError> {
+) -> Result<BTreeSet<String>, PortError> {
     let clients = gate.directory.clients().await?;
-    let may = |id: &str| clients.iter().any(|client| client.client_id == id && client.organizations.contains(organization));
-    Ok(client_ids.into_iter().map(may).collect())
+    let may = |client: &&Client| client.tenant == *tenant && client.organizations.contains(organization);
+    Ok(clients.iter().filter(may).map(|client| client.client_id.clone()).collect())
 }
 
 /// The use case of those who watch, and its ports.
@@ -131,7 +131,7 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: 
     }
 
     async fn may_see(&self, connection: &Connection, organization: &ParId) -> Result<bool, PortError> {
-        Ok(may_see(&self.gate, [connection.client_id.as_str()], organization).await? == [true])
+        Ok(who_may_see(&self.gate, &connection.tenant, organization).await?.contains(&connection.client_id))
     }
 
     /// An order as it stands, if it is there and this connection's to see.
@@ -181,10 +181,11 @@ impl<K: ListWatchers, P: Push, D: Directory, S: Secrets, C: Clock> TellWatchers<
                 watchers.entry(id).or_insert_with(|| (client_id, Vec::new())).1.push(name.clone());
             }
         }
-        let client_ids: BTreeSet<&str> = watchers.values().map(|(client_id, _)| client_id.as_str()).collect();
-        let may = may_see(&self.gate, client_ids.iter().copied(), record.order.organization_id()).await?;
-        let allowed: BTreeSet<&str> = client_ids.into_iter().zip(may).filter_map(|(id, may)| may.then_some(id)).collect();
-        let told: Vec<_> = watchers.iter().filter(|(_, (client_id, _))| allowed.contains(client_id.as_str())).collect();
+        if watchers.is_empty() {
+            return Ok(());
+        }
+        let may = who_may_see(&self.gate, &record.key.tenant, record.order.organization_id()).await?;
+        let told: Vec<_> = watchers.iter().filter(|(_, (client_id, _))| may.contains(client_id)).collect();
         if told.is_empty() {
             return Ok(());
         }

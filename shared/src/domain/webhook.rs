@@ -69,14 +69,17 @@ pub struct Subscriber {
     /// Since when no delivery to it has succeeded, if the last one has not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<UnixMillis>,
-    /// Deliveries that were given up since then.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub given_up: u32,
+    /// The first event whose delivery was given up since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<String>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
+impl Subscriber {
+    /// Whether it is told of such events.
+    #[must_use]
+    pub fn wants(&self, kind: EventKind) -> bool {
+        kind == EventKind::Test || self.events.contains(&kind)
+    }
 }
 
 /// What happened, the same for every subscriber and every attempt.

@@ -45,7 +45,7 @@ fn subscriber() -> Subscriber {
         enabled: true,
         off_because: None,
         failing_since: None,
-        given_up: 0,
+        given_up: None,
     }
 }
 

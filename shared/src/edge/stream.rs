@@ -67,7 +67,10 @@ where
         for record in &event.records {
             let announced = match left() {
                 left if left < ONE_MORE => Err(PortError::Unavailable("not enough of the function's time is left".to_owned())),
-                _ => self.announced(record).await,
+                // On the heap, as what watchers need below: the compiler would else lay out all of it at once.
+                left => tokio::time::timeout(left - FOR_WATCHERS, Box::pin(self.announced(record)))
+                    .await
+                    .unwrap_or_else(|_| Err(PortError::Unavailable("the function's time is nearly over".to_owned()))),
             };
             match announced {
                 Ok(order) => {
@@ -90,14 +93,11 @@ where
                 }
             }
         }
-        let watched = AssertUnwindSafe(self.tell_watchers(changes)).catch_unwind();
-        match tokio::time::timeout(left().saturating_sub(LAST_ANSWER), watched).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => tracing::error!(alarm = "panic", "telling watchers panicked"),
-            Err(_) => {
-                tracing::info!(target: METRICS, PushesFailed = 1);
-                tracing::error!("there was no time to tell every watcher");
-            }
+        // The next batch waits meanwhile, and with it its subscribers: so not for longer, whatever time is left.
+        let limit = FOR_WATCHERS.min(left().saturating_sub(LAST_ANSWER));
+        if tokio::time::timeout(limit, Box::pin(self.tell_watchers(changes))).await.is_err() {
+            tracing::info!(target: METRICS, PushesFailed = 1);
+            tracing::error!("there was no time to tell every watcher");
         }
         response
     }
@@ -122,10 +122,17 @@ where
         let Some(watchers) = &self.watchers else { return };
         let of_one = async move |changes: Vec<OrderRecord>| {
             for change in &changes {
-                if let Err(error) = watchers.tell(change).await {
-                    tracing::info!(target: METRICS, PushesFailed = 1);
-                    tracing::error!(order.key = %change.key, %error, "watchers are not told of a change");
-                }
+                let told = AssertUnwindSafe(Box::pin(watchers.tell(change))).catch_unwind().await;
+                let error = match told {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => {
+                        tracing::error!(alarm = "panic", "telling watchers panicked");
+                        "it panics".to_owned()
+                    }
+                };
+                tracing::info!(target: METRICS, PushesFailed = 1);
+                tracing::error!(order.key = %change.key, error, "watchers are not told of a change");
             }
         };
         let orders: Vec<_> = changes.into_values().map(of_one).collect();

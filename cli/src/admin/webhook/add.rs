@@ -96,7 +96,7 @@ pub(super) async fn run(stack: &Stack, shelf: &Shelf, add: Add) -> anyhow::Resul
         enabled: true,
         off_because: None,
         failing_since: None,
-        given_up: 0,
+        given_up: None,
     };
     if !shelf.subscribers.create(&subscriber).await? {
         anyhow::bail!("{which} was added by somebody else meanwhile");

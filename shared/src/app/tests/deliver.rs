@@ -34,7 +34,7 @@ fn subscriber(id: &str) -> Subscriber {
         enabled: true,
         off_because: None,
         failing_since: None,
-        given_up: 0,
+        given_up: None,
     }
 }
 
@@ -110,15 +110,15 @@ impl KeepSubscriber for Hooks {
     async fn subscriber(&self, _: &ParId, id: &SubscriberId) -> Result<Option<Subscriber>, PortError> {
         Ok(self.0.subscribers.lock().unwrap().iter().find(|one| one.id == *id).cloned())
     }
-    async fn failing(&self, subscriber: &Subscriber, now: UnixMillis, given_up: bool) -> Result<(), PortError> {
+    async fn failing(&self, subscriber: &Subscriber, now: UnixMillis, given_up: Option<&Event>) -> Result<(), PortError> {
         self.change(subscriber, |one| {
             one.failing_since = one.failing_since.or(Some(now));
-            one.given_up += u32::from(given_up);
+            one.given_up = one.given_up.clone().or(given_up.map(|event| event.id.clone()));
         });
         Ok(())
     }
     async fn works(&self, subscriber: &Subscriber) -> Result<(), PortError> {
-        self.change(subscriber, |one| (one.failing_since, one.given_up) = (None, 0));
+        self.change(subscriber, |one| (one.failing_since, one.given_up) = (None, None));
         Ok(())
     }
     async fn switch_off(&self, subscriber: &Subscriber, because: &str, since: Option<UnixMillis>) -> Result<bool, PortError> {
@@ -210,19 +210,22 @@ async fn what_fails_is_tried_again_by_the_schedule_and_a_success_ends_it() {
 #[tokio::test(start_paused = true)]
 async fn a_subscriber_that_takes_nothing_for_a_day_is_switched_off_and_told_nothing_more() {
     let hooks = Hooks::new(vec![subscriber("one")]);
-    hooks.answer((0..18).map(|_| failed()));
+    hooks.answer((0..27).map(|_| failed()));
     hooks.announce().announce(&ended("u")).await.unwrap();
     hooks.run().await;
     let seconds = hooks.seconds();
     assert!(seconds.len() == 9 && (67_000..86_400).contains(&seconds[8]), "{seconds:?}");
     assert!(hooks.first().enabled, "one event that it will not take is no reason");
+    hooks.announce().announce(&ended("u")).await.unwrap();
+    hooks.run().await;
+    assert!(hooks.first().enabled, "nor is the same one again");
     hooks.announce().announce(&ended("w")).await.unwrap();
     hooks.run().await;
     let off = hooks.first();
     assert!(!off.enabled && off.off_because.as_ref().unwrap().contains("answered 500"), "{off:?}");
     // What was on its way to it.
     hooks.0.queue.lock().unwrap().push(Delivery::first(Event::of(&ended("v")).unwrap(), &off, hooks.0.world.now()));
-    assert_eq!((hooks.run().await, hooks.seconds().len()), (1, 18));
+    assert_eq!((hooks.run().await, hooks.seconds().len()), (1, 27));
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,6 +245,14 @@ async fn a_delivery_that_is_given_up_switches_nobody_off_who_has_taken_another()
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_on_its_way_to_one_who_is_told_of_other_things_is_dropped() {
+    let hooks = Hooks::new(vec![subscriber("one")]);
+    hooks.announce().announce(&ended("u")).await.unwrap();
+    hooks.change(&subscriber("one"), |one| one.events = vec![EventKind::Placed]);
+    assert_eq!((hooks.run().await, hooks.seconds().len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_cannot_be_read_is_our_fault_and_switches_nobody_off() {
     let hooks = Hooks::new(vec![Subscriber { secret: "unreadable".to_owned(), ..subscriber("one") }]);
     for uid in ["u", "v", "w"] {
@@ -249,7 +260,10 @@ async fn a_key_that_cannot_be_read_is_our_fault_and_switches_nobody_off() {
         hooks.run().await;
     }
     let one = hooks.first();
-    assert!(one.enabled && one.failing_since.is_some() && hooks.seconds().is_empty(), "seen, and never sent unsigned: {one:?}");
+    assert!(
+        one == Subscriber { secret: "unreadable".to_owned(), ..subscriber("one") } && hooks.seconds().is_empty(),
+        "never sent unsigned, and nothing held against it: {one:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
