@@ -104,3 +104,11 @@ async fn a_fault_run_keeps_every_promise() {
     let killed = |function: &str| text.lines().any(|line| line.starts_with(function));
     assert!(killed("submit-order") && killed("process-order") && text.contains("accepted 60 of 60"), "{text}");
 }
+
+#[tokio::test]
+async fn the_local_product_uses_its_own_services_whatever_the_environment_says_of_others() {
+    let elsewhere = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
+    let product = Binary::start(&elsewhere.map(|name| (name, "http://127.0.0.1:9")), None);
+    let placed = product.caller.submit(&order("own", "PAR-LOC-12345")).await;
+    assert_eq!((placed.code, placed.status()), (200, "placed"));
+}

@@ -88,7 +88,7 @@ pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<
     let parts = &services.parts;
     parts.warm_up().await;
 
-    let sqs = aws_sdk_sqs::Client::new(&services.endpoints.patient_sqs().await?);
+    let sqs = aws_sdk_sqs::Client::new(&services.endpoints.patient_sqs()?);
     let handlers = gateway::Handlers {
         board: board::Board::new(parts.orders().clone(), sqs, &services.queues, &format!("http://{address}"))?,
         submit: parts.submit(),
@@ -127,7 +127,7 @@ impl Services {
     /// With `gateway`, WebSocket connections are behind it.
     async fn start(data: Option<PathBuf>, gateway: Option<SocketAddr>) -> anyhow::Result<Self> {
         let (endpoints, engine, tasks) = services::start(data).await?;
-        let aws = endpoints.config().await?;
+        let aws = endpoints.config()?;
         let queues = resources::create(&aws).await?;
         let mut settings = settings(&queues)?;
         settings.connections_endpoint = gateway.map(|address| format!("http://{address}/_local"));
@@ -154,7 +154,7 @@ impl Services {
     /// Invokes the background functions: for the queue's messages, and on schedule.
     async fn trigger<F: functions::Functions>(&mut self, functions: F) -> anyhow::Result<()> {
         let functions = Arc::new(functions);
-        let sqs = aws_sdk_sqs::Client::new(&self.endpoints.patient_sqs().await?);
+        let sqs = aws_sdk_sqs::Client::new(&self.endpoints.patient_sqs()?);
         for (queue, url) in [(Queue::Orders, &self.queues.work), (Queue::Webhooks, &self.queues.webhooks)] {
             self.tasks.push(tokio::spawn(mapping::run(sqs.clone(), queue, url.clone(), Arc::clone(&functions))));
         }

@@ -12,6 +12,7 @@ use std::{
 use super::stream::Engine;
 use anyhow::{Context, anyhow};
 use aws_config::{Region, SdkConfig, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use bytes::Bytes;
 use hyper::{Request, body::Incoming, service::Service};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -46,8 +47,8 @@ pub(super) struct Endpoints {
 
 impl Endpoints {
     /// The SDK's configuration for each service, as a function has it but for the addresses.
-    pub(super) async fn config(&self) -> anyhow::Result<Aws> {
-        let base = base().await?;
+    pub(super) fn config(&self) -> anyhow::Result<Aws> {
+        let base = base()?;
         let at = |address: SocketAddr| base.to_builder().endpoint_url(format!("http://{address}")).build();
         Ok(Aws { dynamodb: at(self.dynamodb), sqs: at(self.sqs), secrets: at(self.secrets) })
     }
@@ -63,20 +64,21 @@ impl Endpoints {
     }
 
     /// SQS without the functions' short time-outs, for long polls.
-    pub(super) async fn patient_sqs(&self) -> anyhow::Result<SdkConfig> {
-        let builder = base().await?.to_builder().endpoint_url(format!("http://{}", self.sqs));
+    pub(super) fn patient_sqs(&self) -> anyhow::Result<SdkConfig> {
+        let builder = base()?.to_builder().endpoint_url(format!("http://{}", self.sqs));
         Ok(builder.timeout_config(TimeoutConfig::disabled()).build())
     }
 }
 
 /// The functions' configuration but for one thing: here all of AWS shares a few cores with them, so under a flood a table
 /// may take longer than AWS's ever does, and gets the time.
-async fn base() -> anyhow::Result<SdkConfig> {
+fn base() -> anyhow::Result<SdkConfig> {
     let patience = Duration::from_secs(10);
     let timeouts = TimeoutConfig::builder().operation_timeout(patience).build();
-    let credentials = aws_sdk_dynamodb::config::Credentials::new(CREDENTIAL, CREDENTIAL, None, None, "posnext");
-    let loader = aws::defaults(None).map_err(|error| anyhow!(error))?;
-    Ok(loader.timeout_config(timeouts).region(Region::from_static(REGION)).credentials_provider(credentials).load().await)
+    let credentials = Credentials::new(CREDENTIAL, CREDENTIAL, None, None, "posnext");
+    // Not what the environment says of AWS: the variables of another product, or of AWS itself, would be written to.
+    let config = aws::fixed(Region::from_static(REGION), SharedCredentialsProvider::new(credentials), None, patience);
+    Ok(config.map_err(|error| anyhow!(error))?.to_builder().timeout_config(timeouts).build())
 }
 
 /// Starts the engines. With `data`, DynamoDB keeps its file there.

@@ -60,13 +60,29 @@ pub fn endpoint_of(service: &str) -> Option<String> {
 pub fn on_lambda(roots: Option<&[u8]>) -> Result<SdkConfig, String> {
     let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
     let region = region.ok_or("AWS_REGION is not set: Lambda sets it; elsewhere name the region of the tables and queues")?;
+    let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());
+    let builder = fixed(Region::new(region), credentials, roots, CONNECT_LIMIT)?
+        .to_builder()
+        .use_fips(is_true("AWS_USE_FIPS_ENDPOINT"))
+        .use_dual_stack(is_true("AWS_USE_DUALSTACK_ENDPOINT"));
+    Ok(builder.build())
+}
+
+/// A function's SDK configuration of which nothing stands in the environment: no variable leads it elsewhere.
+///
+/// # Errors
+/// A sentence when the certificates cannot be used.
+pub fn fixed(
+    region: Region,
+    credentials: SharedCredentialsProvider,
+    roots: Option<&[u8]>,
+    connect_limit: Duration,
+) -> Result<SdkConfig, String> {
     let builder = SdkConfig::builder()
         .behavior_version(behavior())
-        .region(Region::new(region))
-        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
-        .use_fips(is_true("AWS_USE_FIPS_ENDPOINT"))
-        .use_dual_stack(is_true("AWS_USE_DUALSTACK_ENDPOINT"))
-        .http_client(http_client(roots, CONNECT_LIMIT)?)
+        .region(region)
+        .credentials_provider(credentials)
+        .http_client(http_client(roots, connect_limit)?)
         .timeout_config(timeouts())
         .retry_config(retries())
         // Every operation has a time-out that is shorter than the grace of a stalled stream.
