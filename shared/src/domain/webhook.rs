@@ -1,4 +1,4 @@
-//! Webhooks by the Standard Webhooks scheme (https://www.standardwebhooks.com): who is told of which ends of orders, how it is signed,
+//! Webhooks by the Standard Webhooks scheme (<https://www.standardwebhooks.com>): who is told of which ends of orders, how it is signed,
 //! and when it is tried again.
 
 use std::{fmt, time::Duration};
