@@ -58,7 +58,7 @@ where
     C: Clock,
 {
     /// Works on a batch in its order, up to the first change that has to come again; Lambda sends the rest from there. Ends are announced
-    /// first: nobody who watches keeps a subscriber waiting. `remaining` is what the function's own time-out leaves.
+    /// first: who watches keeps no subscriber of the batch waiting. `remaining` is what the function's own time-out leaves.
     pub async fn handle(&self, event: Event, remaining: Duration) -> DynamoDbEventResponse {
         let began = Instant::now();
         let left = || remaining.saturating_sub(began.elapsed());
@@ -117,7 +117,7 @@ where
         })
     }
 
-    /// Orders all at once, the changes of one in their order. Whoever is not told polls, so nothing comes again for it.
+    /// Several orders at once, the changes of one in their order. Whoever is not told polls, so nothing comes again for it.
     async fn tell_watchers(&self, changes: BTreeMap<OrderKey, Vec<OrderRecord>>) {
         let Some(watchers) = &self.watchers else { return };
         let of_one = async move |changes: Vec<OrderRecord>| {
