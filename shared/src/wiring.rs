@@ -101,8 +101,8 @@ pub struct Parts {
     dynamodb: aws_sdk_dynamodb::Client,
     orders: OrderTable,
     queues: Queues,
-    deliveries: Option<DeliveryQueue>,
-    connected: Option<Connected>,
+    /// What the functions that push make their clients of: no other is to link them.
+    aws: Aws,
     directory: D,
     secrets: S,
     menus: M,
@@ -154,15 +154,11 @@ impl Parts {
                 settings.queue_url.clone(),
                 settings.dead_letter_queue_url.clone(),
             ),
-            deliveries: settings
-                .webhooks_queue_url
-                .clone()
-                .map(|url| DeliveryQueue::new(aws_sdk_sqs::Client::new(&aws::for_deliveries(&aws.sqs)), url)),
-            connected: settings.connections_endpoint.as_ref().map(|endpoint| Connected::at(&aws.dynamodb, endpoint)),
             directory: Arc::new(DirectoryTable::new(dynamodb.clone(), settings.directory_table.clone(), settings.allow_sandbox)),
             secrets: Arc::new(SecretCache::new(aws_sdk_secretsmanager::Client::new(&aws.secrets), rules)),
             menus: Arc::new(MenuTable::new(dynamodb.clone(), settings.menus_table.clone())),
             contract: Arc::new(settings.contract.clone()),
+            aws: aws.clone(),
             dynamodb,
             settings,
         }
@@ -321,11 +317,19 @@ impl Parts {
     /// announce-orders.
     #[must_use]
     pub fn announce(&self) -> AnnounceFunction {
-        let announce =
-            self.deliveries.clone().map(|queue| Announce { subscribers: self.subscribers(), queue, clock: SystemClock });
-        let watchers = self.connections().zip(self.connected.clone());
+        let announce = self.deliveries().map(|queue| Announce { subscribers: self.subscribers(), queue, clock: SystemClock });
+        let watchers = self.connections().zip(self.connected());
         let watchers = watchers.map(|(connections, push)| TellWatchers { gate: self.gate(), connections, push });
         Stream { changed: order_item::changed, announce, watchers }
+    }
+
+    fn deliveries(&self) -> Option<DeliveryQueue> {
+        let url = self.settings.webhooks_queue_url.clone()?;
+        Some(DeliveryQueue::new(aws_sdk_sqs::Client::new(&aws::for_deliveries(&self.aws.sqs)), url))
+    }
+
+    fn connected(&self) -> Option<Connected> {
+        self.settings.connections_endpoint.as_ref().map(|endpoint| Connected::at(&self.aws.dynamodb, endpoint))
     }
 
     fn connections(&self) -> Option<ConnectionTable> {
@@ -335,7 +339,7 @@ impl Parts {
     /// watch-orders; nothing where there are no connections.
     #[must_use]
     pub fn watch(&self) -> Option<WatchFunction> {
-        let (connections, push) = self.connections().zip(self.connected.clone())?;
+        let (connections, push) = self.connections().zip(self.connected())?;
         Some(Watch { gate: self.gate(), connections, orders: self.orders.clone(), push })
     }
 
@@ -345,7 +349,7 @@ impl Parts {
         let deliver = Deliver {
             subscribers: self.subscribers(),
             keys: Arc::clone(&self.secrets),
-            queue: self.deliveries.clone()?,
+            queue: self.deliveries()?,
             tell: WebhookClient::new(self.settings.allow_sandbox),
             clock: SystemClock,
         };
