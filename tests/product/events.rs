@@ -6,7 +6,9 @@ use std::{path::PathBuf, time::Duration};
 use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_sqs::types::QueueAttributeName;
 use posnext_local::local::start_services;
-use posnext_shared::{domain::policy::WORKER_FUNCTION_TIMEOUT, edge::schedule, settings::Settings, wiring::Parts};
+use posnext_shared::{
+    adapters::order_item, domain::policy::WORKER_FUNCTION_TIMEOUT, edge::schedule, settings::Settings, wiring::Parts,
+};
 
 use crate::support::{ROOT, in_process};
 
@@ -55,6 +57,10 @@ async fn every_event_file_is_answered_by_its_function() {
         let json = serde_json::to_string(&response).unwrap();
         assert_eq!(json, r#"{"batchItemFailures":[]}"#, "process-order/{name}");
     }
+    let changes: aws_lambda_events::dynamodb::Event = serde_json::from_str(&files("announce-orders")[0].1).unwrap();
+    let read: Vec<_> = changes.records.iter().map(order_item::changed).collect();
+    // A guard and a row that has expired are no orders, and nothing to wake somebody for; a newer version is.
+    assert!(matches!(read.as_slice(), [Ok(None), Err(_), Ok(Some(_)), Ok(None)]), "{read:?}");
     let announce = product.services.parts.announce();
     for (name, event) in files("announce-orders") {
         let response = announce.handle(serde_json::from_str(&event).unwrap(), WORKER_FUNCTION_TIMEOUT).await;

@@ -71,7 +71,19 @@ fn the_edge_knows_no_adapter_and_no_aws_client() {
 
 #[test]
 fn adapters_do_not_know_each_other_or_the_edge() {
-    let modules = ["directory", "http_pos", "menu_table", "orders", "queue", "sandbox", "secrets"];
+    let modules = [
+        "connections",
+        "directory",
+        "http_pos",
+        "menu_table",
+        "orders",
+        "push",
+        "queue",
+        "sandbox",
+        "secrets",
+        "subscribers",
+        "webhooks",
+    ];
     let mut found = offences("adapters", &["crate::edge", "crate::wiring", "crate::settings", "crate::adapters"]);
     for module in modules {
         let adapters = Path::new(ROOT).join("shared/src/adapters");

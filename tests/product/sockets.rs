@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{SinkExt, StreamExt};
 use posnext_local::local::Product;
+use posnext_shared::{app::ports::Directory, domain::directory::Client, wiring::Parts};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
@@ -163,4 +164,59 @@ async fn a_connection_that_is_gone_is_forgotten() {
     }
     caller.submit(&order(&uid, "PAR-LOC-12345")).await;
     until(Duration::from_secs(10), "a dead connection is forgotten", gone).await;
+}
+
+/// The only open connection's row, by its id.
+async fn connection(product: &Product) -> String {
+    let dynamodb = aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb);
+    let rows = dynamodb.scan().table_name("posnext-connections").send().await.unwrap().items.unwrap();
+    let pk = rows.iter().find_map(|row| row["pk"].as_s().unwrap().strip_prefix("connection#").map(str::to_owned));
+    pk.unwrap()
+}
+
+#[tokio::test]
+async fn half_of_a_subscription_is_made_whole_by_the_next() {
+    let (product, caller) = in_process().await;
+    let mut socket = Socket::open(&product, Some(&token())).await.unwrap();
+    let uid = fresh_uid("watched");
+    socket.say(json!({ "action": "subscribe", "order": uid })).await;
+    let (topic, id) = (format!("order#par-local#{uid}"), connection(&product).await);
+    let dynamodb = aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb);
+    let delete = dynamodb.delete_item().table_name("posnext-connections").key("pk", AttributeValue::S(topic));
+    delete.key("sk", AttributeValue::S(id)).send().await.unwrap();
+    socket.say(json!({ "action": "subscribe", "order": uid })).await;
+    caller.submit(&order(&uid, "PAR-LOC-12345")).await;
+    socket.until_final(&uid).await;
+}
+
+#[tokio::test]
+async fn an_order_that_is_watched_by_its_second_name_is_told_of_by_its_first() {
+    let (product, caller) = in_process().await;
+    let mut socket = Socket::open(&product, Some(&token())).await.unwrap();
+    let (first, second) = (fresh_uid("first"), fresh_uid("second"));
+    assert_eq!(caller.submit(&order(&first, "PAR-LOC-FLAKY")).await.code, 202);
+    caller.submit(&order(&first, "PAR-LOC-FLAKY").replacen(&first, &second, 1)).await;
+    let said = socket.say(json!({ "action": "subscribe", "order": second })).await;
+    assert_eq!((&said["topic"]["order"], &said["change"]["request_uid"]), (&json!(first), &json!(first)), "{said}");
+    socket.until_final(&first).await;
+    assert_eq!(socket.say(json!({ "action": "unsubscribe", "order": second })).await["topic"]["order"], first);
+}
+
+#[tokio::test]
+async fn a_client_that_has_lost_its_organization_watches_nothing_more_of_it() {
+    let (product, caller) = in_process().await;
+    let mut socket = Socket::open(&product, Some(&token())).await.unwrap();
+    let uid = fresh_uid("watched");
+    caller.submit(&order(&uid, "PAR-LOC-12345")).await;
+    let parts = &product.services.parts;
+    let client = parts.directory().clients().await.unwrap()[0].clone();
+    parts.directory().put_client(&Client { organizations: Vec::new(), ..client }).await.unwrap();
+    // A function that has read it since.
+    let watch = Parts::new(parts.settings().clone(), &product.services.aws).watch().unwrap();
+    let id = connection(&product).await;
+    let location = r#"{"action":"subscribe","organization_id":"IA-YC-01","location_id":"PAR-LOC-12345"}"#;
+    watch.message(&id, location).await.unwrap();
+    assert!(socket.hear().await["message"].as_str().unwrap().contains("is not mapped for this caller"));
+    watch.message(&id, &json!({ "action": "subscribe", "order": uid }).to_string()).await.unwrap();
+    assert_eq!(socket.hear().await, json!({ "type": "subscribed", "topic": { "order": uid } }), "as one that is not there");
 }

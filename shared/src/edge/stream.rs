@@ -140,3 +140,152 @@ where
         tokio::join!(told, watchers.gate.secrets.refresh_stale());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::{
+        app::{
+            caller::Gate,
+            ports::{Connection, Pushed, Refresh},
+        },
+        domain::{
+            contract::Contract,
+            directory::{Client, Location, Organization},
+            ids::{ParId, RequestUid, SubscriberId, Tenant},
+            order::Body,
+            record::{Final, Outcome, State},
+            signature::SharedId,
+            time::UnixMillis,
+            token::{ClientSecret, Expectations},
+            webhook::{Delivery, EventKind, Subscriber},
+        },
+    };
+
+    /// One subscriber, and a watcher at whom every push stands still.
+    #[derive(Clone, Default)]
+    struct World(Arc<Mutex<Vec<String>>>);
+
+    impl ListSubscribers for World {
+        async fn subscribers(&self, organization: &ParId) -> Result<Vec<Subscriber>, PortError> {
+            Ok(vec![Subscriber {
+                organization_id: organization.clone(),
+                id: SubscriberId::new("s").unwrap(),
+                url: String::new(),
+                secret: String::new(),
+                events: EventKind::OF_ORDERS.to_vec(),
+                enabled: true,
+                off_because: None,
+                failing_since: None,
+                given_up: None,
+            }])
+        }
+    }
+
+    impl SendDelivery for World {
+        async fn send_delivery(&self, delivery: &Delivery, _: UnixMillis) -> Result<(), PortError> {
+            self.0.lock().unwrap().push(format!("announced to {}", delivery.subscriber));
+            Ok(())
+        }
+    }
+
+    impl ListWatchers for World {
+        async fn watchers(&self, _: &str, _: UnixMillis) -> Result<Vec<Connection>, PortError> {
+            Ok(vec![Connection { id: "c".to_owned(), tenant: Tenant::new("par").unwrap(), client_id: "par".to_owned() }])
+        }
+        async fn forget(&self, _: &str, _: &[String]) -> Result<(), PortError> {
+            Ok(())
+        }
+    }
+
+    impl Push for World {
+        async fn push(&self, id: &str, _: &str) -> Pushed {
+            self.0.lock().unwrap().push(format!("pushed to {id}"));
+            std::future::pending().await
+        }
+    }
+
+    impl Directory for World {
+        async fn clients(&self) -> Result<Arc<Vec<Client>>, PortError> {
+            let (client_id, tenant) = ("par".to_owned(), Tenant::new("par").unwrap());
+            Ok(Arc::new(vec![Client {
+                client_id,
+                tenant,
+                secret: String::new(),
+                organizations: vec![ParId::new("IA-YC-01").unwrap()],
+            }]))
+        }
+        async fn organization(&self, id: &ParId) -> Result<Option<Arc<Organization>>, PortError> {
+            let (internal_id, shared_ids) = (String::new(), String::new());
+            Ok(Some(Arc::new(Organization { organization_id: id.clone(), internal_id, shared_ids })))
+        }
+        async fn location(&self, _: &ParId, _: &ParId) -> Result<Option<Arc<Location>>, PortError> {
+            Ok(None)
+        }
+    }
+
+    impl Secrets for World {
+        async fn client_secrets(&self, _: &str, _: Refresh) -> Result<Arc<Vec<ClientSecret>>, PortError> {
+            Ok(Arc::default())
+        }
+        async fn shared_ids(&self, _: &str, _: Refresh) -> Result<Arc<Vec<SharedId>>, PortError> {
+            Ok(Arc::new(SharedId::new("s", "0123456789").into_iter().collect()))
+        }
+        async fn pos_secret(&self, _: &str, _: Refresh) -> Result<String, PortError> {
+            Ok(String::new())
+        }
+        async fn refresh_stale(&self) {}
+    }
+
+    impl Clock for World {
+        fn now(&self) -> UnixMillis {
+            UnixMillis(0)
+        }
+        fn fresh_id(&self) -> String {
+            String::new()
+        }
+        fn random(&self) -> u64 {
+            0
+        }
+    }
+
+    fn placed() -> OrderRecord {
+        let text = r#"{"request_uid":"u","organization_id":"IA-YC-01","location_id":"L","request_datetime":"2025-03-15T14:30:45Z","order_details":{}}"#;
+        let outcome = Outcome::Placed { pos_order_id: "P".to_owned() };
+        OrderRecord {
+            key: OrderKey { tenant: Tenant::new("par").unwrap(), request_uid: RequestUid::new("u").unwrap() },
+            version: 2,
+            write_id: String::new(),
+            order: Arc::new(Body::parse(text.as_bytes()).unwrap().into_order().unwrap()),
+            shared_id: "s".to_owned(),
+            accepted_at: UnixMillis(0),
+            deadline: UnixMillis(0),
+            attempts: 1,
+            state: State::Final(Final { outcome, expires_at: UnixMillis(0) }),
+            history: Vec::new(),
+            traceparent: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watcher_who_stands_still_holds_up_a_batch_for_seconds_and_no_subscriber_of_it() {
+        let world = World::default();
+        let this = || world.clone();
+        let (expectations, contract) = (Expectations::default(), Arc::new(Contract::default()));
+        let gate = Gate { directory: this(), secrets: this(), clock: this(), expectations, contract };
+        let stream = Stream {
+            changed: |_| Ok(Some(placed())),
+            announce: Some(Announce { subscribers: this(), queue: this(), clock: this() }),
+            watchers: Some(TellWatchers { gate, connections: this(), push: this() }),
+        };
+        let mut event = Event::default();
+        event.records.push(EventRecord::default());
+        let began = Instant::now();
+        let response = stream.handle(event, Duration::from_secs(30)).await;
+        assert_eq!(*world.0.lock().unwrap(), ["announced to s", "pushed to c"], "in this order");
+        assert!(response.batch_item_failures.is_empty(), "what a watcher misses does not come again");
+        assert_eq!(began.elapsed(), FOR_WATCHERS);
+    }
+}
