@@ -1,11 +1,7 @@
 //! The `posnext` command.
 
-mod admin;
-mod board_command;
-mod certify_command;
-mod load_command;
+mod operate;
 mod order;
-mod smoke;
 
 use std::{
     io::{IsTerminal, Write},
@@ -17,7 +13,6 @@ use std::{
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use posnext_local::{
-    faults,
     local::{self, Services},
     pos,
 };
@@ -40,36 +35,14 @@ enum Command {
     Local(Local),
     /// Play PAR: validate or submit an order, read one, watch one, read a menu
     Order(order::OrderArguments),
-    /// Check a deployment with one signed order to a test location; for after every deploy
-    ///
-    /// Exit code: 0 all is well; 1 a check failed; 2 it could not be tried.
-    Smoke(smoke::SmokeArguments),
-    /// Play PAR through all of its integration checklist, against any deployment, and report what came of it
-    ///
-    /// Without --dry it places orders: about 25, at --location and --async-location. Exit code: 0 nothing failed; 1 something
-    /// failed; 2 it could not be tried.
-    Certify(certify_command::CertifyArguments),
-    /// Send orders at a given rate to a test location, as PAR does, and measure every answer from when it was due
-    ///
-    /// Exit code: 0 every answer was right and every order placed; 1 not; 2 it could not be tried.
-    Load(load_command::LoadArguments),
-    /// Kill, stop and cut off the functions and services under a stream of orders, and compare what everybody holds
-    ///
-    /// Exit code: 0 every promise was kept; 1 one was broken; 2 it could not be run.
-    Faults(faults::Options),
     /// Play a POS behind HTTP, as docs/pos-connector.openapi.yaml describes it
     Pos {
         /// Where it listens
         #[arg(long, default_value = "127.0.0.1:3100", value_name = "ADDR")]
         listen: SocketAddr,
     },
-    /// Watch the orders of a deployed stack move, in a browser; read-only
-    ///
-    /// The orders are read from the stack's tables each second, with AWS credentials of your own; nothing is sent or written. The board
-    /// knows the orders that were open while it was looking, the latest hundred.
-    Board(board_command::BoardArguments),
-    /// Operate a stack: its locations, menus, orders, dead-letter queue, sandbox
-    Admin(admin::AdminArguments),
+    #[command(flatten)]
+    Operate(operate::Verb),
 }
 
 #[derive(Debug, clap::Args)]
@@ -98,15 +71,8 @@ async fn main() -> ExitCode {
         None => run_local(arguments.local).await,
         Some(Command::Local(local)) => run_local(local).await,
         Some(Command::Order(order)) => order::run(order).await,
-        Some(Command::Smoke(smoke)) => smoke::run(smoke).await,
-        Some(Command::Certify(certify)) => certify_command::run(certify).await,
-        Some(Command::Load(load)) => load_command::run(load).await,
-        Some(Command::Faults(options)) => {
-            faults::run(options).await.map(|kept| if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
         Some(Command::Pos { listen }) => run_pos(listen).await,
-        Some(Command::Board(board)) => board_command::run(board).await,
-        Some(Command::Admin(admin)) => admin::run(admin).await,
+        Some(Command::Operate(verb)) => operate::run(&verb),
     };
     outcome.unwrap_or_else(|error| {
         say_error(&error);
@@ -126,6 +92,7 @@ async fn run_local(options: Local) -> anyhow::Result<ExitCode> {
     let filter = tracing_subscriber::filter::Targets::new()
         .with_target("gateway", tracing::Level::INFO)
         .with_target("posnext_shared", level)
+        .with_target("posnext_aws", level)
         .with_target("posnext_local", level);
     start_logging(filter);
     if options.services_only {

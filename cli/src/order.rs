@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use posnext_local::{
+    credentials::Credentials,
     local,
     par::{Answer, Manner, Par, sample_order},
 };
@@ -120,29 +121,9 @@ struct Caller {
     credentials: Credentials,
 }
 
-/// PAR's credentials. The defaults are those of the local product.
-#[derive(Debug, Args)]
-pub(crate) struct Credentials {
-    /// PAR's Client ID
-    #[arg(long, env = "POSNEXT_CLIENT_ID", default_value = local::CLIENT_ID)]
-    client_id: String,
-    /// PAR's Client Secret
-    #[arg(long, env = "POSNEXT_CLIENT_SECRET", default_value = local::CLIENT_SECRET, hide_env_values = true)]
-    client_secret: String,
-    /// PAR's SharedId
-    #[arg(long, env = "POSNEXT_SHARED_ID", default_value = local::SHARED_ID, hide_env_values = true)]
-    shared_id: String,
-}
-
 impl Caller {
     fn par(&self) -> anyhow::Result<Par> {
         self.credentials.par(&self.url)
-    }
-}
-
-impl Credentials {
-    pub(crate) fn par(&self, url: &str) -> anyhow::Result<Par> {
-        Par::new(url, &self.client_id, &self.client_secret, &self.shared_id)
     }
 }
 

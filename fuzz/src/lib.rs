@@ -2,7 +2,7 @@
 //! something does not hold, and says whether the product accepted the input.
 //!
 //! Two callers share it: the fuzz targets (`fuzz/run`), which look for such input for hours, and a test of the product
-//! (`shared/tests/hostile_input.rs`), which tries every seed and some mutations of it in seconds. Every input is text where
+//! (`aws/tests/hostile_input.rs`), which tries every seed and some mutations of it in seconds. Every input is text where
 //! the product's own is text, so that seeds can be read and a dictionary helps.
 //!
 //! The product is held against small readers of our own ([`json`], [`date`]), which share no code with it.
@@ -12,9 +12,7 @@ pub mod digest_header;
 pub mod json;
 pub mod number;
 pub mod order_body;
-#[cfg(feature = "aws")]
 pub mod queue_message;
-#[cfg(feature = "aws")]
 pub mod stored_row;
 pub mod token;
 

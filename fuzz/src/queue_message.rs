@@ -1,7 +1,7 @@
 //! The body of a queue message. It is accepted exactly when it is this version of the format with a key that can be one, and
 //! what is read from it is written and read again as the same.
 
-use posnext_shared::adapters::queue::{body_of, parse_message};
+use posnext_aws::adapters::queue::{body_of, parse_message};
 
 use super::{
     is_request_uid, is_signable,

@@ -9,13 +9,11 @@ use std::io::Write;
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::DeflateEncoder};
-use posnext_shared::{
-    adapters::order_item::{Item, alias_item, from_item, to_item},
-    domain::{
-        contract::PosOrderIdKey,
-        record::{OrderRecord, Row, State},
-        signature::DigestMessage,
-    },
+use posnext_aws::adapters::order_item::{Item, alias_item, from_item, to_item};
+use posnext_shared::domain::{
+    contract::PosOrderIdKey,
+    record::{OrderRecord, Row, State},
+    signature::DigestMessage,
 };
 
 use super::json::{self, Faults, Json, Value};

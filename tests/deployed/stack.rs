@@ -12,7 +12,7 @@ use std::{
 
 use aws_config::{Region, SdkConfig};
 use futures_util::{SinkExt, StreamExt};
-use posnext_shared::adapters::{clock::SystemClock, sandbox::SandboxPos};
+use posnext_aws::adapters::{clock::SystemClock, sandbox::SandboxPos};
 use posnext_shared::app::ports::Clock;
 use serde_json::{Value, json};
 use tokio_tungstenite::{
@@ -100,7 +100,7 @@ impl Stack {
     }
 
     async fn sdk(&self) -> SdkConfig {
-        let loader = posnext_shared::adapters::aws::defaults(None).unwrap();
+        let loader = posnext_aws::adapters::aws::defaults(None).unwrap();
         let credentials = aws_sdk_dynamodb::config::Credentials::new("test", "test", None, None, "test");
         loader.region(Region::new("us-east-1")).credentials_provider(credentials).endpoint_url(&self.aws).load().await
     }

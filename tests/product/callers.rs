@@ -1,9 +1,12 @@
 //! Callers and secrets of more than one kind; handlers that break.
 
 use aws_lambda_events::sqs::SqsEvent;
+use posnext_aws::{
+    adapters::sandbox::SandboxPos,
+    edge::{queue::Consumer, submit::Submit},
+};
 use posnext_local::local::Product;
 use posnext_shared::{
-    adapters::sandbox::SandboxPos,
     app::{accept::Accept, ports::Pos, process::Process},
     domain::{
         ability::{Cancelled, Found, Placed},
@@ -12,7 +15,6 @@ use posnext_shared::{
         policy::WORKER_FUNCTION_TIMEOUT,
         record::OrderRecord,
     },
-    edge::{queue::Consumer, submit::Submit},
 };
 
 use crate::support::{
@@ -80,8 +82,8 @@ fn header(response: &http::Response<String>, name: &str) -> String {
     response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
 }
 
-fn fresh(product: &Product) -> posnext_shared::wiring::Parts {
-    posnext_shared::wiring::Parts::new(product.services.parts.settings().clone(), &product.services.aws)
+fn fresh(product: &Product) -> posnext_aws::wiring::Parts {
+    posnext_aws::wiring::Parts::new(product.services.parts.settings().clone(), &product.services.aws)
 }
 
 #[tokio::test]
@@ -239,14 +241,14 @@ async fn a_message_that_panics_comes_back_alone() {
 
 /// An order that is stored as queued, with no message under way.
 async fn put_waiting(product: &Product, uid: &str, location: &str) {
+    use posnext_aws::adapters::orders::OrderTable;
     use posnext_shared::{
-        adapters::orders::OrderTable,
         app::ports::{ClaimOrder, Clock},
         domain::{machine, order::Body, policy::Policy},
     };
     let policy = Policy::default();
     let ctx = machine::Context {
-        now: posnext_shared::adapters::clock::SystemClock.now(),
+        now: posnext_aws::adapters::clock::SystemClock.now(),
         policy: &policy,
         abilities: SandboxConnector::prompt().abilities,
         lease: policy.submit_lease(),

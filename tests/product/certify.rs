@@ -6,10 +6,8 @@ mod variants;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use posnext_local::{
-    certify::{self, Options, Outcome, Report},
-    par::Par,
-};
+use posnext_local::par::Par;
+use posnext_proofs::certify::{self, Options, Outcome, Report};
 
 use posnext_shared::domain::contract::{Contract, PosOrderIdKey, RequestDigest};
 

@@ -8,8 +8,8 @@ use std::{
 
 use axum::{Router, body::to_bytes, extract::Request, response::IntoResponse, routing::any};
 use http::StatusCode;
+use posnext_aws::adapters::http_pos::HttpPos;
 use posnext_shared::{
-    adapters::http_pos::HttpPos,
     app::ports::{PortError, Refresh, Secrets},
     domain::{
         ability::{Abilities, Cancelled, Find, Found, Placed},

@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use http::Response;
+use posnext_aws::{settings::Settings, wiring::Parts};
 use posnext_local::local::Product;
-use posnext_shared::{
-    domain::{
-        contract::{Contract, PricePolicy, RequestDigest},
-        policy::Policy,
-        token::{ClientClaim, Expectations},
-    },
-    settings::Settings,
-    wiring::Parts,
+use posnext_shared::domain::{
+    contract::{Contract, PricePolicy, RequestDigest},
+    policy::Policy,
+    token::{ClientClaim, Expectations},
 };
 use serde_json::Value;
 

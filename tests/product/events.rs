@@ -5,10 +5,9 @@ use std::{path::PathBuf, time::Duration};
 
 use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_sqs::types::QueueAttributeName;
+use posnext_aws::{adapters::order_item, edge::schedule, settings::Settings, wiring::Parts};
 use posnext_local::local::start_services;
-use posnext_shared::{
-    adapters::order_item, domain::policy::WORKER_FUNCTION_TIMEOUT, edge::schedule, settings::Settings, wiring::Parts,
-};
+use posnext_shared::domain::policy::WORKER_FUNCTION_TIMEOUT;
 
 use crate::support::{ROOT, in_process};
 
@@ -58,7 +57,7 @@ async fn every_event_file_is_answered_by_its_function() {
         assert_eq!(json, r#"{"batchItemFailures":[]}"#, "process-order/{name}");
     }
     let changes: aws_lambda_events::dynamodb::Event = serde_json::from_str(&files("announce-orders")[0].1).unwrap();
-    let read: Vec<_> = changes.records.iter().map(order_item::changed).collect();
+    let read: Vec<_> = changes.records.iter().map(|record| order_item::changed(record.change.new_image.clone().into())).collect();
     // A guard and a row that has expired are no orders, and nothing to wake somebody for; a newer version is.
     assert!(matches!(read.as_slice(), [Ok(None), Err(_), Ok(Some(_)), Ok(None)]), "{read:?}");
     let announce = product.services.parts.announce();
@@ -89,7 +88,7 @@ async fn every_event_file_is_answered_by_its_function() {
 }
 
 /// The reasons in the dead-letter queue, as far as the colon.
-async fn dead_letters(aws: &posnext_shared::wiring::Aws) -> Vec<String> {
+async fn dead_letters(aws: &posnext_aws::wiring::Aws) -> Vec<String> {
     let sqs = aws_sdk_sqs::Client::new(&aws.sqs);
     let queue = sqs.get_queue_url().queue_name("posnext-orders-dlq").send().await.unwrap().queue_url.unwrap();
     let mut reasons = Vec::new();

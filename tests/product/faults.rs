@@ -15,11 +15,11 @@ use axum::{
     routing::any,
 };
 use http::StatusCode;
-use posnext_local::local::Product;
-use posnext_shared::{
+use posnext_aws::{
     adapters::aws,
     wiring::{Aws, Parts, SubmitFunction},
 };
+use posnext_local::local::Product;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 

@@ -9,9 +9,9 @@ use std::{
 
 use flate2::read::GzDecoder;
 use http_body_util::BodyExt;
+use posnext_aws::{adapters::clock::SystemClock, settings::Settings, wiring::Parts};
 use posnext_local::local::{Product, SAMPLE_MENU, Services, start_services};
 use posnext_shared::{
-    adapters::clock::SystemClock,
     app::ports::{Clock, SaveMenu},
     domain::{
         ability::Abilities,
@@ -19,8 +19,6 @@ use posnext_shared::{
         ids::ParId,
         menu::Menu,
     },
-    settings::Settings,
-    wiring::Parts,
 };
 use serde_json::{Value, json};
 

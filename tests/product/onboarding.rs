@@ -4,12 +4,11 @@ mod rotation;
 
 use std::process::Stdio;
 
+use posnext_aws::{adapters::directory_admin::DirectoryAdmin, wiring::Parts};
 use posnext_local::{local::Product, pos};
 use posnext_shared::{
-    adapters::directory_admin::DirectoryAdmin,
     app::ports::Directory,
     domain::{directory::Connector, ids::ParId},
-    wiring::Parts,
 };
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;

@@ -72,7 +72,7 @@ async fn an_order_that_waits_for_a_person_is_listed_explained_and_ended_by_one()
     let (code, text) = admin(&services, &["end", &mute, "--placed", "POS-42", "--reason", "on the screen, says Ann"]).await;
     assert!(code == 0 && text.contains("is placed"), "{text}");
     let (_, text) = admin(&services, &["explain", &mute]).await;
-    let expires = posnext_shared::adapters::clock::SystemClock.now().plus(Duration::from_hours(365 * 24)).rfc3339();
+    let expires = posnext_aws::adapters::clock::SystemClock.now().plus(Duration::from_hours(365 * 24)).rfc3339();
     assert!(text.contains(&format!("the row expires at {}", &expires[..10])), "kept as the stack keeps its rows: {text}");
     assert!(text.contains("POS-42") && text.contains("placed by a person: on the screen, says Ann"), "{text}");
     let (code, text) = admin(&services, &["end", &mute, "--errored", "--reason", "no"]).await;

@@ -110,8 +110,7 @@ async fn another_tenants_order_is_unknown() {
         organizations: vec!["IA-YC-01".to_owned().try_into().unwrap()],
     };
     product.services.parts.directory().put_client(&client).await.unwrap();
-    let fresh =
-        Arc::new(posnext_shared::wiring::Parts::new(product.services.parts.settings().clone(), &product.services.aws).get());
+    let fresh = Arc::new(posnext_aws::wiring::Parts::new(product.services.parts.settings().clone(), &product.services.aws).get());
     let get = async |secret: &str| {
         let token =
             crate::support::token_with(r#"{"alg":"HS256"}"#, &format!(r#"{{"exp":{}}}"#, crate::support::now() + 60), secret);
@@ -134,7 +133,7 @@ async fn an_order_whose_organization_is_not_mapped_any_more_is_not_answered_unsi
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
     let delete = dynamodb.delete_item().table_name("posnext-directory").key("pk", text("organization"));
     delete.key("sk", text("IA-YC-01")).send().await.unwrap();
-    let fresh = posnext_shared::wiring::Parts::new(product.services.parts.settings().clone(), &product.services.aws).get();
+    let fresh = posnext_aws::wiring::Parts::new(product.services.parts.settings().clone(), &product.services.aws).get();
     let request = http::Request::get(format!("/posnext/orders/{uid}")).header("authorization", format!("Bearer {}", token()));
     let answer = fresh.handle(request.body(()).unwrap()).await;
     assert_eq!((answer.status().as_u16(), answer.body().contains("placed")), (503, false), "{}", answer.body());

@@ -1,6 +1,6 @@
 //! Secrets change while the product runs.
 
-use posnext_shared::wiring::Parts;
+use posnext_aws::wiring::Parts;
 
 use crate::support::{CLIENT_SECRET, SHARED_ID, digest_of, fresh_uid, hmac_hex, in_process, now, order, token, token_with};
 

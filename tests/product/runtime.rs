@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use posnext_local::lambda::Worker;
+use posnext_proofs::lambda::Worker;
 use serde_json::Value;
 
 use crate::support::ROOT;

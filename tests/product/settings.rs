@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use posnext_shared::settings::{GROUPS, Group, Setting, settings};
+use posnext_aws::settings::{GROUPS, Group, Setting, settings};
 use serde_yaml_ng::Value;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 
 const INTRODUCTION: &str = "# Settings
 
-<!-- Made of shared/src/settings/list.rs and template.yaml by: UPDATE_DOCS=1 cargo test -p posnext --test product the_page_of_settings -->
+<!-- Made of aws/src/settings/list.rs and template.yaml by: UPDATE_DOCS=1 cargo test -p posnext --test product the_page_of_settings -->
 
 A function reads its settings once, when it starts; a wrong one stops the start with its name and what it may be. On AWS they are set by
 the stack's parameters (`parameter_overrides` in `samconfig.toml`). `cargo run` takes the same variables, with local values for where

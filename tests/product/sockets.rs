@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{SinkExt, StreamExt};
+use posnext_aws::wiring::Parts;
 use posnext_local::local::Product;
-use posnext_shared::{app::ports::Directory, domain::directory::Client, wiring::Parts};
+use posnext_shared::{app::ports::Directory, domain::directory::Client};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
@@ -215,8 +216,8 @@ async fn a_client_that_has_lost_its_organization_watches_nothing_more_of_it() {
     let watch = Parts::new(parts.settings().clone(), &product.services.aws).watch().unwrap();
     let id = connection(&product).await;
     let location = r#"{"action":"subscribe","organization_id":"IA-YC-01","location_id":"PAR-LOC-12345"}"#;
-    watch.message(&id, location).await.unwrap();
+    watch.watch.message(&id, location).await.unwrap();
     assert!(socket.hear().await["message"].as_str().unwrap().contains("is not mapped for this caller"));
-    watch.message(&id, &json!({ "action": "subscribe", "order": uid }).to_string()).await.unwrap();
+    watch.watch.message(&id, &json!({ "action": "subscribe", "order": uid }).to_string()).await.unwrap();
     assert_eq!(socket.hear().await, json!({ "type": "subscribed", "topic": { "order": uid } }), "as one that is not there");
 }

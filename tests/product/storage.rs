@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use posnext_aws::adapters::orders::OrderTable;
 use posnext_local::local::Product;
 use posnext_shared::{
-    adapters::orders::OrderTable,
     app::ports::{ClaimOrder, Claimed, ListOpen, NudgeOrder, ReadOrder, SaveOrder, TakeOrder, Taken},
     domain::{
         ability::Placed,

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use posnext_shared::{
+use posnext_aws::{
     adapters::orders::DUE_INDEX,
-    domain::policy::{API_FUNCTION_TIMEOUT, Policy, WORKER_FUNCTION_TIMEOUT},
     settings::{Allowed, settings},
 };
+use posnext_shared::domain::policy::{API_FUNCTION_TIMEOUT, Policy, WORKER_FUNCTION_TIMEOUT};
 use serde_yaml_ng::Value;
 
 use crate::support::ROOT;

@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use posnext_aws::{adapters::clock::SystemClock, settings::Settings, wiring::Parts};
 use posnext_local::local::{Product, SAMPLE_MENU};
 use posnext_shared::{
-    adapters::clock::SystemClock,
     app::ports::{Clock, SaveMenu},
     domain::{
         ability::Abilities,
@@ -16,8 +16,6 @@ use posnext_shared::{
         menu::Menu,
         policy::Policy,
     },
-    settings::Settings,
-    wiring::Parts,
 };
 use serde_json::{Value, json};
 

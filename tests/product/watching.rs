@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use posnext_aws::{settings::Settings, wiring::Parts};
 use posnext_local::local::start_services;
-use posnext_shared::{domain::contract::Contract, settings::Settings, wiring::Parts};
+use posnext_shared::domain::contract::Contract;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use aws_lambda_events::dynamodb::Event;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use posnext_shared::wiring;
+use posnext_aws::wiring;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use lambda_http::{Error, Request, run, service_fn};
-use posnext_shared::{edge::proxy::Answered, wiring};
+use posnext_aws::{edge::proxy::Answered, wiring};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

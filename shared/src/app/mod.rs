@@ -23,7 +23,7 @@ use crate::domain::ids::OrderKey;
 pub const METRICS: &str = "metrics";
 
 /// Says that a function's time is nearly over, and what is done about it.
-pub(crate) fn near_timeout(order: Option<&OrderKey>, done: &str) {
+pub fn near_timeout(order: Option<&OrderKey>, done: &str) {
     tracing::info!(target: METRICS, TimeoutsNear = 1);
     let key = order.map(tracing::field::display);
     tracing::error!(alarm = "near_timeout", order.key = key, done, "the time-out of the function is near");

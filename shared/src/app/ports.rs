@@ -451,6 +451,24 @@ impl<T: WebhookKeys> WebhookKeys for Arc<T> {
     }
 }
 
+impl<T: ReadMenu> ReadMenu for Arc<T> {
+    async fn menu(&self, organization: &ParId, location: &ParId) -> Result<Option<Arc<StoredMenu>>, PortError> {
+        (**self).menu(organization, location).await
+    }
+}
+
+impl<T: SaveMenu> SaveMenu for Arc<T> {
+    async fn save(
+        &self,
+        organization: &ParId,
+        location: &ParId,
+        menu: &Menu,
+        now: UnixMillis,
+    ) -> Result<Arc<StoredMenu>, PortError> {
+        (**self).save(organization, location, menu, now).await
+    }
+}
+
 impl<T: Directory> Directory for Arc<T> {
     async fn clients(&self) -> Result<Arc<Vec<Client>>, PortError> {
         (**self).clients().await

@@ -42,7 +42,8 @@ impl UnixMillis {
 }
 
 /// Whole milliseconds of a span, saturating.
-pub(crate) fn millis(span: Duration) -> i64 {
+#[must_use]
+pub fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 

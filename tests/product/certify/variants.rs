@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use posnext_local::certify::{Options, Outcome};
+use posnext_proofs::certify::{Options, Outcome};
 use serde_json::Value;
 
 use super::{
@@ -110,7 +110,7 @@ fn every_check_fails_for_a_deployment_that_is_broken_in_its_way() {
         [callers::variants(), answers::signed(), answers::said_back(), orders::variants(), offers::validate(), offers::menu()];
     let variants = variants.into_iter().flatten().filter(|variant| variant.name != callers::LETS_NOBODY_IN);
     let failing: BTreeSet<&str> = variants.flat_map(|variant| variant.failing).copied().collect();
-    let never: Vec<_> = posnext_local::certify::ids().filter(|id| !failing.contains(id)).collect();
+    let never: Vec<_> = posnext_proofs::certify::ids().filter(|id| !failing.contains(id)).collect();
     // A right token that is refused fails nearly all; the other two are worth a word at most.
     assert_eq!(never, ["token-right", "menu-etag", "latency"]);
 }

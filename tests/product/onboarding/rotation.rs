@@ -3,7 +3,7 @@
 use std::{cell::Cell, future::Future};
 
 use futures_util::future::join_all;
-use posnext_shared::wiring::Parts;
+use posnext_aws::wiring::Parts;
 use serde_json::Value;
 
 use super::{PAR_CLIENT_SECRET, PAR_SHARED_ID, fresh, location, played_pos, revealed, secret, submit, token_by};

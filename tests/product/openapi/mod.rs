@@ -17,7 +17,7 @@ use received::Received;
 const UNNAMED: [&str; 1] = ["content-type"];
 
 fn described() -> Value {
-    serde_json::to_value(posnext_shared::edge::openapi::document()).unwrap()
+    serde_json::to_value(posnext_aws::edge::openapi::document()).unwrap()
 }
 
 fn response<'a>(document: &'a mut Value, one: &Received) -> &'a mut Value {

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use lambda_http::Body;
+use posnext_aws::{adapters::clock::SystemClock, settings::Settings, wiring::Parts};
 use posnext_local::local::{Product, start_services};
 use posnext_shared::{
-    adapters::clock::SystemClock,
     app::{
         operate::Operate,
         ports::{Clock, SaveMenu},
@@ -19,8 +19,6 @@ use posnext_shared::{
         menu::Menu,
         policy::Policy,
     },
-    settings::Settings,
-    wiring::Parts,
 };
 use serde_json::Value;
 

@@ -4,6 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use lambda_http::Body;
+use posnext_aws::{
+    edge::{get::GetOrder, menus::GetMenu, submit::Submit, validate::Validate},
+    wiring::Parts,
+};
 use posnext_local::local::Product;
 use posnext_shared::{
     app::{
@@ -15,8 +19,6 @@ use posnext_shared::{
         directory::{Client, Location, Organization},
         ids::ParId,
     },
-    edge::{get::GetOrder, menus::GetMenu, submit::Submit, validate::Validate},
-    wiring::Parts,
 };
 
 use super::received::{GET, HISTORY, Log, MENUS, SUBMIT, VALIDATE, read, signed, with};

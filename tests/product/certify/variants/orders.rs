@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posnext_local::certify::Options;
+use posnext_proofs::certify::Options;
 use serde_json::{Value, json};
 
 use super::{Seen, Variant, answers, orders, variant};

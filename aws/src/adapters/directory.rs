@@ -1,0 +1,191 @@
+//! The directory table, through a short bounded cache. What was read once serves on while the table cannot be reached.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::{Client as Dynamo, types::AttributeValue};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
+
+use super::unavailable;
+use posnext_shared::{
+    app::ports::{Directory, PortError},
+    domain::{
+        directory::{Client, Connector, Location, Organization},
+        ids::ParId,
+    },
+};
+
+/// How long an entry, or the absence of one, is believed.
+const TTL: Duration = Duration::from_secs(30);
+/// Entries of each kind.
+const CAPACITY: usize = 1_000;
+
+type Entries<T> = HashMap<String, (Instant, Option<Arc<T>>)>;
+type Cache<T> = Mutex<Entries<T>>;
+
+/// The directory table.
+#[derive(Debug)]
+pub struct DirectoryTable {
+    dynamo: Dynamo,
+    table: String,
+    allow_sandbox: bool,
+    clients: Cache<Vec<Client>>,
+    organizations: Cache<Organization>,
+    locations: Cache<Location>,
+}
+
+impl DirectoryTable {
+    /// The table of this name. Without `allow_sandbox`, locations with a sandbox POS count as not mapped.
+    #[must_use]
+    pub fn new(dynamo: Dynamo, table: String, allow_sandbox: bool) -> Self {
+        Self {
+            dynamo,
+            table,
+            allow_sandbox,
+            clients: Cache::default(),
+            organizations: Cache::default(),
+            locations: Cache::default(),
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, pk: String, sk: &str) -> Result<Option<T>, PortError> {
+        let got = self
+            .dynamo
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk.to_owned()))
+            .send()
+            .await
+            .map_err(|error| unavailable(&error))?;
+        got.item.map(read).transpose()
+    }
+
+    async fn all_clients(&self) -> Result<Vec<Client>, PortError> {
+        let got = self
+            .dynamo
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(CLIENTS.to_owned()))
+            .send()
+            .await
+            .map_err(|error| unavailable(&error))?;
+        got.items.unwrap_or_default().into_iter().map(read).collect()
+    }
+
+    /// Writes a client.
+    ///
+    /// # Errors
+    /// [`PortError`] when it was not written.
+    pub async fn put_client(&self, client: &Client) -> Result<(), PortError> {
+        self.put(CLIENTS.to_owned(), &client.client_id, client).await
+    }
+
+    /// Writes an organization.
+    ///
+    /// # Errors
+    /// [`PortError`] when it was not written.
+    pub async fn put_organization(&self, organization: &Organization) -> Result<(), PortError> {
+        self.put(ORGANIZATIONS.to_owned(), organization.organization_id.as_str(), organization).await
+    }
+
+    /// Writes a location.
+    ///
+    /// # Errors
+    /// [`PortError`] when it was not written.
+    pub async fn put_location(&self, location: &Location) -> Result<(), PortError> {
+        self.put(location_pk(&location.organization_id), location.location_id.as_str(), location).await
+    }
+
+    async fn put<T: Serialize>(&self, pk: String, sk: &str, value: &T) -> Result<(), PortError> {
+        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(row(pk, sk, value)?));
+        put.send().await.map_err(|error| unavailable(&error))?;
+        Ok(())
+    }
+}
+
+pub(super) const CLIENTS: &str = "client";
+pub(super) const ORGANIZATIONS: &str = "organization";
+
+pub(super) fn location_pk(organization: &ParId) -> String {
+    format!("location#{organization}")
+}
+
+impl Directory for DirectoryTable {
+    async fn clients(&self) -> Result<Arc<Vec<Client>>, PortError> {
+        let clients = cached(&self.clients, String::new(), async || self.all_clients().await.map(Some)).await?;
+        Ok(clients.unwrap_or_default())
+    }
+
+    async fn organization(&self, id: &ParId) -> Result<Option<Arc<Organization>>, PortError> {
+        cached(&self.organizations, id.to_string(), async || self.get(ORGANIZATIONS.to_owned(), id.as_str()).await).await
+    }
+
+    async fn location(&self, organization: &ParId, id: &ParId) -> Result<Option<Arc<Location>>, PortError> {
+        let key = format!("{organization}|{id}");
+        let location: Option<Arc<Location>> =
+            cached(&self.locations, key, async || self.get(location_pk(organization), id.as_str()).await).await?;
+        let refused = |location: &Arc<Location>| matches!(location.connector, Connector::Sandbox(_)) && !self.allow_sandbox;
+        if location.as_ref().is_some_and(refused) {
+            tracing::error!(location.id = %id, "a sandbox location counts as not mapped; set POSNEXT_ALLOW_SANDBOX=true to use it");
+            return Ok(None);
+        }
+        Ok(location)
+    }
+}
+
+async fn cached<T>(
+    cache: &Cache<T>,
+    key: String,
+    fetch: impl AsyncFnOnce() -> Result<Option<T>, PortError>,
+) -> Result<Option<Arc<T>>, PortError> {
+    let now = Instant::now();
+    let known = lock(cache).get(&key).cloned();
+    if let Some((read_at, value)) = &known
+        && now.duration_since(*read_at) < TTL
+    {
+        return Ok(value.clone());
+    }
+    match fetch().await {
+        Ok(value) => {
+            let value = value.map(Arc::new);
+            let mut cache = lock(cache);
+            if cache.len() >= CAPACITY {
+                cache.retain(|_, (read_at, _)| now.duration_since(*read_at) < TTL);
+            }
+            if cache.len() >= CAPACITY {
+                cache.clear();
+            }
+            cache.insert(key, (now, value.clone()));
+            Ok(value)
+        }
+        Err(error) => match known {
+            Some((_, value)) => {
+                tracing::warn!(%error, "the directory cannot be read; what was read last serves on");
+                Ok(value)
+            }
+            None => Err(error),
+        },
+    }
+}
+
+fn lock<T>(cache: &Cache<T>) -> MutexGuard<'_, Entries<T>> {
+    cache.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn row<T: Serialize>(pk: String, sk: &str, value: &T) -> Result<HashMap<String, AttributeValue>, PortError> {
+    let mut item: HashMap<String, AttributeValue> =
+        serde_dynamo::to_item(value).map_err(|error| PortError::Corrupt(error.to_string()))?;
+    item.insert("pk".to_owned(), AttributeValue::S(pk));
+    item.insert("sk".to_owned(), AttributeValue::S(sk.to_owned()));
+    Ok(item)
+}
+
+pub(super) fn read<T: DeserializeOwned>(item: HashMap<String, AttributeValue>) -> Result<T, PortError> {
+    serde_dynamo::from_item(item).map_err(|error| PortError::Corrupt(format!("a directory row: {error}")))
+}

@@ -1,0 +1,75 @@
+//! Chooses a location's POS.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
+
+use super::{
+    http_pos::HttpPos,
+    sandbox::{self, SandboxPos},
+};
+use posnext_shared::{
+    app::ports::{AskAvailability, FetchMenu, PortError, Pos, Secrets},
+    domain::{
+        ability::{Cancelled, Found, Placed},
+        directory::{Connector, Location},
+        record::OrderRecord,
+    },
+};
+
+/// Every kind of POS.
+#[derive(Debug)]
+pub struct PosRouter<S> {
+    /// POS behind HTTP.
+    pub http: HttpPos<S>,
+    /// Played POS; `None` where they are not allowed.
+    pub sandbox: Option<SandboxPos>,
+}
+
+const NO_SANDBOX: &str = "sandbox locations are not allowed here (POSNEXT_ALLOW_SANDBOX)";
+
+impl<S: Secrets> Pos for PosRouter<S> {
+    async fn place(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Placed {
+        match (&location.connector, &self.sandbox) {
+            (Connector::Http(connector), _) => self.http.place(connector, location, record, limit).await,
+            (Connector::Sandbox(connector), Some(sandbox)) => sandbox.place(connector, location, &record.key, limit).await,
+            (Connector::Sandbox(_), None) => Placed::Permanent(NO_SANDBOX.to_owned()),
+        }
+    }
+
+    async fn find(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Found {
+        match (&location.connector, &self.sandbox) {
+            (Connector::Http(connector), _) => self.http.find(connector, record, limit).await,
+            (Connector::Sandbox(connector), Some(sandbox)) => sandbox.find(connector, &record.key).await,
+            (Connector::Sandbox(_), None) => Found::Unknown(NO_SANDBOX.to_owned()),
+        }
+    }
+
+    async fn cancel(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Cancelled {
+        match (&location.connector, &self.sandbox) {
+            (Connector::Http(connector), _) => self.http.cancel(connector, record, limit).await,
+            (Connector::Sandbox(connector), Some(sandbox)) => sandbox.cancel(connector, location, &record.key).await,
+            (Connector::Sandbox(_), None) => Cancelled::Unknown(NO_SANDBOX.to_owned()),
+        }
+    }
+}
+
+impl<S: Secrets> AskAvailability for PosRouter<S> {
+    async fn sold_out(&self, location: &Location, ids: &BTreeSet<&str>, limit: Duration) -> Result<HashSet<String>, PortError> {
+        match (&location.connector, &self.sandbox) {
+            (Connector::Http(connector), _) => self.http.sold_out(connector, location, ids, limit).await,
+            (Connector::Sandbox(connector), Some(_)) => sandbox::sold_out(connector, ids, limit).await,
+            (Connector::Sandbox(_), None) => Err(PortError::Unavailable(NO_SANDBOX.to_owned())),
+        }
+    }
+}
+
+impl<S: Secrets> FetchMenu for PosRouter<S> {
+    async fn fetch(&self, location: &Location, limit: Duration) -> Result<Vec<u8>, PortError> {
+        match &location.connector {
+            Connector::Http(connector) => self.http.menu(connector, location, limit).await,
+            Connector::Sandbox(_) => Err(PortError::Unavailable("a sandbox POS hands out no menu".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! `POST /posnext/menus`: a location's menu, compressed, with an entity tag (contract section 6, U10 to U12, U28 to U30).
+
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY},
+};
+use lambda_http::Body;
+use sha2::{Digest, Sha256};
+
+use super::{
+    answer::{Reply, Signer, none_match},
+    answered, let_in,
+    par_menu::par_menu,
+    receive::{check_body, not_json},
+    unavailable,
+};
+use posnext_shared::{
+    app::{
+        caller::Gate,
+        menus::Menus,
+        ports::{Clock, Directory, FetchMenu, ReadMenu, Refresh, SaveMenu, Secrets},
+    },
+    domain::{
+        canonical::Members,
+        directory::{Client, Location},
+        ids::ParId,
+        menu::StoredMenu,
+        signature::{DigestMessage, SignedFields},
+        status::{ErrorCode, OrderError},
+    },
+};
+
+/// The endpoint.
+#[derive(Debug)]
+pub struct GetMenu<D, S, M, P, C> {
+    /// Who may call.
+    pub gate: Gate<D, S, C>,
+    /// What happens then.
+    pub menus: Menus<M, P, C>,
+}
+
+impl<D: Directory, S: Secrets, M: ReadMenu + SaveMenu, P: FetchMenu, C: Clock> GetMenu<D, S, M, P, C> {
+    /// Answers one request; never fails.
+    pub async fn handle<B: AsRef<[u8]>>(&self, request: Request<B>) -> Response<Body> {
+        let signer = Signer::default();
+        let response = answered(&self.gate, &signer, self.get(&request, &signer)).await;
+        compressed(request.headers(), response)
+    }
+
+    async fn get<B: AsRef<[u8]>>(&self, request: &Request<B>, signer: &Signer) -> Result<Reply, Reply> {
+        let headers = request.headers();
+        // Errors of this endpoint are as unsigned as its answers, unless a deployment wants them signed.
+        let nobody = Signer::default();
+        let errors_signer = if self.gate.contract.sign_menus { signer } else { &nobody };
+        let client = let_in(&self.gate, headers, errors_signer).await;
+        if request.method() != Method::POST {
+            return Err(Reply::error(ErrorCode::MethodNotAllowed, "menus are read with POST").header(ALLOW, "POST"));
+        }
+        let client = client?;
+        let (organization_id, location_id) = asked_for(&client, headers, request.uri(), request.body().as_ref())?;
+        let organization = self.gate.organization(&client, &organization_id).await.map_err(|error| unavailable(&error))?;
+        let organization = organization.ok_or_else(|| {
+            tracing::warn!(organization.id = %organization_id, "an organization that is not mapped for this caller");
+            unknown(ErrorCode::UnknownOrganization, "organization_id", "this organization is not mapped for this caller")
+        })?;
+        let location = self.gate.directory.location(&organization_id, &location_id).await.map_err(|error| unavailable(&error))?;
+        let location = location.ok_or_else(|| {
+            tracing::warn!(location.id = %location_id, "a location that is not mapped in its organization");
+            unknown(ErrorCode::UnknownLocation, "location_id", "this location is not mapped in its organization")
+        })?;
+        if self.gate.contract.sign_menus {
+            let name = location.shared_ids.as_ref().unwrap_or(&organization.shared_ids);
+            let shared_ids = self.gate.secrets.shared_ids(name, Refresh::No).await.map_err(|error| unavailable(&error))?;
+            signer.set(shared_ids.first().cloned());
+        }
+        let stored = self.menus.menu(&location).await.map_err(|error| unavailable(&error))?;
+        let stored = stored.ok_or_else(|| unknown(ErrorCode::UnknownMenu, "location_id", "this location has no menu"))?;
+        // Of the signed values a menu has one.
+        let signed = SignedFields { location_id: Some(location_id.as_str()), ..SignedFields::default() };
+        let message = self.gate.contract.sign_menus.then(|| DigestMessage::new(&signed));
+        let etag = etag(&location, &stored);
+        let reply = if none_match(headers, &etag) {
+            Reply::not_modified(message)
+        } else {
+            Reply::read(par_menu(&organization_id, &location_id, &stored).map_err(|error| unavailable(&error))?, message)
+        };
+        tracing::info!(location.id = %location_id, menu.version = stored.version, "menu answered");
+        Ok(reply.header(ETAG, etag).header(CACHE_CONTROL, "private, no-cache").header(VARY, "Accept-Encoding"))
+    }
+}
+
+fn unknown(code: ErrorCode, field: &str, message: &str) -> Reply {
+    Reply::errors(&[OrderError::field(code, field, message)])
+}
+
+/// Whose menu: the body's ids win, then the query's; a caller with one organization need not name it (contract U28).
+fn asked_for(client: &Client, headers: &HeaderMap, uri: &Uri, body: &[u8]) -> Result<(ParId, ParId), Reply> {
+    let blank = body.trim_ascii().is_empty();
+    if !blank {
+        check_body(headers, body)?;
+    }
+    let text = if blank { "{}" } else { std::str::from_utf8(body).unwrap_or_default() };
+    let members = Members::parse(text).map_err(|error| not_json(&error))?;
+    let query: Vec<(String, String)> = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let named = |name: &str| -> Result<Option<ParId>, Reply> {
+        let text = match members.get(name) {
+            Some(text) => Some(serde_json::from_str::<String>(text).map_err(|_| invalid(name, "must be a string"))?),
+            None => query.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()),
+        };
+        text.map(|text| ParId::new(text).map_err(|error| invalid(name, &error.to_string()))).transpose()
+    };
+    let missing = |name: &str| {
+        let message = format!("`{name}` is required, in the body or in the query");
+        Reply::errors(&[OrderError::field(ErrorCode::MissingField, name, message)])
+    };
+    let only = || match client.organizations.as_slice() {
+        [only] => Some(only.clone()),
+        _ => None,
+    };
+    let organization = named("organization_id")?.or_else(only).ok_or_else(|| missing("organization_id"))?;
+    let location = named("location_id")?.ok_or_else(|| missing("location_id"))?;
+    Ok((organization, location))
+}
+
+fn invalid(name: &str, what: &str) -> Reply {
+    Reply::errors(&[OrderError::field(ErrorCode::InvalidField, name, format!("`{name}` {what}"))])
+}
+
+/// Weak, since the same menu may leave compressed or not. It changes with the menu and with what is sold out, and is another
+/// for each location, since one path serves them all.
+fn etag(location: &Location, stored: &StoredMenu) -> String {
+    let mut sold_out: Vec<&str> = stored.sold_out.iter().map(String::as_str).collect();
+    sold_out.sort();
+    let mut hash = Sha256::new();
+    for id in [location.organization_id.as_str(), location.location_id.as_str()].into_iter().chain(sold_out) {
+        hash.update(id);
+        hash.update([0]);
+    }
+    let sold_out = hex::encode(hash.finalize().get(..6).unwrap_or_default());
+    format!("W/\"{}-{sold_out}\"", stored.version)
+}
+
+fn compressed(headers: &HeaderMap, response: Response<String>) -> Response<Body> {
+    let wanted = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).any(accepts_gzip);
+    let (mut parts, body) = response.into_parts();
+    if !wanted || parts.status != StatusCode::OK {
+        return Response::from_parts(parts, body.into());
+    }
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::default());
+    match encoder.write_all(body.as_bytes()).and_then(|()| encoder.finish()) {
+        Ok(bytes) => {
+            parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            Response::from_parts(parts, bytes.into())
+        }
+        Err(_) => Response::from_parts(parts, body.into()),
+    }
+}
+
+/// RFC 9110 section 12.5.3: `gzip` or `*` is named, and not with a weight of zero.
+fn accepts_gzip(value: &str) -> bool {
+    value.split(',').any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let refused = parts.any(|part| part.strip_prefix("q=").is_some_and(|weight| weight.trim_matches(['0', '.']).is_empty()));
+        (name.eq_ignore_ascii_case("gzip") || name == "*") && !refused
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_used_where_it_is_accepted() {
+        for value in ["gzip", "br, GZIP;q=0.5", "*", "deflate, gzip"] {
+            assert!(accepts_gzip(value), "{value}");
+        }
+        for value in ["", "br", "gzip;q=0", "gzip; q=0.0", "identity", "*;q=0"] {
+            assert!(!accepts_gzip(value), "{value}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `POST /posnext/order/validate`: could this order be placed, and what does it come to? Writes nothing, and never answers
+//! 202 (contract section 2, C5).
+
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::time::Instant;
+
+use super::{
+    answer::{Reply, Signer},
+    answered,
+    receive::{Verified, receive},
+    temporarily_unavailable,
+};
+use posnext_shared::{
+    app::{
+        caller::Gate,
+        check::Check,
+        ports::{AskAvailability, Clock, Directory, ReadMenu, Secrets},
+    },
+    domain::{
+        answer::Said,
+        status::{OrderError, OrderStatus},
+    },
+};
+
+/// Kept free at the end for the answer itself.
+const ANSWERING: Duration = Duration::from_millis(200);
+
+/// The endpoint.
+#[derive(Debug)]
+pub struct Validate<D, S, M, P, C> {
+    /// Who may call.
+    pub gate: Gate<D, S, C>,
+    /// Whether the location can take the order.
+    pub check: Check<M>,
+    /// The POS, where a location wants it asked.
+    pub pos: P,
+    /// From request to answer.
+    pub answer_deadline: Duration,
+}
+
+impl<D: Directory, S: Secrets, M: ReadMenu, P: AskAvailability, C: Clock> Validate<D, S, M, P, C> {
+    /// Answers one request; never fails.
+    pub async fn handle<B: AsRef<[u8]>>(&self, request: Request<B>) -> Response<String> {
+        let signer = Signer::default();
+        answered(&self.gate, &signer, self.validate(&request, &signer)).await
+    }
+
+    async fn validate<B: AsRef<[u8]>>(&self, request: &Request<B>, signer: &Signer) -> Result<Reply, Reply> {
+        let arrived = Instant::now();
+        let Verified { order, location, shared_id, .. } = receive(&self.gate, request, signer).await?;
+        let limit = self.answer_deadline.saturating_sub(arrived.elapsed() + ANSWERING);
+        let verdict = self.check.unpaid(&location, &order, &self.pos, limit).await.map_err(|error| {
+            tracing::error!(%error, order.request_uid = %order.request_uid(), "an order could not be validated");
+            Reply::verified_error(&order, None, temporarily_unavailable())
+        })?;
+        let none: &[OrderError] = &[];
+        let (status, totals, errors) = match &verdict {
+            Ok(totals) => (OrderStatus::Validated, *totals, none),
+            Err(errors) => (OrderStatus::Rejected, order.totals(), errors.as_slice()),
+        };
+        let identity = order.identity();
+        let said = Said { identity, status, totals, pos_order_id: None, errors, processing: None };
+        let body = order.answer(&said, &self.gate.contract.pos_order_id_key);
+        let uid = order.request_uid();
+        tracing::info!(order.request_uid = %uid, order.status = status.as_str(), shared_id.id = shared_id.id(), "validate answered");
+        Ok(Reply::order(status, body, order.message_with(identity, totals)))
+    }
+}

@@ -1,0 +1,61 @@
+//! The commands of `posnext-ops`, the program beside this one. Who only runs the product does not compile them.
+
+use std::{ffi::OsString, os::unix::process::CommandExt, process::Command, process::ExitCode};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+
+/// What `posnext-ops` does; it explains its commands itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Check a deployment with one signed order to a test location; for after every deploy
+    #[command(disable_help_flag = true)]
+    Smoke(Rest),
+    /// Play PAR through all of its integration checklist, against any deployment
+    #[command(disable_help_flag = true)]
+    Certify(Rest),
+    /// Send orders at a given rate to a test location, and measure every answer
+    #[command(disable_help_flag = true)]
+    Load(Rest),
+    /// Kill, stop and cut off the functions and services under a stream of orders
+    #[command(disable_help_flag = true)]
+    Faults(Rest),
+    /// Watch the orders of a deployed stack move, in a browser; read-only
+    #[command(disable_help_flag = true)]
+    Board(Rest),
+    /// Operate a stack: its locations, menus, orders, dead-letter queue, sandbox
+    #[command(disable_help_flag = true)]
+    Admin(Rest),
+}
+
+/// Whatever comes after the command's name: for `posnext-ops` to read.
+#[derive(Debug, Args)]
+pub(crate) struct Rest {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    arguments: Vec<OsString>,
+}
+
+impl Verb {
+    fn call(&self) -> (&'static str, &Rest) {
+        match self {
+            Self::Smoke(rest) => ("smoke", rest),
+            Self::Certify(rest) => ("certify", rest),
+            Self::Load(rest) => ("load", rest),
+            Self::Faults(rest) => ("faults", rest),
+            Self::Board(rest) => ("board", rest),
+            Self::Admin(rest) => ("admin", rest),
+        }
+    }
+}
+
+/// Becomes `posnext-ops`: its output, its exit code and what ends it are its own.
+///
+/// # Errors
+/// It is not beside this program, or cannot be started.
+pub(crate) fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
+    let (name, rest) = verb.call();
+    let program = std::env::current_exe().context("where this program is cannot be read")?.with_file_name("posnext-ops");
+    let error = Command::new(&program).arg(name).args(&rest.arguments).exec();
+    let advice = "build it: cargo build --bin posnext-ops (with --release, if this program is a release)";
+    Err(error).with_context(|| format!("`posnext {name}` is done by {}, which does not start; {advice}", program.display()))
+}

@@ -1,0 +1,7 @@
+//! posnext on one machine: the whole product over embedded engines, a POS that is played, and a client that plays PAR.
+
+pub mod credentials;
+pub mod local;
+pub mod par;
+pub mod pos;
+pub mod secret_store;

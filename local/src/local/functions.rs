@@ -1,0 +1,123 @@
+//! The background functions, as what triggers them sees them: in this process, or behind a Lambda endpoint.
+
+use std::{future::Future, time::Duration};
+
+use anyhow::{Context, bail};
+use aws_lambda_events::{
+    dynamodb::Event,
+    sqs::{SqsBatchResponse, SqsEvent},
+    streams::DynamoDbEventResponse,
+};
+use posnext_aws::{
+    edge::schedule,
+    wiring::{AnnounceFunction, DeliverFunction, ProcessFunction, RecoverFunction},
+};
+use posnext_shared::domain::policy::WORKER_FUNCTION_TIMEOUT;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+/// An invocation may have to wait until `cargo lambda watch` has compiled the function.
+const PATIENCE: Duration = Duration::from_mins(15);
+
+/// A queue that invokes a function.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Queue {
+    /// Of orders: process-order.
+    Orders,
+    /// Of webhooks on their way: deliver-webhooks.
+    Webhooks,
+}
+
+/// What is invoked.
+pub(super) trait Functions: Send + Sync + 'static {
+    /// What consumes a queue, with a batch of its messages.
+    fn consume(&self, queue: Queue, event: SqsEvent) -> impl Future<Output = anyhow::Result<SqsBatchResponse>> + Send;
+    /// announce-orders, with changes of the orders table.
+    fn announce(&self, event: Event) -> impl Future<Output = anyhow::Result<DynamoDbEventResponse>> + Send;
+    /// recover-orders.
+    fn recover(&self) -> impl Future<Output = anyhow::Result<()>> + Send;
+}
+
+/// Functions in this process.
+#[derive(Debug)]
+pub(super) struct Here {
+    pub(super) process: ProcessFunction,
+    pub(super) recover: RecoverFunction,
+    pub(super) announce: AnnounceFunction,
+    pub(super) deliver: DeliverFunction,
+}
+
+impl Functions for Here {
+    async fn consume(&self, queue: Queue, event: SqsEvent) -> anyhow::Result<SqsBatchResponse> {
+        Ok(match queue {
+            Queue::Orders => self.process.handle(event, WORKER_FUNCTION_TIMEOUT).await,
+            Queue::Webhooks => self.deliver.handle(event, WORKER_FUNCTION_TIMEOUT).await,
+        })
+    }
+
+    async fn announce(&self, event: Event) -> anyhow::Result<DynamoDbEventResponse> {
+        Ok(self.announce.handle(event, WORKER_FUNCTION_TIMEOUT).await)
+    }
+
+    async fn recover(&self) -> anyhow::Result<()> {
+        schedule::run(&self.recover, WORKER_FUNCTION_TIMEOUT).await?;
+        Ok(())
+    }
+}
+
+/// Functions behind Lambda's Invoke API (AWS: "Invoke"), which `cargo lambda watch` speaks as well.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Endpoint {
+    pub(super) fn new(url: &str) -> anyhow::Result<Self> {
+        let parsed = reqwest::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        parsed.with_context(|| format!("{url:?} is no URL of a Lambda endpoint; it looks like {}", super::LAMBDA_ENDPOINT))?;
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), http: crate::par::http_client().timeout(PATIENCE).build()? })
+    }
+
+    async fn invoke(&self, function: &str, event: &impl Serialize) -> anyhow::Result<Value> {
+        let url = format!("{}/2015-03-31/functions/{function}/invocations", self.url);
+        let sent = self.http.post(&url).body(serde_json::to_vec(event)?).send().await;
+        let response =
+            sent.with_context(|| format!("{function} cannot be invoked at {}; is `cargo lambda watch` running?", self.url))?;
+        let (status, failed) = (response.status(), response.headers().contains_key("x-amz-function-error"));
+        let body = response.text().await?;
+        if !status.is_success() || failed {
+            bail!("{function} answered {status}: {body}");
+        }
+        serde_json::from_str(&body).with_context(|| format!("{function} answered no JSON: {body}"))
+    }
+}
+
+impl Endpoint {
+    async fn invoke_batch<T: DeserializeOwned>(&self, function: &str, event: &impl Serialize) -> anyhow::Result<T> {
+        let answer = self.invoke(function, event).await?;
+        if answer.get("batchItemFailures").is_none() {
+            bail!("{function} answered no batch response: {answer}");
+        }
+        Ok(serde_json::from_value(answer)?)
+    }
+}
+
+impl Functions for Endpoint {
+    async fn consume(&self, queue: Queue, event: SqsEvent) -> anyhow::Result<SqsBatchResponse> {
+        let function = match queue {
+            Queue::Orders => "process-order",
+            Queue::Webhooks => "deliver-webhooks",
+        };
+        self.invoke_batch(function, &event).await
+    }
+
+    async fn announce(&self, event: Event) -> anyhow::Result<DynamoDbEventResponse> {
+        self.invoke_batch("announce-orders", &event).await
+    }
+
+    async fn recover(&self) -> anyhow::Result<()> {
+        let event = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "resources": [] });
+        self.invoke("recover-orders", &event).await.map(|_| ())
+    }
+}

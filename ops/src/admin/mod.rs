@@ -1,0 +1,131 @@
+//! `posnext admin`: what an operator does to a stack, with AWS credentials of their own.
+
+mod desk;
+mod location;
+mod menu;
+mod orders;
+mod redrive;
+mod source;
+mod stack;
+mod webhook;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use posnext_aws::adapters::directory::DirectoryTable;
+use posnext_local::local;
+use posnext_shared::domain::ids::OrderKey;
+
+pub(crate) use stack::Stack;
+
+/// Exit code: 0 done; 1 refused, or not all done; 2 it could not be tried.
+#[derive(Debug, Args)]
+pub(crate) struct AdminArguments {
+    #[command(flatten)]
+    stack: Stack,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List open orders, oldest first
+    Orders {
+        /// Only those that are past their deadline or wait for a person
+        #[arg(long)]
+        stuck: bool,
+    },
+    /// Tell an order's history, who holds it, when it is due, and what would happen next
+    Explain {
+        /// The order: tenant#request_uid, as log lines and `admin orders` have it
+        order: String,
+    },
+    /// End an order by hand, for one that waits for a person: look at the POS first
+    End {
+        /// The order: tenant#request_uid, as log lines and `admin orders` have it
+        order: String,
+        #[command(flatten)]
+        decision: Decision,
+        /// Why, and who says so; it stands in the order's history
+        #[arg(long, value_parser = text)]
+        reason: String,
+    },
+    /// Send the messages of the dead-letter queue again; those of final orders are dropped, and said so
+    Redrive {
+        /// Leave the queue as it is and only tell what would happen
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Onboard locations: map them, give them their secrets, check them, switch them, rotate their secrets
+    Location(location::LocationArguments),
+    /// Tell the vendor's own systems of orders' ends: add, list, test, replay, switch and remove subscribers (docs/webhooks.md)
+    Webhook(webhook::WebhookArguments),
+    /// Put, show and switch what a location sells
+    Menu {
+        #[command(subcommand)]
+        verb: menu::MenuVerb,
+    },
+    /// Put the sandbox locations and their credentials into a stack that was deployed with AllowSandbox=true
+    Sandbox {
+        /// PAR's Client Secret; the local one is known to everybody
+        #[arg(long, env = "POSNEXT_CLIENT_SECRET", default_value = local::CLIENT_SECRET, hide_env_values = true)]
+        client_secret: String,
+        /// PAR's SharedId; the local one is known to everybody
+        #[arg(long, env = "POSNEXT_SHARED_ID", default_value = local::SHARED_ID, hide_env_values = true)]
+        shared_id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Decision {
+    /// It is in the POS, under this id
+    #[arg(long, value_name = "POS_ORDER_ID", value_parser = text)]
+    placed: Option<String>,
+    /// The restaurant refuses it: PAR refunds
+    #[arg(long)]
+    rejected: bool,
+    /// It is not in the POS, and will not be
+    #[arg(long)]
+    errored: bool,
+}
+
+pub(crate) async fn run(arguments: AdminArguments) -> anyhow::Result<ExitCode> {
+    let AdminArguments { stack, verb } = arguments;
+    match verb {
+        Verb::Orders { stuck } => orders::list(&stack, stuck).await,
+        Verb::Explain { order } => orders::explain(&stack, &key(&order)?).await,
+        Verb::End { order, decision, reason } => orders::end(&stack, &key(&order)?, decision, &reason).await,
+        Verb::Redrive { dry_run } => redrive::run(&stack, dry_run).await,
+        Verb::Location(location) => location::run(&stack, location).await,
+        Verb::Webhook(webhook) => webhook::run(&stack, webhook).await,
+        Verb::Menu { verb } => menu::run(&stack, verb).await,
+        Verb::Sandbox { client_secret, shared_id } => sandbox(&stack, client_secret, shared_id).await,
+    }
+}
+
+fn text(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > 128 || text.chars().any(char::is_control) {
+        return Err("must have 1 to 128 characters, none of them a control character".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn key(text: &str) -> anyhow::Result<OrderKey> {
+    anyhow::ensure!(
+        text.contains('#'),
+        "{text:?} is no order: it is TENANT#REQUEST_UID, as log lines and `admin orders` have it"
+    );
+    text.parse().map_err(|error| anyhow::anyhow!("{text:?} is no order: {error}"))
+}
+
+async fn sandbox(stack: &Stack, client_secret: String, shared_id: String) -> anyhow::Result<ExitCode> {
+    let (table, prefix) = (stack.value("DirectoryTable")?, stack.secrets_prefix()?);
+    let aws = local::aws().await?;
+    let directory = DirectoryTable::new(aws_sdk_dynamodb::Client::new(&aws), table, true);
+    let put = local::Put { secrets: aws_sdk_secretsmanager::Client::new(&aws), prefix, client_secret, shared_id };
+    put.put(&directory, &stack.menus().await?).await?;
+    println!("the locations of organization {} are in; functions see them within a minute", local::ORGANIZATION);
+    Ok(ExitCode::SUCCESS)
+}
