@@ -5,7 +5,7 @@ use anyhow::Context;
 use crate::{
     baseline::Counted,
     counts::Counts,
-    job::{FUNCTIONS, Job},
+    job::{self, Job},
     report::Bound,
     sizes::Size,
     units::units,
@@ -112,15 +112,16 @@ pub(crate) fn at_most(job: Job, figure: Figure) -> Option<u64> {
     OF_JOBS.into_iter().find(|bound| (bound.0, bound.1) == (job, figure)).map(|bound| bound.2)
 }
 
-/// All bounds on what is counted, and whether they are met.
+/// All bounds on what is counted of these functions, and whether they are met.
 ///
 /// # Errors
 /// What they are about was not counted.
-pub(crate) fn check(table: &Counted) -> anyhow::Result<Vec<Bound>> {
-    let ours = Job::ALL.into_iter().filter(|job| *job != Job::Hello);
+pub(crate) fn check(table: &Counted, functions: &[&str]) -> anyhow::Result<Vec<Bound>> {
+    let ours = job::of(functions).filter(|job| *job != Job::Hello);
     let every = OF_EVERY_JOB.into_iter().flat_map(|(figure, most)| ours.clone().map(move |job| (job, figure, most)));
     let mut bounds = Vec::new();
-    for (job, figure, most) in OF_JOBS.into_iter().chain(every) {
+    let of_jobs = OF_JOBS.into_iter().filter(|(job, ..)| functions.contains(&job.function()));
+    for (job, figure, most) in of_jobs.chain(every) {
         let measured = figure.of(table.job(job.name())?).with_context(|| format!("no row of {} was found", job.name()))?;
         bounds.push(bound(
             format!("{}: {}", job.name(), figure.name()),
@@ -129,10 +130,12 @@ pub(crate) fn check(table: &Counted) -> anyhow::Result<Vec<Bound>> {
             measured <= most,
         ));
     }
-    let calls = table.job(Job::Process.name())?.asked.calls();
-    bounds.push(Bound::equal(format!("{}: calls", Job::Process.name()), calls, CALLS_OF_A_RECORD));
-    for function in FUNCTIONS {
-        let size = table.binaries.get(function).with_context(|| format!("{function} was not measured"))?;
+    if functions.contains(&Job::Process.function()) {
+        let calls = table.job(Job::Process.name())?.asked.calls();
+        bounds.push(Bound::equal(format!("{}: calls", Job::Process.name()), calls, CALLS_OF_A_RECORD));
+    }
+    for function in functions {
+        let size = table.binaries.get(*function).with_context(|| format!("{function} was not measured"))?;
         for (what, measured, most) in [("bootstrap", size.bytes, OF_EVERY_BINARY.bytes), ("zip", size.zip, OF_EVERY_BINARY.zip)] {
             bounds.push(bound(format!("{function}: {what}, MB"), millions(measured), millions(most), measured <= most));
         }
@@ -147,6 +150,7 @@ fn bound(what: String, measured: String, most: String, met: bool) -> Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::FUNCTIONS;
 
     type Change = fn(&mut Counts);
 
@@ -176,7 +180,7 @@ mod tests {
     fn not_met(change: impl FnOnce(&mut Counted)) -> Vec<String> {
         let mut table = at_the_edge();
         change(&mut table);
-        check(&table).unwrap().into_iter().filter(|bound| !bound.met).map(|bound| bound.what).collect()
+        check(&table, &FUNCTIONS).unwrap().into_iter().filter(|bound| !bound.met).map(|bound| bound.what).collect()
     }
 
     #[test]
@@ -210,11 +214,22 @@ mod tests {
     }
 
     #[test]
+    fn bounds_of_functions_that_were_not_chosen_are_not_asked_for() {
+        let mut table = at_the_edge();
+        table.jobs.retain(|name, _| name == Job::Get.name());
+        table.binaries.retain(|name, _| name == "get-order");
+        assert!(check(&table, &["get-order"]).unwrap().iter().all(|bound| bound.met && bound.what.starts_with("get")));
+        job(&mut table, Job::Get).warm += 1_000_000;
+        assert!(check(&table, &["get-order"]).unwrap().iter().any(|bound| !bound.met));
+        assert!(check(&table, &["get-order", "submit-order"]).is_err());
+    }
+
+    #[test]
     fn what_was_not_counted_meets_no_bound() {
         let fails = |change: fn(&mut Counted)| {
             let mut table = at_the_edge();
             change(&mut table);
-            check(&table).is_err()
+            check(&table, &FUNCTIONS).is_err()
         };
         assert!(fails(|table| table.jobs.clear()));
         assert!(fails(|table| table.binaries.clear()));

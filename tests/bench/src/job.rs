@@ -23,6 +23,11 @@ pub(crate) enum Job {
     Recover,
 }
 
+/// The yardstick, and the jobs of these functions.
+pub(crate) fn of(functions: &[&str]) -> impl Iterator<Item = Job> + Clone {
+    Job::ALL.into_iter().filter(move |job| *job == Job::Hello || functions.contains(&job.function()))
+}
+
 impl Job {
     /// Recover before all that leaves orders open: with any due it does another job.
     pub(crate) const ALL: [Self; 11] = [

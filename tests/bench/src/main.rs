@@ -32,10 +32,11 @@ mod units;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use anyhow::ensure;
 use baseline::{Counted, Difference};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use job::Job;
+use job::FUNCTIONS;
 use stage::Stage;
 
 /// Measure the functions' release binaries
@@ -52,6 +53,9 @@ struct Options {
     /// Write the baseline instead of comparing with it, and docs/cost.md and docs/cost.svg from it
     #[arg(long)]
     write: bool,
+    /// Count these functions alone
+    #[arg(long, value_name = "FUNCTION", value_delimiter = ',', default_values = FUNCTIONS, value_parser = FUNCTIONS, hide_default_value = true)]
+    only: Vec<String>,
     #[command(flatten)]
     speed: speed::Wanted,
 }
@@ -72,12 +76,15 @@ async fn measure(options: Options) -> anyhow::Result<bool> {
     if options.speed.any() {
         return speed::measure(&options.bootstraps, &options.speed).await;
     }
+    let functions: Vec<&str> = FUNCTIONS.into_iter().filter(|name| options.only.iter().any(|only| only == name)).collect();
+    let all = functions.len() == FUNCTIONS.len();
+    ensure!(all || !options.write, "the baseline is of all functions: leave out --only");
     let stage = Stage::start(&options.bootstraps).await?;
-    let bar = ProgressBar::new(Job::ALL.len() as u64);
+    let bar = ProgressBar::new(job::of(&functions).count() as u64);
     bar.set_style(ProgressStyle::with_template("{elapsed:>4} [{bar:40}] {pos}/{len} {msg}")?);
     let mut table = Counted::default();
     let clock = counts::share_of_the_clock(&stage).await?;
-    for job in Job::ALL {
+    for job in job::of(&functions) {
         bar.set_message(job.name());
         table.jobs.insert(job.name().to_owned(), counts::count(&stage, job, clock).await?);
         if !table.binaries.contains_key(job.function()) {
@@ -86,8 +93,12 @@ async fn measure(options: Options) -> anyhow::Result<bool> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let bounds = bounds::check(&table)?;
-    println!("{}\n{}\n{}\n{}", page::counted(&table)?, page::sizes(&table)?, cost::table(&table)?, report::verdicts(&bounds));
+    let bounds = bounds::check(&table, &functions)?;
+    println!("{}\n{}", page::counted(&table, &functions)?, page::sizes(&table, &functions)?);
+    if all {
+        println!("{}", cost::table(&table)?);
+    }
+    println!("{}", report::verdicts(&bounds));
     let met = bounds.iter().all(|bound| bound.met);
     if options.write {
         baseline::write(&options.baseline, &table)?;

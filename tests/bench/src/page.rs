@@ -8,7 +8,7 @@ use crate::{
     baseline::Counted,
     bounds::{self, millions},
     cost,
-    job::{FUNCTIONS, Job},
+    job::{self, FUNCTIONS, Job},
     picture, prices,
     report::{Table, verdicts},
     units::units,
@@ -41,9 +41,9 @@ fn page(table: &Counted) -> anyhow::Result<String> {
          ## What is promised of it\n\n{bounds}",
         money = cost::table(table)?,
         assumed = assumed(),
-        counted = counted(table)?,
-        sizes = sizes(table)?,
-        bounds = verdicts(&bounds::check(table)?),
+        counted = counted(table, &FUNCTIONS)?,
+        sizes = sizes(table, &FUNCTIONS)?,
+        bounds = verdicts(&bounds::check(table, &FUNCTIONS)?),
     ))
 }
 
@@ -66,13 +66,13 @@ fn assumed() -> String {
     )
 }
 
-/// What every job asks for and says, one a row.
+/// What every job of these functions asks for and says, one a row.
 ///
 /// # Errors
 /// A job was not counted.
-pub(crate) fn counted(table: &Counted) -> anyhow::Result<String> {
+pub(crate) fn counted(table: &Counted, functions: &[&str]) -> anyhow::Result<String> {
     let mut rows = Table::new(["", "cold, M Ir", "warm, M Ir", "WRU", "RRU", "log", "metrics", "answer", "row", "calls"]);
-    for job in Job::ALL {
+    for job in job::of(functions) {
         let counts = table.job(job.name())?;
         rows.row([
             job.name().to_owned(),
@@ -90,13 +90,13 @@ pub(crate) fn counted(table: &Counted) -> anyhow::Result<String> {
     Ok(rows.to_string())
 }
 
-/// The binaries, one a row.
+/// The binaries of these functions, one a row.
 ///
 /// # Errors
 /// A binary was not measured.
-pub(crate) fn sizes(table: &Counted) -> anyhow::Result<String> {
+pub(crate) fn sizes(table: &Counted, functions: &[&str]) -> anyhow::Result<String> {
     let mut rows = Table::new(["", "bootstrap, MB", "zip, MB"]);
-    for function in FUNCTIONS.into_iter().chain([Job::Hello.function()]) {
+    for &function in functions.iter().chain(&[Job::Hello.function()]) {
         let size = table.binaries.get(function).with_context(|| format!("{function} was not measured"))?;
         rows.row([function.to_owned(), millions(size.bytes), millions(size.zip)]);
     }
