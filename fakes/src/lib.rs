@@ -1,1 +1,18 @@
-//! Fakes.
+//! Fakes of the ports, with state and in memory: for tests of the use cases, and of the edge by its requests and answers.
+//!
+//! | fake | of |
+//! |---|---|
+//! | [`World`] | the orders table, the queues, the POS, the clock and the dice |
+//! | [`Mapped`] | the directory, its secrets, the menus |
+//!
+//! Time is tokio's, so that a test with `start_paused` waits for nothing. That what stands behind the real ports keeps the same
+//! contracts is shown by tests of the adapters and of the product.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod directory;
+mod played;
+mod world;
+
+pub use directory::{Mapped, MappedInner, OneLocation, Unreadable};
+pub use world::{Fault, Inner, World, all, done, key, location, new};

@@ -28,6 +28,3 @@ pub fn near_timeout(order: Option<&OrderKey>, done: &str) {
     let key = order.map(tracing::field::display);
     tracing::error!(alarm = "near_timeout", order.key = key, done, "the time-out of the function is near");
 }
-
-#[cfg(test)]
-mod tests;

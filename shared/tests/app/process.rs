@@ -1,12 +1,21 @@
-use super::*;
-use crate::{
-    app::process::{Process, Turn},
+use std::time::Duration;
+
+use posnext_fakes::*;
+use posnext_shared::{
+    app::{
+        ports::*,
+        process::{Process, Turn},
+    },
     domain::{
+        ability::{Abilities, Found, Placed},
+        ids::ParId,
         machine::{Context, Start, claim},
         policy::Policy,
+        record::Row,
         status::OrderStatus,
     },
 };
+use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 const TIME: Duration = Duration::from_secs(30);

@@ -1,39 +1,35 @@
-//! The use cases against fakes with state, in virtual time. A fake keeps the contract of its port: conditional writes
-//! succeed or fail as DynamoDB's do, and a reply can be lost after the write or before it.
-
-mod accept;
-mod deliver;
-mod process;
-mod read;
-mod recover;
+//! Orders, queue and POS in one value that clones share.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use posnext_shared::{
+    app::ports::*,
+    domain::{
+        ability::{Abilities, Cancelled, Find, Found, Placed},
+        directory::{Connector, Location, Mode, SandboxConnector},
+        guard::Guard,
+        ids::{OrderKey, ParId, RequestUid, Tenant},
+        machine::New,
+        order::Body,
+        record::{Alias, OrderRecord, Row, State},
+        take::Take,
+        time::UnixMillis,
+    },
+};
 use tokio::time::Instant;
 
-use super::ports::*;
-use crate::domain::{
-    ability::{Abilities, Cancelled, Find, Found, Placed},
-    directory::{Client, Connector, Location, Mode, Organization, SandboxConnector},
-    guard::Guard,
-    ids::{OrderKey, ParId, RequestUid, Tenant},
-    machine::New,
-    order::Body,
-    record::{Alias, OrderRecord, Row},
-    take::Take,
-    time::UnixMillis,
-};
+use crate::played::Played;
 
 /// What goes wrong with the next write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub enum Fault {
     /// It is written, the reply is lost.
     ReplyLost,
     /// It is not written, and nobody says so.
@@ -48,49 +44,84 @@ enum Fault {
     Slow(u64),
 }
 
+/// Orders, queue, POS, clock and dice of one test. Each fake keeps the contract of its port: conditional writes succeed or fail as
+/// DynamoDB's do, and a reply can be lost after the write or before it.
 #[derive(Debug, Clone, Default)]
-struct World(Arc<Inner>);
+pub struct World(pub Arc<Inner>);
 
+/// What a world is made of.
 #[derive(Debug, Default)]
-struct Inner {
-    rows: Mutex<HashMap<OrderKey, Row>>,
-    guards: Mutex<HashMap<String, (OrderKey, UnixMillis)>>,
-    faults: Mutex<VecDeque<Fault>>,
-    sent: Mutex<Vec<(OrderMessage, Duration)>>,
-    aside: Mutex<Vec<String>>,
-    queue_down: Mutex<bool>,
-    pos: Mutex<VecDeque<(Duration, Placed)>>,
-    found: Mutex<VecDeque<Found>>,
-    calls: Mutex<Vec<&'static str>>,
+pub struct Inner {
+    /// The table of orders.
+    pub rows: Mutex<HashMap<OrderKey, Row>>,
+    /// The guards, by their key: who owns it, and until when.
+    pub guards: Mutex<HashMap<String, (OrderKey, UnixMillis)>>,
+    /// What goes wrong with the next writes.
+    pub faults: Mutex<VecDeque<Fault>>,
+    /// Messages, and their delays.
+    pub sent: Mutex<Vec<(OrderMessage, Duration)>>,
+    /// What was put aside, after its reason.
+    pub aside: Mutex<Vec<String>>,
+    /// Whether the queue takes nothing.
+    pub queue_down: Mutex<bool>,
+    /// What the next places take and come to.
+    pub pos: Mutex<VecDeque<(Duration, Placed)>>,
+    /// What the next finds come to.
+    pub found: Mutex<VecDeque<Found>>,
+    /// The POS's calls.
+    pub calls: Mutex<Vec<&'static str>>,
     /// Claims by their token: one stands for identical parameters, as on AWS.
-    tokens: Mutex<HashMap<String, Option<OrderKey>>>,
+    pub tokens: Mutex<HashMap<String, Option<OrderKey>>>,
+    /// A POS that does as its location's sandbox connector says, once it is switched on.
+    pub(crate) played: Mutex<Option<Played>>,
     ids: AtomicU64,
-    start: std::sync::OnceLock<Instant>,
+    start: OnceLock<Instant>,
 }
 
 impl World {
-    fn fail_next(&self, fault: Fault) {
+    /// The next write goes wrong.
+    pub fn fail_next(&self, fault: Fault) {
         self.0.faults.lock().unwrap().push_back(fault);
     }
 
     /// The next place takes this long and comes to this.
-    fn pos_does(&self, takes: Duration, placed: Placed) {
+    pub fn pos_does(&self, takes: Duration, placed: Placed) {
         self.0.pos.lock().unwrap().push_back((takes, placed));
     }
 
-    fn order(&self, uid: &str) -> OrderRecord {
+    /// The order of this id, of the tenant [`key`] names.
+    pub fn order(&self, uid: &str) -> OrderRecord {
         match self.0.rows.lock().unwrap().get(&key(uid)) {
             Some(Row::Order(record)) => (**record).clone(),
             other => panic!("{uid}: {other:?}"),
         }
     }
 
-    fn calls(&self) -> Vec<&'static str> {
+    /// The POS's calls so far.
+    #[must_use]
+    pub fn calls(&self) -> Vec<&'static str> {
         self.0.calls.lock().unwrap().clone()
     }
 
-    fn sent(&self) -> Vec<(OrderMessage, Duration)> {
+    /// The messages so far, with their delays.
+    #[must_use]
+    pub fn sent(&self) -> Vec<(OrderMessage, Duration)> {
         self.0.sent.lock().unwrap().clone()
+    }
+
+    /// From now on the POS does as its location's sandbox connector says.
+    pub fn play(&self) {
+        *self.0.played.lock().unwrap() = Some(Played::default());
+    }
+
+    /// Numbers of the meals that exist of an order, by its `request_uid`.
+    #[must_use]
+    pub fn meals(&self, uid: &str) -> Vec<String> {
+        self.with_played(|played| played.meals(uid, self.now())).unwrap_or_default()
+    }
+
+    fn with_played<T>(&self, ask: impl FnOnce(&mut Played) -> T) -> Option<T> {
+        self.0.played.lock().unwrap().as_mut().map(ask)
     }
 
     async fn write<T>(&self, apply: impl FnOnce() -> T) -> Result<T, PortError> {
@@ -111,11 +142,15 @@ impl World {
     }
 }
 
-fn key(uid: &str) -> OrderKey {
+/// The key of an order.
+#[must_use]
+pub fn key(uid: &str) -> OrderKey {
     OrderKey { tenant: Tenant::new("t").unwrap(), request_uid: RequestUid::new(uid).unwrap() }
 }
 
-fn new(uid: &str, online: &str, quantity: u32) -> New {
+/// An order to be claimed.
+#[must_use]
+pub fn new(uid: &str, online: &str, quantity: u32) -> New {
     let text = format!(
         r#"{{"request_uid":"{uid}","organization_id":"O","location_id":"L","request_datetime":"2025-03-15T14:30:45Z","order_details":{{"online_order_id":"{online}","items":[{{"quantity":{quantity}}}]}}}}"#
     );
@@ -123,7 +158,9 @@ fn new(uid: &str, online: &str, quantity: u32) -> New {
     New { key: key(uid), order, shared_id: "s".into(), traceparent: None }
 }
 
-fn location(abilities: Abilities) -> Location {
+/// A location whose POS promises this.
+#[must_use]
+pub fn location(abilities: Abilities) -> Location {
     let id = |text| ParId::new(text).unwrap();
     let connector = Connector::Sandbox(SandboxConnector { abilities, ..SandboxConnector::default() });
     let (enabled, mode, shared_ids) = (true, Mode::Sync, None);
@@ -140,11 +177,15 @@ fn location(abilities: Abilities) -> Location {
     }
 }
 
-fn all() -> Abilities {
+/// Every promise.
+#[must_use]
+pub fn all() -> Abilities {
     Abilities { idempotent_place: true, find: Some(Find { settle_s: 3 }), cancel: true }
 }
 
-fn done() -> Placed {
+/// The POS holds the order.
+#[must_use]
+pub fn done() -> Placed {
     Placed::Done { pos_order_id: "P".into() }
 }
 
@@ -262,7 +303,7 @@ impl NudgeOrder for World {
             let Some(Row::Order(stored)) = rows.get_mut(key) else { return false };
             let version_fits = stored.version == version;
             match &mut stored.state {
-                crate::domain::record::State::Open(open) if version_fits && open.due_at == due_at => {
+                State::Open(open) if version_fits && open.due_at == due_at => {
                     open.due_at = new_due_at;
                     true
                 }
@@ -312,8 +353,18 @@ impl SetAside for World {
 }
 
 impl Pos for World {
-    async fn place(&self, _: &Location, record: &OrderRecord, limit: Duration) -> Placed {
+    async fn place(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Placed {
         self.0.calls.lock().unwrap().push("place");
+        if let Some(attempt) = self.with_played(|played| played.place(location, &record.key, self.now())) {
+            let (takes, placed) = attempt;
+            return if takes > limit {
+                tokio::time::sleep(limit).await;
+                Placed::Unknown("time-out".to_owned())
+            } else {
+                tokio::time::sleep(takes).await;
+                placed
+            };
+        }
         // The attempt must be in the row before it begins.
         let stored = self.order(record.key.request_uid.as_str());
         assert_eq!((stored.version, stored.has_live_lease(self.now())), (record.version, true), "placed without a lease");
@@ -329,44 +380,15 @@ impl Pos for World {
         tokio::time::sleep(takes).await;
         placed
     }
-    async fn find(&self, _: &Location, _: &OrderRecord, _: Duration) -> Found {
+    async fn find(&self, location: &Location, record: &OrderRecord, _: Duration) -> Found {
         self.0.calls.lock().unwrap().push("find");
+        if let Some(found) = self.with_played(|played| played.find(location, &record.key, self.now())) {
+            return found;
+        }
         self.0.found.lock().unwrap().pop_front().unwrap_or(Found::Absent)
     }
-    async fn cancel(&self, _: &Location, _: &OrderRecord, _: Duration) -> Cancelled {
+    async fn cancel(&self, location: &Location, record: &OrderRecord, _: Duration) -> Cancelled {
         self.0.calls.lock().unwrap().push("cancel");
-        Cancelled::Done
-    }
-}
-
-/// A directory of one location, or of none.
-#[derive(Debug)]
-struct OneLocation(Option<Abilities>);
-
-impl Directory for OneLocation {
-    async fn clients(&self) -> Result<Arc<Vec<Client>>, PortError> {
-        Ok(Arc::default())
-    }
-    async fn organization(&self, _: &ParId) -> Result<Option<Arc<Organization>>, PortError> {
-        Ok(None)
-    }
-    async fn location(&self, _: &ParId, _: &ParId) -> Result<Option<Arc<Location>>, PortError> {
-        Ok(self.0.map(|abilities| Arc::new(location(abilities))))
-    }
-}
-
-/// A directory that does not answer.
-#[derive(Debug)]
-struct Unreadable;
-
-impl Directory for Unreadable {
-    async fn clients(&self) -> Result<Arc<Vec<Client>>, PortError> {
-        Err(PortError::Unavailable("injected".to_owned()))
-    }
-    async fn organization(&self, _: &ParId) -> Result<Option<Arc<Organization>>, PortError> {
-        Err(PortError::Unavailable("injected".to_owned()))
-    }
-    async fn location(&self, _: &ParId, _: &ParId) -> Result<Option<Arc<Location>>, PortError> {
-        Err(PortError::Unavailable("injected".to_owned()))
+        self.with_played(|played| played.cancel(location, &record.key, self.now())).unwrap_or(Cancelled::Done)
     }
 }

@@ -1,11 +1,15 @@
-use super::*;
-use crate::{
-    app::{read::Read, recover::Recover},
+use std::time::Duration;
+
+use posnext_fakes::*;
+use posnext_shared::{
+    app::{ports::*, read::Read, recover::Recover},
     domain::{
         machine::{Context, Start, claim},
         policy::Policy,
+        record::Row,
     },
 };
+use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 

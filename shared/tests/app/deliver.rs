@@ -1,11 +1,18 @@
 //! Webhooks: announced, delivered, tried again, given up.
 
-use super::*;
-use crate::{
-    app::{announce::Announce, deliver::Deliver, process::Turn},
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use posnext_fakes::*;
+use posnext_shared::{
+    app::{announce::Announce, deliver::Deliver, ports::*, process::Turn},
     domain::{
-        ids::SubscriberId,
-        record::{Final, Outcome, State},
+        ids::{ParId, SubscriberId},
+        record::{Final, OrderRecord, Outcome, State},
+        time::UnixMillis,
         webhook::{Delivery, Event, EventKind, Subscriber, Told, WebhookKey},
     },
 };

@@ -1,18 +1,26 @@
-use super::*;
-use crate::{
+use std::{sync::Arc, time::Duration};
+
+use posnext_fakes::*;
+use posnext_shared::{
     app::{
         accept::{Accept, Accepted, Submission},
         limits::Limits,
+        ports::*,
     },
     domain::{
-        ability::Abilities,
+        ability::{Abilities, Placed},
         check::{Rules, check},
         contract::PricePolicy,
+        directory::{Location, Mode},
+        ids::ParId,
+        machine::New,
         policy::Policy,
-        record::State,
+        record::{OrderRecord, Row, State},
         status::OrderStatus,
+        time::UnixMillis,
     },
 };
+use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -281,8 +289,8 @@ async fn a_placed_that_somebody_else_wrote_too_is_not_cancelled() {
         tokio::time::sleep(SECOND / 2).await;
         let mut record = world.order("u");
         record.version += 5;
-        let outcome = crate::domain::record::Outcome::Placed { pos_order_id: "P".into() };
-        record.state = State::Final(crate::domain::record::Final { outcome, expires_at: world.now() });
+        let outcome = posnext_shared::domain::record::Outcome::Placed { pos_order_id: "P".into() };
+        record.state = State::Final(posnext_shared::domain::record::Final { outcome, expires_at: world.now() });
         world.0.rows.lock().unwrap().insert(key("u"), Row::Order(Box::new(record)));
     });
     assert_eq!((stored(accepted).0.status(), world.calls()), (OrderStatus::Placed, vec!["place"]));
@@ -309,8 +317,8 @@ async fn a_placed_that_comes_after_the_order_ended_errored_is_cancelled_at_the_p
         tokio::time::sleep(SECOND / 2).await;
         let mut record = world.order("u");
         record.version += 5;
-        record.state = State::Final(crate::domain::record::Final {
-            outcome: crate::domain::record::Outcome::Errored(Vec::new()),
+        record.state = State::Final(posnext_shared::domain::record::Final {
+            outcome: posnext_shared::domain::record::Outcome::Errored(Vec::new()),
             expires_at: world.now(),
         });
         world.0.rows.lock().unwrap().insert(key("u"), Row::Order(Box::new(record)));

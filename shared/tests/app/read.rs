@@ -1,11 +1,16 @@
-use super::*;
-use crate::{
-    app::{lately::Lately, read::Read},
+use std::time::Duration;
+
+use posnext_fakes::*;
+use posnext_shared::{
+    app::{lately::Lately, ports::*, read::Read},
     domain::{
+        ability::Placed,
         machine::{Context, Input, Next, Start, advance, claim},
         policy::Policy,
+        record::{OrderRecord, Row},
     },
 };
+use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 

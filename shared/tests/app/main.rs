@@ -1,0 +1,9 @@
+//! The use cases against fakes with state, in virtual time (`posnext_fakes`).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+mod accept;
+mod deliver;
+mod process;
+mod read;
+mod recover;

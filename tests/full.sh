@@ -1,0 +1,71 @@
+# What `tests/run full` does besides: sourced by it. One chain builds, which takes both processors; the other mostly waits.
+
+export SAM_CLI_TELEMETRY=0
+counted=(submit-order get-order process-order)
+
+# The deployment proves the template and not the optimiser: a build of its own, in a folder of its own, that only has to run.
+deployment_build() {
+  CARGO_TARGET_DIR=$PWD/target/deployment \
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    sam build --parameter-overrides Architecture=x86_64
+}
+
+# As they are shipped.
+counted_build() {
+  local name packages=()
+  for name in "${counted[@]}" hello; do packages+=(--package "$name" --bin "$name"); done
+  cargo lambda build --locked --release --x86-64 --lambda-dir target/counted "${packages[@]}"
+}
+
+count() {
+  tests/bench/run --bootstraps target/counted --only "$(IFS=, && printf '%s' "${counted[*]}")"
+}
+
+builds() {
+  step "the template, built for its deployment" deployment_build
+  touch "$took/deployable"
+  if [ $counter ]; then step "three functions, built as they are shipped" counted_build; fi
+  step "what we are made of" tests/supply-chain
+  if [ $counter ]; then step "what three functions cost, counted" count; fi
+}
+
+lint_template() {
+  # Neither has anything to ask of AWS, but sam wants to know a region.
+  AWS_DEFAULT_REGION=us-east-1 sam validate --lint
+  cfn-lint template.yaml
+}
+
+deployed() {
+  export CARGO_NET_OFFLINE=true
+  if [ $nextest ]; then
+    tests/in-namespace cargo nextest run "${workspace[@]}" --test deployed --run-ignored only --no-tests fail
+  else
+    tests/in-namespace cargo test "${workspace[@]}" --test deployed -- --ignored
+  fi
+}
+
+if has valgrind && ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; then
+  counter=yes
+else
+  counter=
+  skip "the cost of the functions: valgrind and faketime are not both installed (Debian: apt-get install valgrind faketime)"
+fi
+
+step "tools" tests/tools/install
+export PATH="$PWD/target/aws-tools/sam/bin:$PATH"
+
+beside builds builds
+if has npm && has chromium; then
+  step "the order board in a browser" tests/board/run
+else
+  skip "the order board in a browser: npm and Chromium are not both installed"
+fi
+if has npm && has node; then step "webhooks, verified by the scheme's own library" tests/webhooks/run; else skip "webhooks, for want of npm"; fi
+step "the product, held to docs/openapi.json" tests/explore/run 40
+step "the template, linted" lint_template
+until [ -e "$took/deployable" ]; do
+  kill -0 "${chains[-1]##*:}" 2>/dev/null || join
+  sleep 1
+done
+step "the template, deployed to a local AWS; the functions under Lambda's emulator and cargo lambda" deployed
+join
