@@ -1,7 +1,7 @@
 //! Orders, queue and POS in one value that clones share.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -74,8 +74,9 @@ pub struct Inner {
     pub tokens: Mutex<HashMap<String, Option<OrderKey>>>,
     /// A POS that does as its location's sandbox connector says, once it is switched on.
     pub(crate) played: Mutex<Option<Played>>,
+    pub(crate) panics_at: Mutex<Option<ParId>>,
     ids: AtomicU64,
-    start: OnceLock<Instant>,
+    start: OnceLock<(Instant, UnixMillis)>,
 }
 
 impl World {
@@ -91,9 +92,13 @@ impl World {
 
     /// The order of this id, of the tenant [`key`] names.
     pub fn order(&self, uid: &str) -> OrderRecord {
-        match self.0.rows.lock().unwrap().get(&key(uid)) {
+        self.stored(&key(uid))
+    }
+
+    fn stored(&self, key: &OrderKey) -> OrderRecord {
+        match self.0.rows.lock().unwrap().get(key) {
             Some(Row::Order(record)) => (**record).clone(),
-            other => panic!("{uid}: {other:?}"),
+            other => panic!("{key}: {other:?}"),
         }
     }
 
@@ -107,6 +112,19 @@ impl World {
     #[must_use]
     pub fn sent(&self) -> Vec<(OrderMessage, Duration)> {
         self.0.sent.lock().unwrap().clone()
+    }
+
+    /// A world whose clock says this now.
+    #[must_use]
+    pub fn beginning_at(now: UnixMillis) -> Self {
+        let world = Self::default();
+        world.0.start.get_or_init(|| (Instant::now(), now));
+        world
+    }
+
+    /// The connector has a defect: it panics when this location's POS is asked to place; no more with `None`.
+    pub fn panic_at(&self, location: Option<ParId>) {
+        *self.0.panics_at.lock().unwrap() = location;
     }
 
     /// From now on the POS does as its location's sandbox connector says.
@@ -191,8 +209,8 @@ pub fn done() -> Placed {
 
 impl Clock for World {
     fn now(&self) -> UnixMillis {
-        let start = self.0.start.get_or_init(Instant::now);
-        UnixMillis(1_742_049_045_000).plus(start.elapsed())
+        let (began, at) = self.0.start.get_or_init(|| (Instant::now(), UnixMillis(1_742_049_045_000)));
+        at.plus(began.elapsed())
     }
     fn fresh_id(&self) -> String {
         self.0.ids.fetch_add(1, Ordering::Relaxed).to_string()
@@ -332,7 +350,7 @@ impl ListOpen for World {
 impl SendOrder for World {
     async fn send(&self, message: &OrderMessage, delay: Duration) -> Result<(), PortError> {
         // The row comes first: a message about a version that is not stored would be acknowledged as nobody's.
-        let stored = self.order(message.key.request_uid.as_str());
+        let stored = self.stored(&message.key);
         assert_eq!(stored.version, message.version, "sent before it was written, or although it was not");
         if *self.0.queue_down.lock().unwrap() {
             return Err(PortError::Unavailable("the queue is down".to_owned()));
@@ -355,6 +373,8 @@ impl SetAside for World {
 impl Pos for World {
     async fn place(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Placed {
         self.0.calls.lock().unwrap().push("place");
+        let panics_at = self.0.panics_at.lock().unwrap().clone();
+        assert_ne!(panics_at.as_ref(), Some(&location.location_id), "a defect, on purpose");
         if let Some(attempt) = self.with_played(|played| played.place(location, &record.key, self.now())) {
             let (takes, placed) = attempt;
             return if takes > limit {
@@ -366,7 +386,7 @@ impl Pos for World {
             };
         }
         // The attempt must be in the row before it begins.
-        let stored = self.order(record.key.request_uid.as_str());
+        let stored = self.stored(&record.key);
         assert_eq!((stored.version, stored.has_live_lease(self.now())), (record.version, true), "placed without a lease");
         let (takes, placed) = self.0.pos.lock().unwrap().pop_front().expect("the POS was not expected to be asked");
         if takes == Duration::MAX {
@@ -390,5 +410,25 @@ impl Pos for World {
     async fn cancel(&self, location: &Location, record: &OrderRecord, _: Duration) -> Cancelled {
         self.0.calls.lock().unwrap().push("cancel");
         self.with_played(|played| played.cancel(location, &record.key, self.now())).unwrap_or(Cancelled::Done)
+    }
+}
+
+impl AskAvailability for World {
+    async fn sold_out(&self, location: &Location, ids: &BTreeSet<&str>, limit: Duration) -> Result<HashSet<String>, PortError> {
+        let Connector::Sandbox(sandbox) = &location.connector else {
+            return Err(PortError::Unavailable("nobody plays this POS".to_owned()));
+        };
+        let takes = Duration::from_millis(sandbox.delay_ms);
+        tokio::time::sleep(takes.min(limit)).await;
+        if sandbox.down || takes > limit {
+            return Err(PortError::Unavailable("no answer".to_owned()));
+        }
+        Ok(sandbox.sold_out.iter().filter(|id| ids.contains(id.as_str())).cloned().collect())
+    }
+}
+
+impl FetchMenu for World {
+    async fn fetch(&self, _: &Location, _: Duration) -> Result<Vec<u8>, PortError> {
+        Err(PortError::Unavailable("this POS hands out no menu".to_owned()))
     }
 }

@@ -1,66 +1,23 @@
 //! Callers and secrets of more than one kind; handlers that break.
 
 use aws_lambda_events::sqs::SqsEvent;
-use posnext_aws::{
-    adapters::sandbox::SandboxPos,
-    edge::{queue::Consumer, submit::Submit},
-};
+use posnext_aws::{adapters::sandbox::SandboxPos, edge::queue::Consumer};
 use posnext_local::local::Product;
 use posnext_shared::{
-    app::{accept::Accept, ports::Pos, process::Process},
+    app::{ports::Pos, process::Process},
     domain::{
         ability::{Cancelled, Found, Placed},
-        directory::{Client, Connector, Location, Mode, Organization, SandboxConnector},
-        ids::{OrderKey, ParId, Tenant},
+        directory::{Connector, Location, SandboxConnector},
+        ids::{OrderKey, Tenant},
         policy::WORKER_FUNCTION_TIMEOUT,
         record::OrderRecord,
     },
 };
 
-use crate::support::{
-    CLIENT_SECRET, Caller, SHARED_ID, digest_of, fresh_uid, hmac_hex, in_process, now, order, token, token_with,
-};
+use crate::support::{digest_of, fresh_uid, in_process, location, now, order, token, token_with};
 
-const OTHER_SHARED_ID: &str = "0123456789-other";
-const OTHER_SECRET: &str = "the-other-clients-secret";
-
-fn id(text: &str) -> ParId {
-    ParId::new(text).unwrap()
-}
-
-async fn secret(product: &Product, name: &str, value: &str) {
-    let secrets = aws_sdk_secretsmanager::Client::new(&product.services.aws.secrets);
-    let text = format!(r#"{{"live":[{{"id":"{name}","value":"{value}"}}]}}"#);
-    secrets.create_secret().name(name).secret_string(text).send().await.unwrap();
-}
-
-/// A second organization, a location of it, and a client of the first one's tenant that speaks for these organizations.
-async fn second_client(product: &Product, organizations: &[&str]) {
-    secret(product, "other-client", OTHER_SECRET).await;
-    secret(product, "other-shared-id", OTHER_SHARED_ID).await;
-    let directory = product.services.parts.directory();
-    let organizations = organizations.iter().map(|text| id(text)).collect();
-    let tenant = Tenant::new("par-local").unwrap();
-    directory
-        .put_client(&Client { client_id: "other".into(), tenant, secret: "other-client".into(), organizations })
-        .await
-        .unwrap();
-    let other = Organization { organization_id: id("IA-OT-02"), internal_id: "OT".into(), shared_ids: "other-shared-id".into() };
-    directory.put_organization(&other).await.unwrap();
-}
-
-async fn location(product: &Product, organization: &str, name: &str, shared_ids: Option<&str>) {
-    let location = Location {
-        organization_id: id(organization),
-        location_id: id(name),
-        internal_id: "X".into(),
-        enabled: true,
-        mode: Mode::Sync,
-        shared_ids: shared_ids.map(str::to_owned),
-        pull_menu: false,
-        live_availability: false,
-        connector: Connector::Sandbox(SandboxConnector::prompt()),
-    };
+async fn map(product: &Product, name: &str) {
+    let location = location(name, Connector::Sandbox(SandboxConnector::prompt()));
     product.services.parts.directory().put_location(&location).await.unwrap();
 }
 
@@ -72,81 +29,6 @@ fn submission(body: &str, token: &str, digest: &str) -> http::Request<String> {
     let request = http::Request::post("/posnext/order/submit").header("content-type", "application/json");
     let request = request.header("authorization", format!("Bearer {token}")).header("x-pch-digest", digest);
     request.body(body.to_owned()).unwrap()
-}
-
-fn message(uid: &str, location: &str) -> String {
-    format!("{uid}|{location}|ORD-{uid}|2345|2150|1742049045")
-}
-
-fn header(response: &http::Response<String>, name: &str) -> String {
-    response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
-}
-
-fn fresh(product: &Product) -> posnext_aws::wiring::Parts {
-    posnext_aws::wiring::Parts::new(product.services.parts.settings().clone(), &product.services.aws)
-}
-
-#[tokio::test]
-async fn a_caller_with_several_organizations_gets_field_errors_signed_for_the_one_it_names() {
-    let (product, _) = in_process().await;
-    second_client(&product, &["IA-YC-01", "IA-OT-02"]).await;
-    let submit = fresh(&product).submit();
-    let all_null = |shared_id: &str| hmac_hex(&shared_id[..10], "0|0|0|0|0|0");
-    for (organization, shared_id) in [("IA-YC-01", SHARED_ID), ("IA-OT-02", OTHER_SHARED_ID)] {
-        let body = format!(r#"{{"organization_id":"{organization}"}}"#);
-        let response = submit.handle(submission(&body, &bearer(OTHER_SECRET), "00")).await;
-        assert_eq!((response.status().as_u16(), header(&response, "x-pch-digest")), (400, all_null(shared_id)), "{organization}");
-    }
-    let nobodys = submit.handle(submission("nonsense", &bearer(OTHER_SECRET), "00")).await;
-    assert_eq!((nobodys.status().as_u16(), header(&nobodys, "x-pch-digest")), (400, String::new()), "whose it is is not known");
-}
-
-#[tokio::test]
-async fn a_location_with_shared_ids_of_its_own_is_verified_and_answered_with_them() {
-    let (product, _) = in_process().await;
-    secret(&product, "own-shared-id", OTHER_SHARED_ID).await;
-    location(&product, "IA-YC-01", "PAR-LOC-OWN", Some("own-shared-id")).await;
-    let (submit, get, uid) = (product.services.parts.submit(), product.services.parts.get(), fresh_uid("own"));
-    let body = order(&uid, "PAR-LOC-OWN");
-    let organizations = digest_of(&serde_json::from_str(&body).unwrap());
-    assert_eq!(submit.handle(submission(&body, &token(), &organizations)).await.status().as_u16(), 412);
-    let own = hmac_hex(&OTHER_SHARED_ID[..10], &message(&uid, "PAR-LOC-OWN"));
-    let placed = submit.handle(submission(&body, &token(), &own)).await;
-    assert_eq!((placed.status().as_u16(), header(&placed, "x-pch-digest")), (200, own.clone()));
-    let request = http::Request::get(format!("/posnext/orders/{uid}")).header("authorization", format!("Bearer {}", token()));
-    assert_eq!(header(&get.handle(request.body(()).unwrap()).await, "x-pch-digest"), own);
-}
-
-#[tokio::test]
-async fn a_poll_is_signed_with_the_shared_id_that_verified_the_submit() {
-    let (product, caller) = in_process().await;
-    let uid = fresh_uid("rotated");
-    caller.submit(&order(&uid, "PAR-LOC-12345")).await;
-    let live = format!(r#"{{"live":[{{"id":"new","value":"{OTHER_SHARED_ID}"}},{{"id":"local","value":"{SHARED_ID}"}}]}}"#);
-    let secrets = aws_sdk_secretsmanager::Client::new(&product.services.aws.secrets);
-    secrets.put_secret_value().secret_id("posnext/shared-id/IA-YC-01").secret_string(live).send().await.unwrap();
-    let request = http::Request::get(format!("/posnext/orders/{uid}")).header("authorization", format!("Bearer {}", token()));
-    let response = fresh(&product).get().handle(request.body(()).unwrap()).await;
-    assert_eq!(header(&response, "x-pch-digest"), hmac_hex(&SHARED_ID[..10], &message(&uid, "PAR-LOC-12345")));
-}
-
-#[tokio::test]
-async fn a_client_sees_only_the_orders_of_its_own_organizations() {
-    let (product, caller) = in_process().await;
-    second_client(&product, &["IA-OT-02"]).await;
-    let uid = fresh_uid("org");
-    caller.submit(&order(&uid, "PAR-LOC-12345")).await;
-    let get = fresh(&product).get();
-    let status = async |secret: &str| {
-        let request =
-            http::Request::get(format!("/posnext/orders/{uid}")).header("authorization", format!("Bearer {}", bearer(secret)));
-        get.handle(request.body(()).unwrap()).await.status().as_u16()
-    };
-    assert_eq!((status(OTHER_SECRET).await, status(CLIENT_SECRET).await), (404, 200));
-    // Nor may it submit for another one.
-    let body = order(&fresh_uid("org"), "PAR-LOC-12345");
-    let response = fresh(&product).submit().handle(submission(&body, &bearer(OTHER_SECRET), "00")).await;
-    assert!(response.status().as_u16() == 404 && response.body().contains("unknown_organization"), "{}", response.body());
 }
 
 #[tokio::test]
@@ -162,17 +44,6 @@ async fn a_flood_of_bad_tokens_fetches_once_a_minute() {
     // The one fetch is spent: what was read before serves on.
     assert_eq!(submit.handle(submission(&body, &bearer("the-new-client-secret"), &digest)).await.status().as_u16(), 401);
     assert_eq!(submit.handle(submission(&body, &token(), &digest)).await.status().as_u16(), 200);
-}
-
-#[tokio::test]
-async fn a_body_may_have_256_kib_and_no_byte_more() {
-    let (_product, caller) = in_process().await;
-    let body = order(&fresh_uid("large"), "PAR-LOC-12345");
-    let padded = |length: usize| format!("{body}{}", " ".repeat(length - body.len()));
-    let send = async |caller: &Caller, text: String| caller.send(caller.submission(&body).body(text)).await;
-    assert_eq!(send(&caller, padded(256 * 1024 + 1)).await.code, 413);
-    let answer = send(&caller, padded(256 * 1024)).await.signed();
-    assert_eq!((answer.code, answer.status()), (200, "placed"));
 }
 
 /// A POS whose connector has a defect.
@@ -193,31 +64,9 @@ impl Pos for Panics {
 }
 
 #[tokio::test]
-async fn a_panic_is_answered_signed_and_the_order_is_carried_to_its_end() {
-    let (product, caller) = in_process().await;
-    location(&product, "IA-YC-01", "PAR-LOC-PANIC", None).await;
-    let Submit { gate, check, accept } = product.services.parts.submit();
-    let Accept { orders, queue, clock, policy, limits, location_rate, .. } = accept;
-    let broken = Submit {
-        check,
-        gate,
-        accept: Accept { orders, queue, clock, policy, limits, location_rate, pos: Panics(product.services.parts.sandbox()) },
-    };
-    let uid = fresh_uid("panic");
-    let body = order(&uid, "PAR-LOC-PANIC");
-    let digest = digest_of(&serde_json::from_str(&body).unwrap());
-    let response = broken.handle(submission(&body, &token(), &digest)).await;
-    assert!(response.status().as_u16() == 500 && response.body().contains("internal_error"), "{}", response.body());
-    assert_eq!(header(&response, "x-pch-digest"), hmac_hex(&SHARED_ID[..10], "0|0|0|0|0|0"));
-    // Its row is claimed; once the lease is over, a poll brings it back and a sound worker places it.
-    let placed = caller.final_answer(&uid, std::time::Duration::from_secs(40)).await;
-    assert_eq!((placed.status(), caller.placements(&uid).await.len()), ("placed", 1));
-}
-
-#[tokio::test]
 async fn a_message_that_panics_comes_back_alone() {
     let (product, caller) = in_process().await;
-    location(&product, "IA-YC-01", "PAR-LOC-PANIC", None).await;
+    map(&product, "PAR-LOC-PANIC").await;
     let Consumer { process, parse, secrets } = product.services.parts.process();
     let Process { orders, queue, directory, clock, policy, .. } = process;
     let pos = Panics(product.services.parts.sandbox());

@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
-mod bad_input;
 mod board;
 mod book;
 mod bootstraps;
@@ -13,13 +12,11 @@ mod callers;
 mod certify;
 mod clients;
 mod connector;
-mod contract_settings;
 mod dependencies;
 mod docs;
 mod events;
 mod faults;
 mod flood;
-mod guard;
 mod layers;
 mod limits;
 mod load;

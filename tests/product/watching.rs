@@ -2,11 +2,8 @@
 
 use std::time::Instant;
 
-use posnext_aws::{settings::Settings, wiring::Parts};
 use posnext_local::local::start_services;
-use posnext_shared::domain::contract::Contract;
 use reqwest::header::{HeaderMap, HeaderValue};
-use serde_json::{Value, json};
 
 use crate::support::{Answer, Binary, Caller, fresh_uid, in_process, order, signed_request, token};
 
@@ -14,29 +11,6 @@ async fn ask(caller: &Caller, path: &str, headers: &[(&'static str, &str)]) -> A
     let named = headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
     let request = caller.http.get(format!("{}/posnext/orders/{path}", caller.url)).headers(named.collect::<HeaderMap>());
     caller.send(request.bearer_auth(token())).await
-}
-
-#[tokio::test]
-async fn a_pending_answer_says_how_far_the_order_is_and_a_final_one_only_when_it_is_asked() {
-    let (_product, caller) = in_process().await;
-    let uid = fresh_uid("far");
-    let accepted = caller.submit(&order(&uid, "PAR-LOC-FLAKY")).await;
-    let processing = &accepted.json["processing"];
-    assert_eq!((accepted.code, &processing["stage"], &processing["attempts"]), (202, &"retrying".into(), &1.into()));
-    assert_eq!(processing["status_url"], accepted.header("location").unwrap());
-    assert_eq!(processing["poll_after_seconds"].to_string(), accepted.header("retry-after").unwrap());
-    let steps: Vec<&str> = processing["steps"].as_array().unwrap().iter().map(|step| step["status"].as_str().unwrap()).collect();
-    assert_eq!(steps, ["completed", "in-progress", "pending"]);
-    let read = caller.get(&uid).await;
-    assert!(read.json["processing"]["progress"].as_u64().unwrap() < 100 && read.header("etag").unwrap().starts_with("W/"));
-
-    let placed = caller.final_answer(&uid, std::time::Duration::from_secs(30)).await;
-    assert!(placed.json["processing"].is_null() && placed.header("etag").unwrap().starts_with('"'), "{}", placed.text);
-    let asked = ask(&caller, &format!("{uid}?processing=true"), &[]).await.signed();
-    let steps = ["accept", "place", "confirm"].map(|name| json!({ "name": name, "status": "completed" }));
-    let shown = json!({ "stage": "placed", "progress": 100, "attempts": 3, "status_url": format!("/posnext/orders/{uid}"),
-        "steps": steps });
-    assert_eq!(asked.json["processing"], shown);
 }
 
 #[tokio::test]
@@ -60,64 +34,6 @@ async fn it_is_told_when_an_order_will_probably_be_final_once_others_were_seen_t
     let elsewhere = fresh_uid("elsewhere");
     caller.submit(&order(&elsewhere, "PAR-LOC-SLOW")).await;
     assert!(caller.get(&elsewhere).await.json["processing"]["estimated_completion"].is_null(), "another POS says nothing of it");
-}
-
-#[tokio::test]
-async fn a_deployment_may_keep_to_what_pars_contract_knows() {
-    let (product, _) = in_process().await;
-    let contract = Contract { processing: false, ..Contract::default() };
-    let parts = Parts::new(Settings { contract, ..product.services.parts.settings().clone() }, &product.services.aws);
-    let uid = fresh_uid("bare");
-    let accepted = parts.submit().handle(signed_request("/posnext/order/submit", &order(&uid, "PAR-LOC-DOWN"))).await;
-    let read = http::Request::get(format!("/posnext/orders/{uid}?processing=true"));
-    let read = parts.get().handle(read.header("authorization", format!("Bearer {}", token())).body(()).unwrap()).await;
-    for answer in [accepted, read] {
-        let body: Value = serde_json::from_str(answer.body()).unwrap();
-        assert!(body["status"] == "pending" && body["processing"].is_null(), "{body}");
-    }
-}
-
-#[tokio::test]
-async fn an_order_with_a_member_called_processing_is_answered_with_one_of_that_name() {
-    let (_product, caller) = in_process().await;
-    let uid = fresh_uid("named");
-    let body = order(&uid, "PAR-LOC-ASYNC").replacen('{', r#"{"processing":"theirs","#, 1);
-    let accepted = caller.submit(&body).await;
-    assert_eq!((accepted.code, accepted.text.matches(r#""processing":"#).count()), (202, 1), "{}", accepted.text);
-    assert!(accepted.json["processing"]["stage"].is_string());
-    let placed = caller.final_answer(&uid, std::time::Duration::from_secs(20)).await;
-    assert_eq!(placed.json["processing"], "theirs", "echoed to the byte");
-}
-
-#[tokio::test]
-async fn the_history_of_an_order_says_who_did_what_and_why_and_is_signed() {
-    let (_product, caller) = in_process().await;
-    let uid = fresh_uid("history");
-    caller.submit(&order(&uid, "PAR-LOC-FLAKY")).await;
-    caller.final_answer(&uid, std::time::Duration::from_secs(30)).await;
-    let answer = ask(&caller, &format!("{uid}/history"), &[]).await.signed();
-    assert_eq!((answer.code, answer.status()), (200, "placed"));
-    let told: Vec<(&str, &str)> = answer.json["history"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|change| (change["actor"].as_str().unwrap(), change["event"].as_str().unwrap()))
-        .collect();
-    let worker =
-        [("worker", "an attempt begins"), ("worker", "not started"), ("worker", "an attempt begins"), ("worker", "placed")];
-    assert_eq!(told, [&[("submit", "accepted"), ("submit", "not started")], &worker[..]].concat());
-    assert_eq!(answer.json["history"][1]["reason"], "could not connect");
-    assert!(!answer.text.contains("Taco") && !answer.text.contains("sandbox"), "{}", answer.text);
-    let known = ask(&caller, &format!("{uid}/history"), &[("if-none-match", answer.header("etag").unwrap())]).await;
-    assert_eq!(known.code, 304);
-
-    // Under a second name it is told, and signed, under that name.
-    let second = fresh_uid("second");
-    let body = order(&uid, "PAR-LOC-FLAKY").replacen(&uid, &second, 1);
-    assert_eq!(caller.submit(&body).await.status(), "placed");
-    let answer = ask(&caller, &format!("{second}/history"), &[]).await.signed();
-    assert_eq!((answer.code, &answer.json["request_uid"]), (200, &second.as_str().into()));
-    assert_eq!(ask(&caller, "nobody/history", &[]).await.error(), "unknown_order");
 }
 
 #[tokio::test]

@@ -1,25 +1,23 @@
 //! Bad input: each its own clear error, signed as far as that may be, and nothing written.
 
-use posnext_local::local::Product;
 use serde_json::json;
 
 use crate::support::{
-    Answer, CLIENT_SECRET, Caller, SHARED_ID, fresh_uid, hmac_hex, in_process, now, order, rows, token, token_with,
+    Answer, Api, Asked, CLIENT_SECRET, SHARED_ID, SUBMIT, bare_submission, fresh_uid, hmac_hex, now, order, read, submission,
+    token, token_with,
 };
 
 const ALL_NULL: &str = "0|0|0|0|0|0";
 
 /// What every refusal must be: its code, a sentence, a digest that is of no use as a request's, and no row.
 struct Bench {
-    product: Product,
-    caller: Caller,
+    api: Api,
     body: String,
 }
 
 impl Bench {
-    async fn new() -> Self {
-        let (product, caller) = in_process().await;
-        Self { product, caller, body: order(&fresh_uid("bad"), "PAR-LOC-12345") }
+    fn new() -> Self {
+        Self { api: Api::new(), body: order(&fresh_uid("bad"), "PAR-LOC-12345") }
     }
 
     /// `signed`: the caller is known. Until the request's digest has verified that means the all-null order, and no echo.
@@ -38,7 +36,7 @@ impl Bench {
         if let Some(digest) = digest {
             self.replayed(digest).await;
         }
-        self.nothing_written().await;
+        self.nothing_written();
     }
 
     /// An error's digest, replayed as a request's, is refused: for an order, and for one made to have its very message.
@@ -48,28 +46,26 @@ impl Bench {
             "order_details": { "online_order_id": "0", "grand_total": 0, "subtotal": 0 },
         });
         for body in [self.body.clone(), zeros.to_string()] {
-            let answer =
-                self.caller.send(self.caller.bare_submission(&body).bearer_auth(token()).header("x-pch-digest", digest)).await;
+            let answer = self.api.send(bare_submission(&body).bearer(token()).header("x-pch-digest", digest)).await;
             assert_eq!((answer.code, answer.error()), (412, "digest_mismatch"), "{}", answer.text);
         }
     }
 
-    async fn nothing_written(&self) {
-        assert_eq!(rows(&self.product, "posnext-orders").await, 0);
-        assert_eq!(rows(&self.product, "posnext-sandbox").await, 0);
+    fn nothing_written(&self) {
+        assert_eq!((self.api.rows(), self.api.world.calls().len()), (0, 0));
     }
 
     /// A submit of this body, right in every other way.
     async fn body_refused(&self, body: &str, code: u16, error: &str) {
-        let request = self.caller.bare_submission(body).bearer_auth(token()).header("x-pch-digest", "00");
-        let answer = self.caller.send(request).await;
+        let request = bare_submission(body).bearer(token()).header("x-pch-digest", "00");
+        let answer = self.api.send(request).await;
         self.refused(answer, code, error, true).await;
     }
 }
 
 #[tokio::test]
 async fn a_caller_without_a_valid_token_is_told_what_is_wrong_with_it_and_nothing_else() {
-    let bench = Bench::new().await;
+    let bench = Bench::new();
     let later = now() + 300;
     let hs256 = r#"{"alg":"HS256"}"#;
     let good = format!(r#"{{"exp":{later}}}"#);
@@ -92,18 +88,12 @@ async fn a_caller_without_a_valid_token_is_told_what_is_wrong_with_it_and_nothin
         ("token_signature", Some(token_with(hs256, r#"{"exp":1}"#, "another-secret"))),
     ];
     for (error, token) in tokens {
-        let request = bench.caller.submission(&bench.body).build().unwrap();
-        let mut headers = request.headers().clone();
-        headers.remove("authorization");
-        for request in [
-            bench.caller.http.post(request.url().clone()).headers(headers.clone()).body(bench.body.clone()),
-            bench.caller.http.get(format!("{}/posnext/orders/x", bench.caller.url)),
-        ] {
+        for request in [submission(&bench.body).without("authorization"), Asked::to("GET", "/posnext/orders/x")] {
             let request = match &token {
-                Some(token) => request.bearer_auth(token),
+                Some(token) => request.bearer(token),
                 None => request,
             };
-            let answer = bench.caller.send(request).await;
+            let answer = bench.api.send(request).await;
             assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"));
             bench.refused(answer, 401, error, false).await;
         }
@@ -112,10 +102,10 @@ async fn a_caller_without_a_valid_token_is_told_what_is_wrong_with_it_and_nothin
 
 #[tokio::test]
 async fn a_digest_that_is_not_the_orders_own_is_refused() {
-    let bench = Bench::new().await;
+    let bench = Bench::new();
     let message = format!("{}|PAR-LOC-12345|ORD-{}|2345|2150|1742049045", uid(&bench.body), uid(&bench.body));
-    let request = bench.caller.bare_submission(&bench.body).bearer_auth(token());
-    bench.refused(bench.caller.send(request).await, 412, "digest_missing", true).await;
+    let request = bare_submission(&bench.body).bearer(token());
+    bench.refused(bench.api.send(request).await, 412, "digest_missing", true).await;
     for digest in [
         hmac_hex(SHARED_ID, &message),
         hmac_hex("0123456789", &message),
@@ -124,13 +114,13 @@ async fn a_digest_that_is_not_the_orders_own_is_refused() {
         "not hex".to_owned(),
         String::new(),
     ] {
-        let request = bench.caller.bare_submission(&bench.body).bearer_auth(token()).header("x-pch-digest", digest);
-        bench.refused(bench.caller.send(request).await, 412, "digest_mismatch", true).await;
+        let request = bare_submission(&bench.body).bearer(token()).header("x-pch-digest", digest);
+        bench.refused(bench.api.send(request).await, 412, "digest_mismatch", true).await;
     }
     // The same digest in upper case is taken: the recipe was once printed by code that made it so.
     let digest = hmac_hex(&SHARED_ID[..10], &message).to_uppercase();
-    let request = bench.caller.bare_submission(&bench.body).bearer_auth(token()).header("x-pch-digest", digest);
-    assert_eq!(bench.caller.send(request).await.signed().status(), "placed");
+    let request = bare_submission(&bench.body).bearer(token()).header("x-pch-digest", digest);
+    assert_eq!(bench.api.send(request).await.signed().status(), "placed");
 }
 
 fn uid(body: &str) -> String {
@@ -139,7 +129,7 @@ fn uid(body: &str) -> String {
 
 #[tokio::test]
 async fn a_body_that_is_no_order_says_what_is_wrong_with_it() {
-    let bench = Bench::new().await;
+    let bench = Bench::new();
     let nested = format!(r#"{{"x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     for (body, code, error) in [
         ("", 400, "invalid_json"),
@@ -172,66 +162,61 @@ async fn a_body_that_is_no_order_says_what_is_wrong_with_it() {
     ] {
         bench.body_refused(body, code, error).await;
     }
-    let not_utf8 = bench.caller.bare_submission("").body(vec![b'{', 0xff, b'}']).bearer_auth(token());
-    bench.refused(bench.caller.send(not_utf8).await, 400, "invalid_json", true).await;
+    let not_utf8 = bare_submission("").body(vec![b'{', 0xff, b'}']).bearer(token());
+    bench.refused(bench.api.send(not_utf8).await, 400, "invalid_json", true).await;
 }
 
 #[tokio::test]
 async fn a_request_of_the_wrong_form_says_what_the_right_one_is() {
-    let bench = Bench::new().await;
-    let url = format!("{}/posnext/order/submit", bench.caller.url);
+    let bench = Bench::new();
     for content_type in ["text/plain", "application/xml", "application/jsonp", ""] {
-        let request =
-            bench.caller.http.post(&url).header("content-type", content_type).body(bench.body.clone()).bearer_auth(token());
-        bench.refused(bench.caller.send(request).await, 415, "unsupported_media_type", true).await;
+        let request = bare_submission(&bench.body).instead("content-type", content_type).bearer(token());
+        bench.refused(bench.api.send(request).await, 415, "unsupported_media_type", true).await;
     }
-    let request = bench.caller.submission(&bench.body).header("content-encoding", "gzip");
-    bench.refused(bench.caller.send(request).await, 415, "unsupported_content_encoding", true).await;
+    let request = submission(&bench.body).header("content-encoding", "gzip");
+    bench.refused(bench.api.send(request).await, 415, "unsupported_content_encoding", true).await;
     for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"] {
-        let request = bench.caller.http.request(method.parse().unwrap(), &url).bearer_auth(token());
-        let answer = bench.caller.send(request).await;
+        let request = Asked::to(method, SUBMIT).bearer(token());
+        let answer = bench.api.send(request).await;
         assert_eq!(answer.header("allow"), Some("POST"));
         bench.refused(answer, 405, "method_not_allowed", true).await;
-        let stranger = bench.caller.send(bench.caller.http.request(method.parse().unwrap(), &url)).await;
+        let stranger = bench.api.send(Asked::to(method, SUBMIT)).await;
         bench.refused(stranger, 405, "method_not_allowed", false).await;
     }
-    let request = bench.caller.http.delete(format!("{}/posnext/orders/x", bench.caller.url)).bearer_auth(token());
-    let answer = bench.caller.send(request).await;
+    let request = Asked::to("DELETE", "/posnext/orders/x").bearer(token());
+    let answer = bench.api.send(request).await;
     assert_eq!(answer.header("allow"), Some("GET"));
     bench.refused(answer, 405, "method_not_allowed", true).await;
     // A charset is nothing wrong.
-    let request = bench.caller.submission(&bench.body).build().unwrap();
-    let mut headers = request.headers().clone();
-    headers.insert("content-type", "application/json; charset=utf-8".parse().unwrap());
-    let answer = bench.caller.send(bench.caller.http.post(&url).headers(headers).body(bench.body.clone())).await.signed();
+    let request = submission(&bench.body).instead("content-type", "application/json; charset=utf-8");
+    let answer = bench.api.send(request).await.signed();
     assert_eq!(answer.status(), "placed");
 }
 
 #[tokio::test]
 async fn a_location_that_is_not_mapped_is_refused_with_the_callers_own_ids() {
-    let bench = Bench::new().await;
+    let bench = Bench::new();
     let body = bench.body.replace("PAR-LOC-12345", "PAR-LOC-99999");
-    let answer = bench.caller.submit(&body).await;
+    let answer = bench.api.submit(&body).await;
     assert_eq!((answer.code, answer.error()), (404, "unknown_location"));
     assert_eq!(
         (answer.json["location_id"].as_str(), answer.json["request_uid"].as_str()),
         (Some("PAR-LOC-99999"), Some(&*uid(&body)))
     );
-    bench.nothing_written().await;
+    bench.nothing_written();
     // Its digest is the one the caller made, and good for nothing else.
     let digest = answer.header("x-pch-digest").unwrap();
     let forged = body.replace("PAR-LOC-99999", "PAR-LOC-12345");
-    let answer =
-        bench.caller.send(bench.caller.bare_submission(&forged).bearer_auth(token()).header("x-pch-digest", digest)).await;
+    let answer = bench.api.send(bare_submission(&forged).bearer(token()).header("x-pch-digest", digest)).await;
     assert_eq!((answer.code, answer.error()), (412, "digest_mismatch"));
-    bench.nothing_written().await;
+    bench.nothing_written();
 }
 
 #[tokio::test]
 async fn unknown_foreign_and_impossible_orders_are_the_same_404() {
-    let bench = Bench::new().await;
+    let bench = Bench::new();
     for id in ["nobody", "..%2f..", "a%7Cb", "%00", "x.y~z", &"x".repeat(300)] {
-        let request = bench.caller.http.get(format!("{}/posnext/orders/{id}", bench.caller.url)).bearer_auth(token());
-        bench.refused(bench.caller.send(request).await, 404, "unknown_order", true).await;
+        let request = read(&format!("/posnext/orders/{id}"));
+        bench.refused(bench.api.send(request).await, 404, "unknown_order", true).await;
     }
 }

@@ -1,97 +1,95 @@
 //! One online order, several request_uids; one request_uid, several contents.
 
-use std::time::Duration;
+use crate::support::{Api, fresh_uid, order, submission};
 
-use crate::support::{fresh_uid, in_process, order, rows};
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_same_id_with_other_content_is_409_in_every_state() {
-    let (_product, caller) = in_process().await;
+    let api = Api::new();
     for (location, stored) in [("PAR-LOC-12345", "placed"), ("PAR-LOC-REJECT", "rejected"), ("PAR-LOC-DOWN", "pending")] {
         let uid = fresh_uid("conflict");
         let body = order(&uid, location);
-        let first = caller.submit(&body).await;
-        let other = caller.submit(&body.replace("\"quantity\":2", "\"quantity\":3")).await;
+        let first = api.submit(&body).await;
+        let other = api.submit(&body.replace("\"quantity\":2", "\"quantity\":3")).await;
         assert_eq!((other.code, other.error(), other.status()), (409, "idempotency_conflict", stored));
-        assert_eq!(caller.get(&uid).await.json["order_details"], first.json["order_details"]);
+        assert_eq!(api.get(&uid).await.json["order_details"], first.json["order_details"]);
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_retry_with_a_fresh_time_stamp_is_a_replay_of_the_first_answer() {
-    let (_product, caller) = in_process().await;
+    let api = Api::new();
     let body = order(&fresh_uid("replay"), "PAR-LOC-12345");
-    let first = caller.submit(&body).await;
+    let first = api.submit(&body).await;
     // Same second, so that the digest stays: only the text differs.
     let retry = body.replace("45.123Z", "45.999Z").replace("21.50", "2150e-2").replace(":{", ": {");
-    let replay = caller.send(caller.submission(&body).body(retry)).await.signed();
+    let replay = api.send(submission(&body).body(retry)).await.signed();
     assert_eq!((replay.code, replay.header("idempotent-replayed"), &replay.text), (200, Some("true"), &first.text));
     assert_eq!(first.headers.get("idempotent-replayed"), None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_request_uid_of_the_same_order_is_answered_as_the_first_under_its_own_name() {
-    let (_product, caller) = in_process().await;
+    let api = Api::new();
     let (one, two) = (fresh_uid("guard"), fresh_uid("guard"));
     let body = order(&one, "PAR-LOC-12345");
-    let first = caller.submit(&body).await;
+    let first = api.submit(&body).await;
     let renamed = body.replacen(&one, &two, 1);
-    let second = caller.submit(&renamed).await;
+    let second = api.submit(&renamed).await;
     assert_eq!((second.code, second.status(), second.header("idempotent-replayed")), (200, "placed", Some("true")));
     assert_eq!(second.json["request_uid"].as_str(), Some(two.as_str()));
     assert_eq!(second.json["order_details"], first.json["order_details"]);
-    assert_eq!(caller.get(&two).await.text, second.text);
-    let retry = caller.send(caller.submission(&renamed).body(renamed.replace("45.123Z", "45.999Z"))).await.signed();
+    assert_eq!(api.get(&two).await.text, second.text);
+    let retry = api.send(submission(&renamed).body(renamed.replace("45.123Z", "45.999Z"))).await.signed();
     assert_eq!(retry.text, second.text, "a retry gets what is stored");
-    assert_eq!(caller.placements(&one).await.len() + caller.placements(&two).await.len(), 1);
-    let conflict = caller.submit(&renamed.replace("\"quantity\":2", "\"quantity\":3")).await;
+    assert_eq!(api.world.meals(&one).len() + api.world.meals(&two).len(), 1);
+    let conflict = api.submit(&renamed.replace("\"quantity\":2", "\"quantity\":3")).await;
     assert_eq!((conflict.code, conflict.error()), (409, "idempotency_conflict"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_name_of_a_pending_order_is_202_and_follows_it() {
-    let (_product, caller) = in_process().await;
+    let api = Api::new();
     let (one, two) = (fresh_uid("guard"), fresh_uid("guard"));
     let body = order(&one, "PAR-LOC-FLAKY");
-    assert_eq!(caller.submit(&body).await.code, 202);
-    let second = caller.submit(&body.replacen(&one, &two, 1)).await;
+    assert_eq!(api.submit(&body).await.code, 202);
+    let second = api.submit(&body.replacen(&one, &two, 1)).await;
     assert_eq!((second.code, second.header("location")), (202, Some(format!("/posnext/orders/{two}").as_str())));
-    assert_eq!(caller.final_answer(&two, Duration::from_secs(30)).await.status(), "placed");
-    assert_eq!(caller.get(&one).await.status(), "placed");
+    assert_eq!(api.final_answer(&two).await.status(), "placed");
+    assert_eq!(api.get(&one).await.status(), "placed");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_same_online_order_with_other_content_is_409_and_writes_nothing() {
-    let (product, caller) = in_process().await;
+    let api = Api::new();
     let (one, two) = (fresh_uid("guard"), fresh_uid("guard"));
     let body = order(&one, "PAR-LOC-12345");
-    caller.submit(&body).await;
-    let before = rows(&product, "posnext-orders").await;
-    let other = caller.submit(&body.replacen(&one, &two, 1).replace("\"quantity\":2", "\"quantity\":3")).await;
+    api.submit(&body).await;
+    let before = api.rows();
+    let other = api.submit(&body.replacen(&one, &two, 1).replace("\"quantity\":2", "\"quantity\":3")).await;
     assert_eq!((other.code, other.error(), other.status()), (409, "idempotency_conflict", ""), "nothing is stored under this id");
     assert_eq!(other.json["errors"][0]["field"].as_str(), Some("order_details.online_order_id"));
-    assert_eq!(caller.get_any(&two).await.code, 404);
-    assert_eq!(rows(&product, "posnext-orders").await, before);
+    assert_eq!(api.get_any(&two).await.code, 404);
+    assert_eq!(api.rows(), before);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_order_whose_first_try_was_refused_may_be_sent_again_under_another_name() {
-    let (_product, caller) = in_process().await;
+    let api = Api::new();
     let (one, two) = (fresh_uid("guard"), fresh_uid("guard"));
     let body = order(&one, "PAR-LOC-REJECT");
-    assert_eq!(caller.submit(&body).await.status(), "rejected");
-    let second = caller.submit(&body.replacen(&one, &two, 1).replace("\"quantity\":2", "\"quantity\":3")).await;
+    assert_eq!(api.submit(&body).await.status(), "rejected");
+    let second = api.submit(&body.replacen(&one, &two, 1).replace("\"quantity\":2", "\"quantity\":3")).await;
     assert_eq!((second.code, second.status(), second.header("idempotent-replayed")), (200, "rejected", None));
-    assert_eq!(caller.get(&one).await.status(), "rejected");
+    assert_eq!(api.get(&one).await.status(), "rejected");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn orders_without_an_online_order_id_are_not_guarded() {
-    let (_product, caller) = in_process().await;
+    let api = Api::new();
     let (one, two) = (fresh_uid("guard"), fresh_uid("guard"));
     let body = |uid: &str| order(uid, "PAR-LOC-12345").replace(&format!("\"ORD-{uid}\""), "null");
     for uid in [&one, &two] {
-        assert_eq!(caller.submit(&body(uid)).await.status(), "placed");
-        assert_eq!(caller.placements(uid).await.len(), 1);
+        assert_eq!(api.submit(&body(uid)).await.status(), "placed");
+        assert_eq!(api.world.meals(uid).len(), 1);
     }
 }
