@@ -24,7 +24,7 @@ fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// Whether the recipe can join this text to others without escaping it (contract section 3).
+/// Whether the recipe can join this text to others without escaping it (docs/contract.md#signature).
 fn is_signable(text: &str) -> bool {
     (1..=128).contains(&text.chars().count()) && !text.chars().any(|c| c == '|' || c.is_control())
 }

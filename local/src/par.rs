@@ -173,7 +173,7 @@ impl Par {
         Ok(self.http.request(method, format!("{}{path}", self.url)).bearer_auth(token))
     }
 
-    /// A JWT as PAR mints it (contract section 5).
+    /// A JWT as PAR mints it (docs/contract.md#token).
     fn token(&self, now: i64) -> anyhow::Result<String> {
         let claims = serde_json::json!({ "sub": self.client_id, "iat": now, "nbf": now, "exp": now + TOKEN_S });
         let signed = jwt_text("HS256", &claims);

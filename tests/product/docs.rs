@@ -1,4 +1,4 @@
-//! Documents that name tests name tests that exist.
+//! Documents that name tests name tests that exist, and what the code cites is a heading of a page.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -59,4 +59,90 @@ fn every_file_that_a_page_links_to_exists() {
             assert!(folder.join(target).exists(), "{page} links to {target}, which does not exist");
         }
     }
+}
+
+/// Every text file of the repository that people write, by its path, but for this one.
+fn written() -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<(String, String)>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !["target", "node_modules", ".git", ".aws-sam", "corpus"].contains(&name.as_str()) {
+                    walk(&path, found);
+                }
+            } else if !path.ends_with("tests/product/docs.rs") {
+                let path = path.strip_prefix(ROOT).unwrap().to_string_lossy().into_owned();
+                // What is not text cites nothing.
+                found.extend(std::fs::read_to_string(Path::new(ROOT).join(&path)).ok().map(|text| (path, text)));
+            }
+        }
+    }
+    // The folders that are ours: others may stand beside them in a checkout.
+    let ours = [".ci", "aws", "cli", "docs", "events", "fakes", "functions", "fuzz", "local", "ops", "proofs", "shared", "tests"];
+    let mut found = Vec::new();
+    for folder in ours {
+        walk(&Path::new(ROOT).join(folder), &mut found);
+    }
+    for file in ["Cargo.toml", "template.yaml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        found.push((file.to_owned(), std::fs::read_to_string(format!("{ROOT}/{file}")).unwrap()));
+    }
+    found
+}
+
+/// The ids of a page's headings, as mdBook makes them.
+fn headings(page: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(format!("{ROOT}/docs/{page}")).unwrap_or_default();
+    let headings =
+        text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim().to_lowercase());
+    let kept = |c: &char| c.is_alphanumeric() || ['-', '_', ' '].contains(c);
+    headings.map(|heading| heading.chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()).collect()
+}
+
+/// What a text cites as `docs/PAGE.md#HEADING`.
+fn citations(text: &str) -> Vec<(&str, &str)> {
+    let ends = |c: char| !(c.is_ascii_alphanumeric() || "-_/.".contains(c));
+    let cited = text.split("docs/").skip(1).filter_map(|rest| rest.split_once(".md#"));
+    let cited = cited.filter(|(page, rest)| !page.contains(ends) && !rest.starts_with(ends));
+    cited.map(|(page, rest)| (page, rest.split(ends).next().unwrap().trim_end_matches('.'))).collect()
+}
+
+#[test]
+fn what_the_code_cites_is_a_heading_of_a_page() {
+    let (mut missing, mut cited) = (Vec::new(), 0);
+    for (file, text) in written() {
+        for (page, heading) in citations(&text) {
+            cited += 1;
+            if !headings(&format!("{page}.md")).contains(heading) {
+                missing.push(format!("{file}: docs/{page}.md#{heading}"));
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+    assert!(cited > 60, "{cited}");
+    assert_eq!(citations("as docs/contract.md#u99, says"), [("contract", "u99")]);
+    assert!(!headings("contract.md").contains("u99"), "one that leads nowhere is noticed");
+}
+
+#[test]
+fn nothing_is_cited_that_is_not_in_the_repository() {
+    let lost =
+        ["design section", "design.md", "contract section", "contract U", "contract C1", "contract C2", "contract's default"];
+    for (file, text) in written() {
+        for words in lost {
+            assert!(!text.to_lowercase().contains(&words.to_lowercase()), "{file} cites {words:?}");
+        }
+    }
+}
+
+#[test]
+fn every_open_question_and_every_contradiction_has_a_heading_and_a_default() {
+    let text = std::fs::read_to_string(format!("{ROOT}/docs/contract.md")).unwrap();
+    let headings = headings("contract.md");
+    for number in 1..=38 {
+        assert!(headings.contains(&format!("u{number}")), "U{number}");
+        let section = text.split(&format!("\n### U{number}\n")).nth(1).unwrap().split("\n### ").next().unwrap();
+        assert!(section.contains("**Default**") && section.to_lowercase().contains("setting"), "U{number}: {section}");
+    }
+    assert!((1..=10).all(|number| headings.contains(&format!("c{number}"))));
 }

@@ -19,8 +19,7 @@ const INTRODUCTION: &str = "# Settings
 A function reads its settings once, when it starts; a wrong one stops the start with its name and what it may be. On AWS they are set by
 the stack's parameters (`parameter_overrides` in `samconfig.toml`). `cargo run` takes the same variables, with local values for where
 things are, and sandboxes allowed. Region, credentials and endpoints are the AWS SDK's own variables; those of the `posnext` command stand
-in its `--help`. A contract reference (U13, C1) is an open question of PAR's contract that the setting answers:
-[decisions/0014](decisions/0014-open-questions.md).
+in its `--help`. The last column is the [open question of PAR's interface](contract.md#open-questions) that the setting answers.
 ";
 
 fn code(text: &str) -> String {
@@ -35,7 +34,9 @@ fn variable(template: &Value, setting: &Setting) -> String {
         (None, _) => "the stack itself".to_owned(),
     };
     let default = default.map_or_else(|| "required".to_owned(), code);
-    format!("| `{name}` | {set_by} | {default} | {allowed} | {meaning} | {contract} |\n")
+    let question =
+        if contract.is_empty() { String::new() } else { format!("[{contract}](contract.md#{})", contract.to_lowercase()) };
+    format!("| `{name}` | {set_by} | {default} | {allowed} | {meaning} | {question} |\n")
 }
 
 fn parameter(name: &str, parameter: &Value) -> String {
@@ -53,7 +54,7 @@ fn page() -> String {
     let template = template();
     let mut page = INTRODUCTION.to_owned();
     for Group { title, settings } in GROUPS {
-        let head = "| variable | parameter | default | may be | meaning | contract |\n|---|---|---|---|---|---|\n";
+        let head = "| variable | parameter | default | may be | meaning | question |\n|---|---|---|---|---|---|\n";
         write!(page, "\n## {title}\n\n{head}").unwrap();
         page.extend(settings.iter().map(|setting| variable(&template, setting)));
     }

@@ -1,4 +1,4 @@
-//! The template and the code agree: times (design section 6), settings, names.
+//! The template and the code agree: times (docs/lifecycle.md#time), settings, names.
 
 use std::{collections::BTreeSet, time::Duration};
 

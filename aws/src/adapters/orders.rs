@@ -344,7 +344,7 @@ fn build(error: aws_sdk_dynamodb::error::BuildError) -> PortError {
     PortError::Corrupt(error.to_string())
 }
 
-/// A transaction was at the same row. The tries share one write's time: budgets are sums (design section 6).
+/// A transaction was at the same row. The tries share one write's time: budgets are sums (docs/lifecycle.md#time).
 fn may_repeat(error: &impl ProvideErrorMetadata, began: Instant) -> bool {
     error.code() == Some("TransactionConflictException") && began.elapsed() < STORAGE_LIMIT / 2
 }

@@ -1,5 +1,5 @@
 //! A POS that is played, in a DynamoDB table of its own: what it holds outlives the process that asked, and a place counts
-//! from its `done_at` whether or not the caller waits for it (design section 3).
+//! from its `done_at` whether or not the caller waits for it (docs/lifecycle.md#what-a-pos-promises).
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},

@@ -92,7 +92,7 @@ enum Flood {
 pub struct SecretRules {
     /// Take the values that are printed in the README.
     pub allow_local: bool,
-    /// Client Secrets are base64 of the key's bytes (contract U2).
+    /// Client Secrets are base64 of the key's bytes (docs/contract.md#u2).
     pub client_secrets_are_base64: bool,
 }
 

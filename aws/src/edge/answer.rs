@@ -15,7 +15,7 @@ use posnext_shared::domain::{
     status::{ErrorCode, OrderError, OrderStatus},
 };
 
-/// The signature's header (contract section 3).
+/// The signature's header (docs/contract.md#signature).
 pub const DIGEST: HeaderName = HeaderName::from_static("x-pch-digest");
 /// What of the caller's `Prefer` was done (RFC 7240).
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -35,7 +35,8 @@ pub enum Kind {
     Error(ErrorCode),
 }
 
-/// The table of HTTP statuses (contract U6 to U20); a refusal is an answer too (U13, U14).
+/// The table of HTTP statuses (docs/contract.md#errors); a refusal is an answer too (docs/contract.md#u13,
+/// docs/contract.md#u14).
 #[must_use]
 pub fn http_status(kind: Kind, contract: &Contract) -> StatusCode {
     let set = |code| StatusCode::from_u16(code).unwrap_or(StatusCode::OK);
@@ -185,7 +186,8 @@ impl Signer {
     }
 }
 
-/// The outermost layer: signs every answer for which a SharedId is known (design section 5, line 7).
+/// The outermost layer: signs every answer for which a SharedId is known (docs/lifecycle.md#what-may-never-happen, rule
+/// 7).
 pub fn seal(reply: Reply, signer: &Signer, contract: &Contract) -> Response<String> {
     let status = http_status(reply.kind, contract);
     let (content_type, body) = match reply.content {

@@ -1,5 +1,5 @@
-//! `GET /posnext/orders/{orderId}`: the order as it stands (design section 7), held back until it changes where its caller prefers
-//! that; and its history.
+//! `GET /posnext/orders/{orderId}`: the order as it stands (docs/lifecycle.md#polling), held back until it changes
+//! where its caller prefers that; and its history.
 
 use std::time::Duration;
 
@@ -64,7 +64,8 @@ where
         }
         let client = client?;
         if request.headers.contains_key(DIGEST) {
-            tracing::debug!("a digest on GET is not checked (contract U10)");
+            // docs/contract.md#u10
+            tracing::debug!("a digest on GET is not checked");
         }
         // One answer for unknown, foreign and impossible ids.
         let unknown = || Reply::error(ErrorCode::UnknownOrder, "no order of this caller has this id");

@@ -1,4 +1,5 @@
-//! `POST /posnext/menus`: a location's menu, compressed, with an entity tag (contract section 6, U10 to U12, U28 to U30).
+//! `POST /posnext/menus`: a location's menu, compressed, with an entity tag (docs/contract.md#menus,
+//! docs/contract.md#u11, docs/contract.md#u28).
 
 use std::io::Write;
 
@@ -96,7 +97,8 @@ fn unknown(code: ErrorCode, field: &str, message: &str) -> Reply {
     Reply::errors(&[OrderError::field(code, field, message)])
 }
 
-/// Whose menu: the body's ids win, then the query's; a caller with one organization need not name it (contract U28).
+/// Whose menu: the body's ids win, then the query's; a caller with one organization need not name it
+/// (docs/contract.md#u28).
 fn asked_for(client: &Client, headers: &HeaderMap, uri: &Uri, body: &[u8]) -> Result<(ParId, ParId), Reply> {
     let blank = body.trim_ascii().is_empty();
     if !blank {

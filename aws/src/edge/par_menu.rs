@@ -1,4 +1,5 @@
-//! How PAR gets to see a menu. Its schema is not public (contract U29): when it is, this file changes and no other.
+//! How PAR gets to see a menu. Its schema is not public (docs/contract.md#u29): when it is, this file changes and no
+//! other.
 
 use std::collections::HashSet;
 
@@ -126,7 +127,7 @@ fn par_modifier<'a>(modifier: &'a Modifier, sold_out: &HashSet<String>) -> serde
     })
 }
 
-/// A decimal of two places, as amounts are in orders (contract C9).
+/// A decimal of two places, as amounts are in orders (docs/contract.md#c9).
 fn decimal(price: Cents) -> serde_json::Result<Box<RawValue>> {
     RawValue::from_string(price.to_json_number())
 }

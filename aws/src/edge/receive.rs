@@ -46,7 +46,8 @@ pub(super) async fn receive<D: Directory, S: Secrets, C: Clock, B: AsRef<[u8]>>(
 ) -> Result<Verified, Reply> {
     let (headers, path, raw) = (request.headers(), request.uri().path(), request.body().as_ref());
     let client = let_in(gate, headers, signer).await;
-    // The two spellings of the path differ in their last segment but one (contract C1); anything may stand before.
+    // The two spellings of the path differ in their last segment but one (docs/contract.md#c1); anything may stand
+    // before.
     if !gate.contract.path_aliases && path.rsplit('/').nth(1) == Some("orders") {
         return Err(Reply::error(ErrorCode::UnknownPath, "this spelling of the path is switched off; write /posnext/order/"));
     }
@@ -90,7 +91,7 @@ async fn primary<D, S: Secrets, C>(gate: &Gate<D, S, C>, shared_ids: &str) -> Op
     gate.secrets.shared_ids(shared_ids, Refresh::No).await.ok()?.first().cloned()
 }
 
-/// Contract U22: off unless a deployment wants it, since retries and scheduled orders are old by nature.
+/// Off unless a deployment wants it (docs/contract.md#u22), since retries and scheduled orders are old by nature.
 fn in_window<D, S, C: Clock>(gate: &Gate<D, S, C>, order: &Order) -> Result<(), Reply> {
     let (Some(window), Some(sent)) = (gate.contract.request_window, unix_seconds(order.request_datetime())) else {
         return Ok(());

@@ -1,5 +1,5 @@
 //! `POST /posnext/order/validate`: could this order be placed, and what does it come to? Writes nothing, and never answers
-//! 202 (contract section 2, C5).
+//! 202 (docs/contract.md#c5).
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ pub struct Setting {
     pub allowed: Allowed,
     /// What it is for.
     pub meaning: &'static str,
-    /// The open question of PAR's contract that it answers, or nothing (docs/decisions/0014).
+    /// The question of docs/contract.md that it answers, by its heading, or nothing.
     pub contract: &'static str,
 }
 

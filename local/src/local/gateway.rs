@@ -61,7 +61,7 @@ pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
         .with_state(handlers.sockets.clone());
     let gateway = Gateway { handlers: Arc::new(handlers), slots: Arc::new(Semaphore::new(CONCURRENCY)) };
     let routes = Router::new()
-        // Both spellings of the path (contract C1).
+        // Both spellings of the path (docs/contract.md#c1).
         .route("/posnext/order/submit", any(submit))
         .route("/posnext/orders/submit", get(read).fallback(submit))
         .route("/posnext/order/validate", any(validate))

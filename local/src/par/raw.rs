@@ -7,7 +7,7 @@ use reqwest::Method;
 
 use super::{Answer, Par, TOKEN_S, hmac, jwt_text};
 
-/// How much of a SharedId is the key (contract section 3).
+/// How much of a SharedId is the key (docs/contract.md#signature).
 const KEY_CHARACTERS: usize = 10;
 /// What no Client Secret is.
 const FOREIGN_SECRET: &[u8] = b"a-secret-that-nobody-has-been-given";
@@ -70,7 +70,7 @@ impl Par {
         })
     }
 
-    /// The digest of a request, by either recipe (contract U7).
+    /// The digest of a request, by either recipe (docs/contract.md#u7).
     ///
     /// # Errors
     /// A sentence when the URL or the Client Secret cannot be used.

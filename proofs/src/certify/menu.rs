@@ -1,4 +1,4 @@
-//! A menu as it is answered (contract U29), and what is wrong with it.
+//! A menu as it is answered (docs/contract.md#u29), and what is wrong with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

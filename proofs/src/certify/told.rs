@@ -4,7 +4,7 @@ use posnext_shared::domain::{canonical::Members, contract::PosOrderIdKey, money:
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The five of PAR's `GenericOrderStatuses` (contract section 2).
+/// The five of PAR's `GenericOrderStatuses` (docs/contract.md#status-values).
 pub(crate) const STATUSES: [&str; 5] = ["validated", "placed", "pending", "errored", "rejected"];
 
 /// The members that are looked at; `None` for what is absent, null or of another kind.

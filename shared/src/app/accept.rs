@@ -1,5 +1,5 @@
 //! Accepts an order: claims its row, places it while the caller waits, and hands it off when the POS cannot answer in
-//! time (design section 3). A retry of an order that is known already is answered from its row.
+//! time (docs/lifecycle.md#the-claim). A retry of an order that is known already is answered from its row.
 
 use std::{sync::Arc, time::Duration};
 

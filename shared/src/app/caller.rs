@@ -69,7 +69,7 @@ pub struct RawRequest<'a> {
 }
 
 impl<D: Directory, S: Secrets, C: Clock> Gate<D, S, C> {
-    /// The client whose secret signed the token: its tenant is the caller's (design section 4).
+    /// The client whose secret signed the token: its tenant is the caller's (docs/lifecycle.md#whose-order-it-is).
     ///
     /// # Errors
     /// [`Denied`] says why, for the log.
@@ -170,7 +170,8 @@ impl<D: Directory, S: Secrets, C: Clock> Gate<D, S, C> {
             }
             let cut = |shared_id: &&SharedId| truncated.iter().any(|message| shared_id.verify_request(message, digest));
             if let Some(shared_id) = live.iter().find(cut) {
-                tracing::warn!("a digest over cents that were cut off from binary doubles is accepted (contract U8)");
+                // docs/contract.md#u8
+                tracing::warn!("a digest over cents that were cut off from binary doubles is accepted");
                 return Ok(shared_id.clone());
             }
         }

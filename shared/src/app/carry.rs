@@ -147,8 +147,8 @@ where
         match action {
             Action::Place => {
                 let limit = self.policy.pos_limit;
-                // On the monotonic clock: the write that took the lease may have been slow (design section 3). Another machine
-                // may see the lease end that much earlier.
+                // On the monotonic clock: the write that took the lease may have been slow (docs/lifecycle.md#leases).
+                // Another machine may see the lease end that much earlier.
                 let in_time = self.clock.now().plus(limit) <= record.deadline;
                 let would_be_cut = Instant::now() + limit > self.tenure.gives_up_at;
                 if lease_taken.elapsed() + limit + CLOCK_SKEW > self.tenure.lease || would_be_cut || !in_time {
@@ -184,7 +184,7 @@ where
     }
 
     /// The POS holds an order whose row somebody else has moved on. If that ended it `errored`, the meal must not be
-    /// made: it is cancelled and a person is told (design section 3, "The deadline").
+    /// made: it is cancelled and a person is told (docs/lifecycle.md#the-deadline).
     async fn placed_too_late(&self, record: &OrderRecord, location: Option<&Location>) {
         let ended = match self.orders.read(&record.key).await {
             Ok(Some(Row::Order(stored))) => {

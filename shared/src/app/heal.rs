@@ -1,5 +1,6 @@
 //! Healing: an order that has stopped moving is handed off again. One conditional write moves its due time, so that of
-//! many who see it only one sends; the version stays, so that a live holder is not fenced off (design section 3).
+//! many who see it only one sends; the version stays, so that a live holder is not fenced off
+//! (docs/lifecycle.md#healing).
 
 use std::time::Duration;
 

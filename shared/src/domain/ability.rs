@@ -1,5 +1,5 @@
-//! What a POS promises, and what one call to it can come to. The POS is what prevents the second meal (design section 3);
-//! these promises decide what may be done about an outcome that nobody knows.
+//! What a POS promises, and what one call to it can come to. The POS is what prevents the second meal
+//! (docs/lifecycle.md#what-a-pos-promises); these promises decide what may be done about an outcome that nobody knows.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Find {
     }
 }
 
-/// What one placement attempt came to (the classes of design section 3).
+/// What one placement attempt came to (docs/lifecycle.md#what-an-attempt-comes-to).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Placed {
     /// The POS holds the order.

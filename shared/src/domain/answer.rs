@@ -101,8 +101,8 @@ impl Order {
         out.finish()
     }
 
-    /// The body of an error about this verified request: its identity and signed values only (contract U12), so that the
-    /// digest of the error is the digest the caller sent and nothing new gets signed.
+    /// The body of an error about this verified request: its identity and signed values only (docs/contract.md#u12), so
+    /// that the digest of the error is the digest the caller sent and nothing new gets signed.
     #[must_use]
     pub fn error_answer(&self, status: Option<OrderStatus>, errors: &[OrderError]) -> String {
         let mut out = self.signed_values(status, None);
@@ -136,8 +136,8 @@ impl Order {
     }
 }
 
-/// The body of an error that is about no order: a problem of RFC 9457 with `errors` beside it (contract U12). Its `type` is a heading of
-/// docs/errors.md under `docs_url`, its code and its sentence are the first error's.
+/// The body of an error that is about no order: a problem of RFC 9457 with `errors` beside it (docs/contract.md#u12).
+/// Its `type` is a heading of docs/errors.md under `docs_url`, its code and its sentence are the first error's.
 #[must_use]
 pub fn problem(errors: &[OrderError], status: u16, docs_url: &str) -> String {
     let mut out = ObjectWriter::new(512);

@@ -1,5 +1,5 @@
 //! What a person may do to an order, and what an order would do next by itself. A person follows the rules of every other
-//! writer: takes the lease, which nobody may hold, then writes under it (design section 3, "The deadline").
+//! writer: takes the lease, which nobody may hold, then writes under it (docs/lifecycle.md#a-person).
 
 use std::time::Duration;
 

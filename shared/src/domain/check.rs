@@ -1,5 +1,6 @@
-//! Whether a location can take an order as it stands: it is on, what is ordered is on its menu and can be had, and prices
-//! and totals add up to the cent. Validate and submit ask the same (contract sections 2, U21, U26).
+//! Whether a location can take an order as it stands: it is on, what is ordered is on its menu and can be had, and
+//! prices and totals add up to the cent. Validate and submit ask the same (docs/contract.md#lifecycle,
+//! docs/contract.md#u21, docs/contract.md#u26).
 
 use std::{collections::HashSet, fmt::Display};
 
@@ -262,7 +263,7 @@ fn range(group: &ModifierGroup) -> String {
     if group.min == group.max { format!("{}", group.min) } else { format!("{} to {}", group.min, group.max) }
 }
 
-/// Half a cent goes away from zero, as everywhere (contract C2).
+/// Half a cent goes away from zero, as everywhere (docs/contract.md#c2).
 fn round(cents: Decimal) -> Decimal {
     cents.round_dp_with_strategy(0, rust_decimal::RoundingStrategy::MidpointAwayFromZero)
 }

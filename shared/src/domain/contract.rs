@@ -1,4 +1,5 @@
-//! What PAR has not told us (contract section 9), as this deployment answers it. Every default is contract.md's.
+//! What PAR has not told us (docs/contract.md#open-questions), as this deployment answers it. Every default is that
+//! page's, and the questions are named by its headings: U7 is docs/contract.md#u7.
 
 use std::{str::FromStr, time::Duration};
 
@@ -61,13 +62,14 @@ impl Default for Contract {
     }
 }
 
-/// What the digest of a request covers (contract U7). Answers are always signed by the recipe of contract section 3.
+/// What the digest of a request covers (docs/contract.md#u7). Answers are always signed by the recipe of
+/// docs/contract.md#signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RequestDigest {
-    /// The order's six values, keyed with the SharedId (contract section 3).
+    /// The order's six values, keyed with the SharedId (docs/contract.md#signature).
     #[default]
     Order,
-    /// The path and the body as they came, keyed with the Client Secret, as Punchh does (contract section 3).
+    /// The path and the body as they came, keyed with the Client Secret, as Punchh does (docs/contract.md#signature).
     PathAndBody,
 }
 
@@ -82,7 +84,7 @@ impl FromStr for RequestDigest {
     }
 }
 
-/// What a price or total means that is not what the menu makes it (contract U26).
+/// What a price or total means that is not what the menu makes it (docs/contract.md#u26).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PricePolicy {
     /// The order is rejected.
@@ -117,7 +119,7 @@ impl FromStr for PricePolicy {
     }
 }
 
-/// Where the POS's order id stands in an answer (contract U24).
+/// Where the POS's order id stands in an answer (docs/contract.md#u24).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PosOrderIdKey {
     /// Inside `order_details`, or beside it.

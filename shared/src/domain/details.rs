@@ -1,6 +1,6 @@
-//! What an order is of: the tolerant core of contract U25. PAR's schema is not public, so a member that is absent, null or
-//! of another kind than we guess reads as absent and refuses nothing by itself; which ones were of another kind is kept,
-//! since nothing can be added up with them. It is read on demand, from the stored text.
+//! What an order is of: the tolerant core (docs/contract.md#u25). PAR's schema is not public, so a member that is
+//! absent, null or of another kind than we guess reads as absent and refuses nothing by itself; which ones were of
+//! another kind is kept, since nothing can be added up with them. It is read on demand, from the stored text.
 
 use rust_decimal::Decimal;
 use serde_json::value::RawValue;

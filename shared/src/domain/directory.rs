@@ -20,7 +20,7 @@ pub struct Client {
     pub organizations: Vec<ParId>,
 }
 
-/// An organization (a brand), mapped to its internal id (contract section 4).
+/// An organization (a brand), mapped to its internal id (docs/contract.md#identifiers).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Organization {
     /// PAR's OrganizationId.

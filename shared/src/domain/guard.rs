@@ -1,4 +1,4 @@
-//! The guard on an online order: a second `request_uid` for it must not become a second meal (contract U19).
+//! The guard on an online order: a second `request_uid` for it must not become a second meal (docs/contract.md#u19).
 
 use super::{
     ids::{OrderKey, ParId, Tenant},

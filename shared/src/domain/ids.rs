@@ -1,5 +1,5 @@
-//! Identifiers. Those that are signed are joined by `|` without escaping (contract section 3), so a `|` in one would let
-//! two different orders share a digest: they are refused before anything is verified.
+//! Identifiers. Those that are signed are joined by `|` without escaping (docs/contract.md#signature), so a `|` in one
+//! would let two different orders share a digest: they are refused before anything is verified.
 
 use std::{fmt, str::FromStr};
 
@@ -100,7 +100,7 @@ id! {
     SubscriberId, |text| Tenant::new(text).map(|_| ())
 }
 
-/// The key of an order: whose it is, and PAR's id of the request (design section 4).
+/// The key of an order: whose it is, and PAR's id of the request (docs/lifecycle.md#whose-order-it-is).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OrderKey {
     /// The client whose secret verified the token.

@@ -1,7 +1,7 @@
 //! Every transition of an order. [`claim`] makes the first version of a row; [`advance`] takes the row as it is stored and
 //! what has just happened, and returns the next row with what to do after it is written. Nothing here does anything.
 //!
-//! The rules are those of design section 3, "The POS is what prevents the second meal": every attempt is written before
+//! The rules are those of docs/lifecycle.md#what-a-pos-promises: every attempt is written before
 //! it begins, is unknown until a write says otherwise, and an unknown one is acted on only as far as the POS's declared
 //! abilities make that safe.
 

@@ -35,7 +35,7 @@ pub struct Menu {
 /// What a menu says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
-    /// ISO 4217, for example `USD`; one for the whole location (contract U27).
+    /// ISO 4217, for example `USD`; one for the whole location (docs/contract.md#u27).
     pub currency: String,
     /// For browsing.
     #[serde(default)]

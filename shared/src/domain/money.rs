@@ -37,7 +37,7 @@ pub fn exact_decimal(text: &str) -> Option<Decimal> {
 }
 
 impl Cents {
-    /// Reads the text of a JSON number: x 100, half a cent away from zero (contract C2).
+    /// Reads the text of a JSON number: x 100, half a cent away from zero (docs/contract.md#c2).
     ///
     /// # Errors
     /// [`AmountError`] when the text is no number or is out of range; nothing is ever rounded to fit.

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// What two requests for the same meal have in common: a hash of the canonical body without the members that a retry
-/// may change (design section 4).
+/// may change (docs/lifecycle.md#the-idempotency-record).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(String);
@@ -166,7 +166,7 @@ impl Order {
         &self.location_id
     }
 
-    /// `request_datetime`, the text as it came (contract U23).
+    /// `request_datetime`, the text as it came (docs/contract.md#u23).
     #[must_use]
     pub fn request_datetime(&self) -> &str {
         &self.request_datetime
@@ -244,7 +244,7 @@ impl Totals {
     }
 
     /// What a reader could make of these that multiplies binary doubles by 100 and cuts off the rest: a cent less of either or
-    /// both (contract C2).
+    /// both (docs/contract.md#c2).
     pub fn truncated(self) -> impl Iterator<Item = Self> {
         let less = |cents: Option<Cents>| cents.filter(|cents| cents.0 > 0).map(|cents| Cents(cents.0 - 1)).or(cents);
         let (subtotal, grand_total) = (less(self.subtotal), less(self.grand_total));

@@ -1,4 +1,4 @@
-//! The times an order moves by (design section 6). Budgets are sums; [`Policy::new`] makes them fit.
+//! The times an order moves by (docs/lifecycle.md#time). Budgets are sums; [`Policy::new`] makes them fit.
 
 use std::time::Duration;
 

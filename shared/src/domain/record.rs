@@ -1,4 +1,5 @@
-//! An order as it is stored: one row that is the order, its idempotency record and its outbox (design section 4).
+//! An order as it is stored: one row that is the order, its idempotency record and its outbox
+//! (docs/lifecycle.md#the-row).
 
 use std::sync::Arc;
 
@@ -177,7 +178,8 @@ impl OrderRecord {
     }
 }
 
-/// A second `request_uid` of an order that is already known by another (design section 4): it follows the owner.
+/// A second `request_uid` of an order that is already known by another (docs/lifecycle.md#an-alias): it follows the
+/// owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alias {
     /// Its own key.

@@ -1,6 +1,7 @@
-//! The signing recipe of contract section 3: `x-pch-digest` = HMAC-SHA256 over six fields, keyed with the first ten
-//! characters of a SharedId, lower-case hexadecimal. Requests and answers share key and recipe, so an answer signed over
-//! unverified request values would be an oracle: until a request has verified, only [`DigestMessage::all_null`] is signed.
+//! The signing recipe (docs/contract.md#signature): `x-pch-digest` = HMAC-SHA256 over six fields, keyed with the first
+//! ten characters of a SharedId, lower-case hexadecimal. Requests and answers share key and recipe, so an answer signed
+//! over unverified request values would be an oracle: until a request has verified, only [`DigestMessage::all_null`] is
+//! signed.
 
 use std::fmt;
 
@@ -9,7 +10,7 @@ use sha2::Sha256;
 
 use super::{canonical::Members, money::Cents, time::unix_seconds};
 
-/// How many characters of a SharedId are the key (contract section 3).
+/// How many characters of a SharedId are the key (docs/contract.md#signature).
 const KEY_CHARACTERS: usize = 10;
 
 /// The six signed values of a request or an answer, each as it stands in that body.

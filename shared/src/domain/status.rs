@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// PAR's `GenericOrderStatuses` (contract section 2).
+/// PAR's `GenericOrderStatuses`.
+// docs/contract.md#status-values
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
@@ -39,7 +40,8 @@ impl OrderStatus {
     }
 }
 
-/// Where a pending order stands (design section 3).
+/// Where a pending order stands.
+// docs/lifecycle.md#statuses-and-stages
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]

@@ -47,7 +47,7 @@ pub fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Unix seconds of an RFC 3339 date-time with an offset, sub-seconds dropped (contract section 3: floor).
+/// Unix seconds of an RFC 3339 date-time with an offset, sub-seconds dropped (floor: docs/contract.md#signature).
 ///
 /// `None` when the text is no such date-time: a reader that is stricter than ours would sign 0 for it.
 #[must_use]

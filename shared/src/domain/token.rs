@@ -1,5 +1,6 @@
-//! The bearer token: a JWT signed by HS256 with a Client Secret (contract section 5; RFC 7515, RFC 7519). Sixty lines over
-//! `hmac`, because the JWT crate's own HMAC would link a second copy of the cryptography (docs/decisions/0004).
+//! The bearer token: a JWT signed by HS256 with a Client Secret (docs/contract.md#token; RFC 7515, RFC 7519). Sixty
+//! lines over `hmac`, because the JWT crate's own HMAC would link a second copy of the cryptography
+//! (docs/decisions/0004).
 
 use std::{str::FromStr, time::Duration};
 
@@ -10,7 +11,7 @@ use sha2::Sha256;
 
 use super::time::UnixMillis;
 
-/// How far the issuer's clock may differ from ours, unless it is set otherwise (contract U4).
+/// How far the issuer's clock may differ from ours, unless it is set otherwise (docs/contract.md#u4).
 pub const SKEW: Duration = Duration::from_secs(60);
 
 /// A Client Secret ready to verify. Its value cannot be read back or printed.
@@ -25,7 +26,7 @@ impl ClientSecret {
     }
 
     /// Whether `digest`, hexadecimal in either letter case, is its HMAC-SHA256 of these parts one after the other; compared in
-    /// constant time (contract U7, the sibling recipe).
+    /// constant time (the sibling recipe: docs/contract.md#u7).
     #[must_use]
     pub fn verify_digest(&self, parts: [&[u8]; 2], digest: &str) -> bool {
         let Ok(digest) = hex::decode(digest) else { return false };
@@ -54,7 +55,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Texts that may name the Client ID, the likeliest first (contract U3).
+    /// Texts that may name the Client ID, the likeliest first (docs/contract.md#u3).
     pub fn client_ids(&self) -> impl Iterator<Item = &str> {
         [&self.client_id, &self.sub, &self.iss].into_iter().filter_map(Option::as_deref)
     }
@@ -91,7 +92,7 @@ enum Audience {
     Many(Vec<String>),
 }
 
-/// The claim that must be the Client ID (contract U3).
+/// The claim that must be the Client ID (docs/contract.md#u3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientClaim {
     /// `client_id`
@@ -180,7 +181,7 @@ struct Header {
 }
 
 impl<'a> Token<'a> {
-    /// Takes a token apart. The algorithm is pinned here, before any key is touched (contract U1).
+    /// Takes a token apart. The algorithm is pinned here, before any key is touched (docs/contract.md#u1).
     ///
     /// # Errors
     /// [`TokenError::Malformed`] or [`TokenError::Algorithm`].

@@ -196,7 +196,7 @@ fn header(text: &str) -> HeaderValue {
     text.parse().unwrap()
 }
 
-/// The recipe of contract section 3.
+/// The recipe of docs/contract.md#signature.
 fn digest(body: &Value, cents: impl Fn(&Value) -> i64) -> String {
     let details = &body["order_details"];
     let text = |value: &Value| value.as_str().unwrap_or("0").to_owned();

@@ -99,7 +99,7 @@ impl<S: Secrets> HttpPos<S> {
     }
 }
 
-/// The classes of design section 3.
+/// The classes of docs/lifecycle.md#what-an-attempt-comes-to.
 fn placed(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Placed {
     let answer = parse(body);
     let reason = format!("answered {status}");

@@ -102,7 +102,7 @@ fn refusal(operation: &Operation, status: u16) -> Response {
         429 | 503 => &["retry-after", DIGEST],
         _ => &[DIGEST],
     };
-    // Menus leave unsigned by default (contract U11).
+    // Menus leave unsigned by default (docs/contract.md#u11).
     let headers: Vec<&str> = headers.iter().copied().filter(|name| operation.signed || *name != DIGEST).collect();
     with_headers(response.description(named.join("\n\n")).build(), &headers)
 }

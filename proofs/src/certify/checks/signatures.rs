@@ -49,7 +49,7 @@ fn each(probe: &Probe, of: impl Fn(&Exchange) -> bool, judge: impl Fn(&Exchange)
 pub(super) async fn answers(probe: &Probe) -> Judged {
     some_answers(probe).await?;
     let par = probe.par();
-    // Menus need no signature; one that is there has to be right (contract U11).
+    // Menus need no signature; one that is there has to be right (docs/contract.md#u11).
     let signed =
         |exchange: &Exchange| exchange.is_about_an_order() || (exchange.code() == 200 && exchange.answer.digest.is_some());
     each(probe, signed, |exchange| (exchange.is_signed(par) != Some(true)).then(|| exchange.suspicion(par).to_owned()))
@@ -85,7 +85,7 @@ pub(super) async fn format(probe: &Probe) -> Judged {
     })
 }
 
-/// Totals of which a binary double, cut off, makes a cent too little (contract C2).
+/// Totals of which a binary double, cut off, makes a cent too little (docs/contract.md#c2).
 pub(super) async fn cents(probe: &Probe) -> Judged {
     let targets = probe.targets();
     if targets.is_empty() {

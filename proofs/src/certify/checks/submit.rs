@@ -95,7 +95,7 @@ pub(super) async fn concurrent(probe: &Probe) -> Judged {
     Ok(passed(""))
 }
 
-/// PAR's documents spell the paths both ways (contract C1).
+/// PAR's documents spell the paths both ways (docs/contract.md#c1).
 pub(super) async fn plural(probe: &Probe) -> Judged {
     let targets = probe.targets();
     if targets.is_empty() {

@@ -99,7 +99,7 @@ pub(super) async fn wrong_total(probe: &Probe) -> Judged {
     corrected(probe, &draft, right).await
 }
 
-/// Rejected, or validated with the right total instead (contract U26): both are answers PAR can work with.
+/// Rejected, or validated with the right total instead (docs/contract.md#u26): both are answers PAR can work with.
 async fn corrected(probe: &Probe, draft: &Draft, right: Option<i64>) -> Judged {
     let ask = Ask { about: None, ..Ask::order(Endpoint::Validate, draft) };
     let answer = probe.send(ask).await?;
@@ -111,7 +111,7 @@ async fn corrected(probe: &Probe, draft: &Draft, right: Option<i64>) -> Judged {
     rejected(probe, &answer)
 }
 
-/// With the code that this deployment has for it (contract U13).
+/// With the code that this deployment has for it (docs/contract.md#u13).
 pub(super) fn rejected(probe: &Probe, answer: &Exchange) -> Judged {
     answer.expect_status(probe.options().contract.rejected_status, "rejected")?;
     Ok(passed(""))
