@@ -7,7 +7,11 @@ use std::convert::Infallible;
 
 use aws_config::BehaviorVersion;
 use lambda_http::{Error, Request, run, service_fn};
-use posnext_aws::{edge::proxy::Answered, settings::Settings, wiring::{Aws, Parts}};
+use posnext_aws::{
+    edge::proxy::Answered,
+    settings::Settings,
+    wiring::{Aws, Parts},
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
