@@ -3,18 +3,21 @@
 export SAM_CLI_TELEMETRY=0
 counted=(submit-order get-order process-order)
 
-# The deployment proves the template and not the optimiser: a build of its own, in a folder of its own, that only has to run.
+# The deployment proves the template and not the optimiser: built with the profile "deployment" (Cargo.toml), in a folder of its own. sam
+# knows no profile but release, so it is given a cargo that does.
 deployment_build() {
-  CARGO_TARGET_DIR=$PWD/target/deployment \
-    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+  PATH="$PWD/tests/tools/deployment:$PATH" CARGO_TARGET_DIR=$PWD/target/deployment \
     sam build --parameter-overrides Architecture=x86_64
 }
 
-# As they are shipped.
+# As they are shipped, and as sam builds them: each from its own folder, with the features that it alone asks for.
 counted_build() {
-  local name packages=()
-  for name in "${counted[@]}" hello; do packages+=(--package "$name" --bin "$name"); done
-  cargo lambda build --locked --release --x86-64 --lambda-dir target/counted "${packages[@]}"
+  local name folder
+  for name in "${counted[@]}" hello; do
+    folder=functions/$name
+    [ -d "$folder" ] || folder=tests/bench/$name
+    (cd "$folder" && cargo lambda build --locked --release --lambda-dir "$OLDPWD/target/counted" --bin "$name")
+  done
 }
 
 count() {

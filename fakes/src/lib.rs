@@ -11,7 +11,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod directory;
+mod outside;
 mod played;
+mod table;
 mod world;
 
 pub use directory::{Mapped, MappedInner, OneLocation, Unreadable};

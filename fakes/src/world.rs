@@ -1,7 +1,7 @@
 //! Orders, queue and POS in one value that clones share.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -10,16 +10,14 @@ use std::{
 };
 
 use posnext_shared::{
-    app::ports::*,
+    app::ports::{Clock, OrderMessage, PortError},
     domain::{
-        ability::{Abilities, Cancelled, Find, Found, Placed},
+        ability::{Abilities, Find, Found, Placed},
         directory::{Connector, Location, Mode, SandboxConnector},
-        guard::Guard,
         ids::{OrderKey, ParId, RequestUid, Tenant},
         machine::New,
         order::Body,
-        record::{Alias, OrderRecord, Row, State},
-        take::Take,
+        record::{OrderRecord, Row},
         time::UnixMillis,
     },
 };
@@ -95,7 +93,7 @@ impl World {
         self.stored(&key(uid))
     }
 
-    fn stored(&self, key: &OrderKey) -> OrderRecord {
+    pub(crate) fn stored(&self, key: &OrderKey) -> OrderRecord {
         match self.0.rows.lock().unwrap().get(key) {
             Some(Row::Order(record)) => (**record).clone(),
             other => panic!("{key}: {other:?}"),
@@ -138,11 +136,11 @@ impl World {
         self.with_played(|played| played.meals(uid, self.now())).unwrap_or_default()
     }
 
-    fn with_played<T>(&self, ask: impl FnOnce(&mut Played) -> T) -> Option<T> {
+    pub(crate) fn with_played<T>(&self, ask: impl FnOnce(&mut Played) -> T) -> Option<T> {
         self.0.played.lock().unwrap().as_mut().map(ask)
     }
 
-    async fn write<T>(&self, apply: impl FnOnce() -> T) -> Result<T, PortError> {
+    pub(crate) async fn write<T>(&self, apply: impl FnOnce() -> T) -> Result<T, PortError> {
         let fault = self.0.faults.lock().unwrap().pop_front().unwrap_or(Fault::None);
         let unavailable = || PortError::Unavailable("injected".to_owned());
         match fault {
@@ -217,218 +215,5 @@ impl Clock for World {
     }
     fn random(&self) -> u64 {
         self.0.ids.fetch_add(7_919, Ordering::Relaxed)
-    }
-}
-
-impl ReadOrder for World {
-    async fn read(&self, key: &OrderKey) -> Result<Option<Row>, PortError> {
-        Ok(self.0.rows.lock().unwrap().get(key).cloned())
-    }
-}
-
-impl ClaimOrder for World {
-    async fn claim(&self, record: &OrderRecord, guard: Option<&Guard>, now: UnixMillis) -> Result<Claimed, PortError> {
-        let from = guard.and_then(|guard| guard.taken_over_from.clone());
-        let first = self.0.tokens.lock().unwrap().entry(record.write_id.clone()).or_insert_with(|| from.clone()).clone();
-        assert_eq!(first, from, "IdempotentParameterMismatch");
-        let outcome = match self.0.faults.lock().unwrap().front() {
-            Some(Fault::Contended) => Some(Claimed::Contended),
-            Some(Fault::InProgress) => Some(Claimed::InProgress),
-            _ => None,
-        };
-        if let Some(outcome) = outcome {
-            self.0.faults.lock().unwrap().pop_front();
-            return Ok(outcome);
-        }
-        self.write(|| {
-            let mut rows = self.0.rows.lock().unwrap();
-            let mut guards = self.0.guards.lock().unwrap();
-            if let Some(row) = rows.get(&record.key) {
-                let ours = matches!(row, Row::Order(stored) if stored.write_id == record.write_id);
-                return if ours { Claimed::Ours } else { Claimed::Exists(Box::new(row.clone())) };
-            }
-            if let Some(guard) = guard {
-                if let Some((owner, expires_at)) = guards.get(&guard.key)
-                    && *expires_at > now
-                    && Some(owner) != guard.taken_over_from.as_ref()
-                {
-                    return Claimed::Guarded(owner.clone());
-                }
-                guards.insert(guard.key.clone(), (guard.owner.clone(), guard.expires_at));
-            }
-            rows.insert(record.key.clone(), Row::Order(Box::new(record.clone())));
-            Claimed::Ours
-        })
-        .await
-    }
-
-    async fn claim_alias(&self, alias: &Alias) -> Result<bool, PortError> {
-        self.write(|| {
-            let mut rows = self.0.rows.lock().unwrap();
-            let free = !rows.contains_key(&alias.key);
-            if free {
-                rows.insert(alias.key.clone(), Row::Alias(alias.clone()));
-            }
-            free
-        })
-        .await
-    }
-}
-
-impl SaveOrder for World {
-    async fn save(&self, record: &OrderRecord) -> Result<bool, PortError> {
-        self.write(|| {
-            let mut rows = self.0.rows.lock().unwrap();
-            let Some(Row::Order(stored)) = rows.get(&record.key) else { return false };
-            if stored.version == record.version && stored.write_id == record.write_id {
-                return true;
-            }
-            let fits = stored.version + 1 == record.version;
-            if fits {
-                rows.insert(record.key.clone(), Row::Order(Box::new(record.clone())));
-            }
-            fits
-        })
-        .await
-    }
-}
-
-impl TakeOrder for World {
-    async fn take(&self, take: &Take) -> Result<Taken, PortError> {
-        self.write(|| {
-            let mut rows = self.0.rows.lock().unwrap();
-            let Some(row) = rows.get_mut(&take.key) else { return Taken::Absent };
-            let taken = match row {
-                Row::Order(record) => take.take((**record).clone()),
-                Row::Alias(_) => None,
-            };
-            match taken {
-                Some(record) => {
-                    *row = Row::Order(Box::new(record.clone()));
-                    Taken::Ours(Box::new(record))
-                }
-                None => Taken::Stands(Box::new(row.clone())),
-            }
-        })
-        .await
-    }
-}
-
-impl NudgeOrder for World {
-    async fn nudge(&self, key: &OrderKey, version: u64, due_at: UnixMillis, new_due_at: UnixMillis) -> Result<bool, PortError> {
-        self.write(|| {
-            let mut rows = self.0.rows.lock().unwrap();
-            let Some(Row::Order(stored)) = rows.get_mut(key) else { return false };
-            let version_fits = stored.version == version;
-            match &mut stored.state {
-                State::Open(open) if version_fits && open.due_at == due_at => {
-                    open.due_at = new_due_at;
-                    true
-                }
-                _ => false,
-            }
-        })
-        .await
-    }
-}
-
-impl ListOpen for World {
-    async fn list_open(&self, limit: usize) -> Result<Vec<OpenEntry>, PortError> {
-        let rows = self.0.rows.lock().unwrap();
-        let open = rows.values().filter_map(|row| match row {
-            Row::Order(record) => record.open().map(|open| OpenEntry {
-                key: record.key.clone(),
-                due_at: open.due_at,
-                accepted_at: record.accepted_at,
-            }),
-            Row::Alias(_) => None,
-        });
-        Ok(open.take(limit).collect())
-    }
-}
-
-impl SendOrder for World {
-    async fn send(&self, message: &OrderMessage, delay: Duration) -> Result<(), PortError> {
-        // The row comes first: a message about a version that is not stored would be acknowledged as nobody's.
-        let stored = self.stored(&message.key);
-        assert_eq!(stored.version, message.version, "sent before it was written, or although it was not");
-        if *self.0.queue_down.lock().unwrap() {
-            return Err(PortError::Unavailable("the queue is down".to_owned()));
-        }
-        self.0.sent.lock().unwrap().push((message.clone(), delay));
-        Ok(())
-    }
-}
-
-impl SetAside for World {
-    async fn set_aside(&self, what: Aside<'_>, reason: &str) -> Result<(), PortError> {
-        if *self.0.queue_down.lock().unwrap() {
-            return Err(PortError::Unavailable("the queue is down".to_owned()));
-        }
-        self.0.aside.lock().unwrap().push(format!("{reason}: {what:?}"));
-        Ok(())
-    }
-}
-
-impl Pos for World {
-    async fn place(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Placed {
-        self.0.calls.lock().unwrap().push("place");
-        let panics_at = self.0.panics_at.lock().unwrap().clone();
-        assert_ne!(panics_at.as_ref(), Some(&location.location_id), "a defect, on purpose");
-        if let Some(attempt) = self.with_played(|played| played.place(location, &record.key, self.now())) {
-            let (takes, placed) = attempt;
-            return if takes > limit {
-                tokio::time::sleep(limit).await;
-                Placed::Unknown("time-out".to_owned())
-            } else {
-                tokio::time::sleep(takes).await;
-                placed
-            };
-        }
-        // The attempt must be in the row before it begins.
-        let stored = self.stored(&record.key);
-        assert_eq!((stored.version, stored.has_live_lease(self.now())), (record.version, true), "placed without a lease");
-        let (takes, placed) = self.0.pos.lock().unwrap().pop_front().expect("the POS was not expected to be asked");
-        if takes == Duration::MAX {
-            // It forgets its limit.
-            std::future::pending::<()>().await;
-        }
-        if takes > limit {
-            tokio::time::sleep(limit).await;
-            return Placed::Unknown("time-out".to_owned());
-        }
-        tokio::time::sleep(takes).await;
-        placed
-    }
-    async fn find(&self, location: &Location, record: &OrderRecord, _: Duration) -> Found {
-        self.0.calls.lock().unwrap().push("find");
-        if let Some(found) = self.with_played(|played| played.find(location, &record.key, self.now())) {
-            return found;
-        }
-        self.0.found.lock().unwrap().pop_front().unwrap_or(Found::Absent)
-    }
-    async fn cancel(&self, location: &Location, record: &OrderRecord, _: Duration) -> Cancelled {
-        self.0.calls.lock().unwrap().push("cancel");
-        self.with_played(|played| played.cancel(location, &record.key, self.now())).unwrap_or(Cancelled::Done)
-    }
-}
-
-impl AskAvailability for World {
-    async fn sold_out(&self, location: &Location, ids: &BTreeSet<&str>, limit: Duration) -> Result<HashSet<String>, PortError> {
-        let Connector::Sandbox(sandbox) = &location.connector else {
-            return Err(PortError::Unavailable("nobody plays this POS".to_owned()));
-        };
-        let takes = Duration::from_millis(sandbox.delay_ms);
-        tokio::time::sleep(takes.min(limit)).await;
-        if sandbox.down || takes > limit {
-            return Err(PortError::Unavailable("no answer".to_owned()));
-        }
-        Ok(sandbox.sold_out.iter().filter(|id| ids.contains(id.as_str())).cloned().collect())
-    }
-}
-
-impl FetchMenu for World {
-    async fn fetch(&self, _: &Location, _: Duration) -> Result<Vec<u8>, PortError> {
-        Err(PortError::Unavailable("this POS hands out no menu".to_owned()))
     }
 }

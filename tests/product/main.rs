@@ -11,6 +11,7 @@ mod bootstraps;
 mod callers;
 mod certify;
 mod clients;
+mod command;
 mod connector;
 mod dependencies;
 mod docs;

@@ -22,7 +22,7 @@ use posnext_shared::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Caller, fresh_uid, in_process, location, menu_order, selling_pos, token};
+use crate::support::{fresh_uid, in_process, location, menu_order, selling_pos, token};
 
 const SMALL: &str = r#"{"currency":"EUR","products":[{"id":"1","name":"Soup","price":4.35}]}"#;
 
@@ -32,36 +32,6 @@ fn ids() -> (ParId, ParId) {
 
 fn product<'a>(menu: &'a Value, id: &str) -> &'a Value {
     menu["products"].as_array().unwrap().iter().find(|product| product["id"] == id).unwrap()
-}
-
-async fn ask(caller: &Caller, query: &str, body: &str) -> (u16, String) {
-    let request = caller.http.post(format!("{}/posnext/menus{query}", caller.url)).bearer_auth(token());
-    let answer = caller.send(request.header("content-type", "application/json").body(body.to_owned())).await;
-    (answer.code, answer.error().to_owned())
-}
-
-#[tokio::test]
-async fn the_menu_is_answered_as_it_was_put_with_decimal_prices_and_references_that_lead_somewhere() {
-    let (_product, caller) = in_process().await;
-    let answer = caller.menu("PAR-LOC-MENU").await;
-    assert_eq!((answer.code, answer.header("x-pch-digest")), (200, None), "unsigned by default");
-    let menu = &answer.json;
-    assert_eq!((&menu["organization_id"], &menu["location_id"]), (&json!("IA-YC-01"), &json!("PAR-LOC-MENU")));
-    assert!(answer.text.contains(r#""id":"4711","name":"Margherita","#) && answer.text.contains(r#""price":18.15"#));
-    let sample: Value = serde_json::from_str(SAMPLE_MENU).unwrap();
-    for kind in ["categories", "products", "modifier_groups"] {
-        let ids = |menu: &Value| -> Vec<String> {
-            menu[kind].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
-        };
-        assert_eq!(ids(menu), ids(&sample), "{kind}");
-    }
-    let groups: Vec<&Value> = menu["modifier_groups"].as_array().unwrap().iter().map(|group| &group["id"]).collect();
-    let products = menu["products"].as_array().unwrap();
-    let modifiers = menu["modifier_groups"].as_array().unwrap().iter().flat_map(|group| group["modifiers"].as_array().unwrap());
-    for owner in products.iter().chain(modifiers) {
-        assert!(owner["price"].is_number() && owner["available"].is_boolean(), "{owner}");
-        assert!(owner["modifier_group_ids"].as_array().unwrap().iter().all(|id| groups.contains(&id)), "{owner}");
-    }
 }
 
 #[tokio::test]
@@ -125,34 +95,6 @@ async fn what_is_switched_off_shows_within_a_minute_in_menu_validate_and_submit(
     switch(true).await;
     let menu = later(async || caller.menu("PAR-LOC-MENU").await).await;
     assert_eq!((product(&menu.json, "4720")["available"].as_bool(), menu.header("etag")), (Some(true), Some(etag.as_str())));
-}
-
-#[tokio::test]
-async fn whose_menu_is_meant_is_said_in_the_body_or_the_query_and_errors_say_what_is_wrong() {
-    let (_product, caller) = in_process().await;
-    let named = r#"{"organization_id":"IA-YC-01","location_id":"PAR-LOC-MENU"}"#;
-    for (query, body, code, error) in [
-        ("", named, 200, ""),
-        ("?location_id=PAR-LOC-MENU", "", 200, ""),
-        ("?location_id=PAR-LOC-MENU&organization_id=IA-YC-01", "{}", 200, ""),
-        ("?location_id=PAR-LOC-12345", r#"{"location_id":"PAR-LOC-MENU"}"#, 200, ""),
-        ("", "", 400, "missing_field"),
-        ("", r#"{"location_id":7}"#, 400, "invalid_field"),
-        ("?location_id=a%7Cb", "", 400, "invalid_field"),
-        ("", "[]", 400, "invalid_json"),
-        ("", r#"{"location_id":"a","location_id":"b"}"#, 400, "repeated_key"),
-        ("", r#"{"organization_id":"OTHER","location_id":"PAR-LOC-MENU"}"#, 404, "unknown_organization"),
-        ("?location_id=PAR-LOC-NONE", "", 404, "unknown_location"),
-        ("?location_id=PAR-LOC-12345", "", 404, "unknown_menu"),
-    ] {
-        assert_eq!(ask(&caller, query, body).await, (code, error.to_owned()), "{query} {body}");
-    }
-    let url = format!("{}/posnext/menus?location_id=PAR-LOC-MENU", caller.url);
-    assert_eq!(caller.send(caller.http.post(&url)).await.code, 401);
-    let get = caller.send(caller.http.get(&url).bearer_auth(token())).await;
-    assert_eq!((get.code, get.header("allow")), (405, Some("POST")));
-    let form = caller.http.post(&url).bearer_auth(token()).header("content-type", "text/plain").body(named);
-    assert_eq!(caller.send(form).await.code, 415);
 }
 
 #[tokio::test]

@@ -1,0 +1,67 @@
+//! `POST /posnext/menus`: whose menu is meant, and what it says.
+
+use serde_json::{Value, json};
+
+use crate::support::{Api, Asked, SAMPLE_MENU, read};
+
+fn menu(query: &str) -> Asked {
+    read(&format!("/posnext/menus{query}")).posted().header("content-type", "application/json")
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_menu_is_answered_as_it_was_put_with_decimal_prices_and_references_that_lead_somewhere() {
+    let api = Api::new();
+    let answer = api.send(menu("?location_id=PAR-LOC-MENU")).await;
+    assert_eq!((answer.code, answer.header("x-pch-digest")), (200, None), "unsigned by default");
+    let menu = &answer.json;
+    assert_eq!((&menu["organization_id"], &menu["location_id"]), (&json!("IA-YC-01"), &json!("PAR-LOC-MENU")));
+    assert!(answer.text.contains(r#""id":"4711","name":"Margherita","#) && answer.text.contains(r#""price":18.15"#));
+    let sample: Value = serde_json::from_str(SAMPLE_MENU).unwrap();
+    for kind in ["categories", "products", "modifier_groups"] {
+        let ids = |menu: &Value| -> Vec<String> {
+            menu[kind].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(ids(menu), ids(&sample), "{kind}");
+    }
+    let groups: Vec<&Value> = menu["modifier_groups"].as_array().unwrap().iter().map(|group| &group["id"]).collect();
+    let products = menu["products"].as_array().unwrap();
+    let modifiers = menu["modifier_groups"].as_array().unwrap().iter().flat_map(|group| group["modifiers"].as_array().unwrap());
+    for owner in products.iter().chain(modifiers) {
+        assert!(owner["price"].is_number() && owner["available"].is_boolean(), "{owner}");
+        assert!(owner["modifier_group_ids"].as_array().unwrap().iter().all(|id| groups.contains(&id)), "{owner}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_menu_is_meant_is_said_in_the_body_or_the_query_and_errors_say_what_is_wrong() {
+    let api = Api::new();
+    let named = r#"{"organization_id":"IA-YC-01","location_id":"PAR-LOC-MENU"}"#;
+    for (query, body, code, error) in [
+        ("", named, 200, ""),
+        ("?location_id=PAR-LOC-MENU", "", 200, ""),
+        ("?location_id=PAR-LOC-MENU&organization_id=IA-YC-01", "{}", 200, ""),
+        ("?location_id=PAR-LOC-12345", r#"{"location_id":"PAR-LOC-MENU"}"#, 200, ""),
+        ("", "", 400, "missing_field"),
+        ("", r#"{"location_id":7}"#, 400, "invalid_field"),
+        ("?location_id=a%7Cb", "", 400, "invalid_field"),
+        ("", "[]", 400, "invalid_json"),
+        ("", r#"{"location_id":"a","location_id":"b"}"#, 400, "repeated_key"),
+        ("", r#"{"organization_id":"OTHER","location_id":"PAR-LOC-MENU"}"#, 404, "unknown_organization"),
+        ("?location_id=PAR-LOC-NONE", "", 404, "unknown_location"),
+        ("?location_id=PAR-LOC-12345", "", 404, "unknown_menu"),
+    ] {
+        assert_eq!(
+            {
+                let answer = api.send(menu(query).body(body)).await;
+                (answer.code, answer.error().to_owned())
+            },
+            (code, error.to_owned()),
+            "{query} {body}"
+        );
+    }
+    let right = || menu("?location_id=PAR-LOC-MENU");
+    assert_eq!(api.send(right().without("authorization")).await.code, 401);
+    let get = api.send(read("/posnext/menus?location_id=PAR-LOC-MENU")).await;
+    assert_eq!((get.code, get.header("allow")), (405, Some("POST")));
+    assert_eq!(api.send(right().instead("content-type", "text/plain").body(named)).await.code, 415);
+}
