@@ -54,7 +54,6 @@ else
   skip "the cost of the functions: valgrind and faketime are not both installed (Debian: apt-get install valgrind faketime)"
 fi
 
-step "tools" tests/tools/install
 export PATH="$PWD/target/aws-tools/sam/bin:$PATH"
 
 beside builds builds
