@@ -12,11 +12,9 @@ deployment_build() {
 
 # As they are shipped, and as sam builds them: each from its own folder, with the features that it alone asks for.
 counted_build() {
-  local name folder
-  for name in "${counted[@]}" hello; do
-    folder=functions/$name
-    [ -d "$folder" ] || folder=tests/bench/$name
-    (cd "$folder" && cargo lambda build --locked --release --lambda-dir "$OLDPWD/target/counted" --bin "$name")
+  local name
+  for name in "${counted[@]}"; do
+    (cd "functions/$name" && cargo lambda build --locked --release --lambda-dir "$OLDPWD/target/counted" --bin "$name")
   done
 }
 
