@@ -66,14 +66,20 @@ struct Local {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if let Some(outcome) = operate::help(&std::env::args_os().skip(1).collect::<Vec<_>>()) {
+        return ended(outcome);
+    }
     let arguments = Arguments::parse();
-    let outcome = match arguments.command {
+    ended(match arguments.command {
         None => run_local(arguments.local).await,
         Some(Command::Local(local)) => run_local(local).await,
         Some(Command::Order(order)) => order::run(order).await,
         Some(Command::Pos { listen }) => run_pos(listen).await,
         Some(Command::Operate(verb)) => operate::run(&verb),
-    };
+    })
+}
+
+fn ended(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
         say_error(&error);
         ExitCode::from(2)

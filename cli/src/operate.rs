@@ -48,14 +48,27 @@ impl Verb {
     }
 }
 
-/// Becomes `posnext-ops`: its output, its exit code and what ends it are its own.
+/// Does one of its commands.
 ///
 /// # Errors
 /// It is not beside this program, or cannot be started.
 pub(crate) fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
     let (name, rest) = verb.call();
+    become_it(name, &rest.arguments)
+}
+
+/// `posnext help NAME…` of one of its commands, which it explains itself; `None` for all else.
+pub(crate) fn help(arguments: &[OsString]) -> Option<anyhow::Result<ExitCode>> {
+    let [help, name, rest @ ..] = arguments else { return None };
+    let name = name.to_str().filter(|name| help == "help" && Verb::has_subcommand(name))?;
+    Some(become_it(name, &[rest, &["--help".into()]].concat()))
+}
+
+/// Becomes `posnext-ops`: its output, its exit code and what ends it are its own.
+fn become_it(name: &str, rest: &[OsString]) -> anyhow::Result<ExitCode> {
     let program = std::env::current_exe().context("where this program is cannot be read")?.with_file_name("posnext-ops");
-    let error = Command::new(&program).arg(name).args(&rest.arguments).exec();
-    let advice = "build it: cargo build --bin posnext-ops (with --release, if this program is a release)";
+    let error = Command::new(&program).arg(name).args(rest).exec();
+    let advice =
+        "from a clone: cargo build --bin posnext-ops (--release beside a release); to install it: cargo install --path ops";
     Err(error).with_context(|| format!("`posnext {name}` is done by {}, which does not start; {advice}", program.display()))
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex},
 };
 
@@ -105,11 +106,20 @@ impl Directory for Mapped {
 
 impl Secrets for Mapped {
     async fn client_secrets(&self, name: &str, _: Refresh) -> Result<Arc<Vec<ClientSecret>>, PortError> {
-        Ok(Arc::new(self.live(name)?.iter().filter_map(|(_, value)| ClientSecret::new(value.as_bytes())).collect()))
+        let live: Vec<_> = self.live(name)?.iter().filter_map(|(_, value)| ClientSecret::new(value.as_bytes())).collect();
+        if live.is_empty() {
+            Err(PortError::Corrupt(format!("{name} has no value that can be used")))
+        } else {
+            Ok(Arc::new(live))
+        }
     }
     async fn shared_ids(&self, name: &str, _: Refresh) -> Result<Arc<Vec<SharedId>>, PortError> {
-        let live = self.live(name)?;
-        Ok(Arc::new(live.into_iter().filter_map(|(id, value)| SharedId::new(id, &value).ok()).collect()))
+        let live: Vec<_> = self.live(name)?.into_iter().filter_map(|(id, value)| SharedId::new(id, &value).ok()).collect();
+        if live.is_empty() {
+            Err(PortError::Corrupt(format!("{name} has no value that can be used")))
+        } else {
+            Ok(Arc::new(live))
+        }
     }
     async fn pos_secret(&self, name: &str, _: Refresh) -> Result<String, PortError> {
         let first = self.live(name)?.into_iter().next();
@@ -139,7 +149,10 @@ impl SaveMenu for Mapped {
         // What is sold out stays so.
         let sold_out =
             menus.get(&(organization.clone(), location.clone())).map(|stored| stored.sold_out.clone()).unwrap_or_default();
-        let version = format!("v{}", menus.len());
+        // The same for the same content.
+        let mut content = DefaultHasher::new();
+        format!("{:?}", menu.content()).hash(&mut content);
+        let version = format!("{:016x}", content.finish());
         let stored = Arc::new(StoredMenu { menu: Arc::new(menu.clone()), version, put_at: now, sold_out });
         menus.insert((organization.clone(), location.clone()), Arc::clone(&stored));
         Ok(stored)

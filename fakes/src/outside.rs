@@ -44,6 +44,9 @@ impl Pos for World {
         self.0.calls.lock().unwrap().push("place");
         let panics_at = self.0.panics_at.lock().unwrap().clone();
         assert_ne!(panics_at.as_ref(), Some(&location.location_id), "a defect, on purpose");
+        // The attempt must be in the row before it begins.
+        let stored = self.stored(&record.key);
+        assert_eq!((stored.version, stored.has_live_lease(self.now())), (record.version, true), "placed without a lease");
         if let Some(attempt) = self.with_played(|played| played.place(location, &record.key, self.now())) {
             let (takes, placed) = attempt;
             return if takes > limit {
@@ -54,9 +57,6 @@ impl Pos for World {
                 placed
             };
         }
-        // The attempt must be in the row before it begins.
-        let stored = self.stored(&record.key);
-        assert_eq!((stored.version, stored.has_live_lease(self.now())), (record.version, true), "placed without a lease");
         let (takes, placed) = self.0.pos.lock().unwrap().pop_front().expect("the POS was not expected to be asked");
         if takes == Duration::MAX {
             // It forgets its limit.

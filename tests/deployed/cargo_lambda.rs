@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-#[ignore = "needs the AWS tools; tests/run sees to them"]
+#[ignore = "needs the AWS tools; tests/run full sees to them"]
 async fn cargo_lambda_serves_the_api_and_answers_every_event_file() {
     let folder = tempfile::tempdir().unwrap();
     let env_file = folder.path().join("local.env");

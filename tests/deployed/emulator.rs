@@ -23,7 +23,7 @@ async fn invoke(http: &reqwest::Client, port: u16, event: String) -> Value {
 }
 
 #[tokio::test]
-#[ignore = "needs the AWS tools and `sam build`; tests/run sees to both"]
+#[ignore = "needs the AWS tools and `sam build`; tests/run full sees to both"]
 async fn every_function_as_built_answers_every_event_file_under_the_emulator() {
     let (product, caller) = in_process().await;
     let Caller { http, .. } = &caller;

@@ -133,7 +133,7 @@ fn template_routes() -> Vec<String> {
 }
 
 #[tokio::test]
-#[ignore = "needs the AWS tools and `sam build`; tests/run sees to both"]
+#[ignore = "needs the AWS tools and `sam build`; tests/run full sees to both"]
 async fn the_template_deploys_and_what_comes_up_carries_every_kind_of_order() {
     let stack = Stack::deploy().await;
     let api = stack.call(reqwest::Method::GET, "/v2/apis", None).await["items"][0]["apiId"].as_str().unwrap().to_owned();
@@ -193,7 +193,7 @@ async fn the_template_deploys_and_what_comes_up_carries_every_kind_of_order() {
 }
 
 #[tokio::test]
-#[ignore = "needs the AWS tools and `sam build`; tests/run sees to both"]
+#[ignore = "needs the AWS tools and `sam build`; tests/run full sees to both"]
 async fn a_poison_message_goes_to_the_dead_letter_queue_and_keeps_no_order_waiting() {
     let stack = Stack::deploy().await;
     stack.put_sandbox();
@@ -231,7 +231,7 @@ async fn forwarder(to: Arc<OnceLock<String>>) -> String {
 }
 
 #[tokio::test]
-#[ignore = "needs the AWS tools and `sam build`; tests/run sees to both"]
+#[ignore = "needs the AWS tools and `sam build`; tests/run full sees to both"]
 async fn a_stack_that_pushes_tells_subscribers_and_watchers() {
     // AWS says where connections are managed; the local one listens elsewhere, at an address that has the API's id.
     let managed = Arc::new(OnceLock::new());

@@ -18,9 +18,15 @@ fn the_help_names_every_command_and_each_explains_itself() {
         assert!(help.contains(&format!("\n  {name} ")), "{name} is not in {help}");
     }
     for name in OPERATED {
-        let (code, help) = run(posnext, &[name, "--help"]);
-        assert!(code == Some(0) && help.contains(&format!("Usage: posnext {name}")), "{name}: {help}");
+        for arguments in [[name, "--help"], ["help", name]] {
+            let (code, help) = run(posnext, &arguments);
+            assert!(code == Some(0) && help.contains(&format!("Usage: posnext {name}")), "{arguments:?}: {help}");
+        }
     }
+    let (code, help) = run(posnext, &["help", "admin", "location", "add"]);
+    assert!(code == Some(0) && help.contains("--idempotent-place"), "{help}");
+    let (code, help) = run(posnext, &["help", "order"]);
+    assert!(code == Some(0) && help.contains("Usage: posnext order"), "{help}");
 }
 
 #[test]
@@ -38,6 +44,9 @@ fn without_the_other_program_its_commands_say_how_to_build_it() {
     std::fs::copy(env!("CARGO_BIN_EXE_posnext"), &alone).unwrap();
     for name in OPERATED {
         let (code, said) = run(&alone, &[name, "--whatever"]);
-        assert!(code == Some(2) && said.contains("cargo build --bin posnext-ops"), "{name}: {said}");
+        assert!(
+            code == Some(2) && said.contains("cargo build --bin posnext-ops") && said.contains("cargo install"),
+            "{name}: {said}"
+        );
     }
 }

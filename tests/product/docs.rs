@@ -126,8 +126,17 @@ fn what_the_code_cites_is_a_heading_of_a_page() {
 
 #[test]
 fn nothing_is_cited_that_is_not_in_the_repository() {
-    let lost =
-        ["design section", "design.md", "contract section", "contract U", "contract C1", "contract C2", "contract's default"];
+    let lost = [
+        "design section",
+        "design.md",
+        "contract section",
+        "contract U",
+        "contract C1",
+        "contract C2",
+        "design's section",
+        "contract's section",
+        "the design's",
+    ];
     for (file, text) in written() {
         for words in lost {
             assert!(!text.to_lowercase().contains(&words.to_lowercase()), "{file} cites {words:?}");
@@ -145,4 +154,29 @@ fn every_open_question_and_every_contradiction_has_a_heading_and_a_default() {
         assert!(section.contains("**Default**") && section.to_lowercase().contains("setting"), "U{number}: {section}");
     }
     assert!((1..=10).all(|number| headings.contains(&format!("c{number}"))));
+}
+
+/// What a page names in backticks as a file or folder of the repository.
+fn paths(text: &str) -> Vec<&str> {
+    let roots =
+        ["aws/", "cli/", "docs/", "events/", "fakes/", "functions/", "fuzz/", "local/", "ops/", "proofs/", "shared/", "tests/"];
+    let is_path =
+        |word: &&str| roots.iter().any(|root| word.starts_with(root)) && !word.contains(['*', '{', ' ', '$', '<', '…', '#']);
+    text.split('`').skip(1).step_by(2).filter(is_path).collect()
+}
+
+#[test]
+fn every_file_and_folder_that_a_page_names_exists() {
+    let (mut missing, mut named) = (Vec::new(), 0);
+    for page in pages() {
+        let text = std::fs::read_to_string(format!("{ROOT}/{page}")).unwrap();
+        for path in paths(&text) {
+            named += 1;
+            if !Path::new(ROOT).join(path).exists() && !path.contains("NAME") {
+                missing.push(format!("{page}: {path}"));
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+    assert!(named > 60, "{named}");
 }

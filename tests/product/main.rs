@@ -18,6 +18,7 @@ mod docs;
 mod events;
 mod faults;
 mod flood;
+mod gateway;
 mod layers;
 mod limits;
 mod load;

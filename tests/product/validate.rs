@@ -13,6 +13,8 @@ use posnext_shared::{
     },
 };
 
+use serde_json::{Value, json};
+
 use crate::support::{Answer, fresh_uid, in_process, location, menu_order, selling_pos, signed_request};
 
 async fn put(product: &Product, location: &Location) {
@@ -25,6 +27,17 @@ async fn put(product: &Product, location: &Location) {
 fn codes(answer: &Answer) -> Vec<(&str, &str)> {
     let errors = answer.json["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
     errors.iter().map(|error| (error["code"].as_str().unwrap(), error["field"].as_str().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn thousands_of_reasons_are_answered_and_stored_in_a_row_that_fits() {
+    let (_product, caller) = in_process().await;
+    let mut body: Value = serde_json::from_str(&menu_order(&fresh_uid("reasons"), "PAR-LOC-MENU")).unwrap();
+    body["order_details"]["items"] = vec![json!({ "id": "x" }); 15_000].into();
+    let answer = caller.submit(&body.to_string()).await;
+    assert_eq!((answer.code, answer.status()), (200, "rejected"), "{}", &answer.text[..200]);
+    let errors = answer.json["errors"].as_array().unwrap();
+    assert_eq!((errors.len(), &errors[100]["message"]), (101, &json!("and 14900 more reasons")));
 }
 
 #[tokio::test]

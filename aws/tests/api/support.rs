@@ -234,7 +234,8 @@ impl Api {
 
     /// Polls as PAR does, while a worker works, until the order is final.
     pub(crate) async fn final_answer(&self, uid: &str) -> Answer {
-        for _ in 0..200 {
+        let began = tokio::time::Instant::now();
+        while began.elapsed() < Duration::from_secs(40) {
             let answer = self.get(uid).await;
             assert_eq!(answer.code, 200, "{}", answer.text);
             if answer.status() != "pending" {
@@ -243,7 +244,7 @@ impl Api {
             self.work().await;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        panic!("{uid} is still pending");
+        panic!("{uid} is still pending after {:?}", began.elapsed());
     }
 
     /// Rows of the orders table: orders, second names and guards.

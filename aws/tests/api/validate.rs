@@ -77,17 +77,6 @@ async fn a_bad_order_is_rejected_with_every_reason_and_submit_gives_the_same_one
 }
 
 #[tokio::test(start_paused = true)]
-async fn thousands_of_reasons_are_answered_and_stored_in_a_row_that_fits() {
-    let api = Api::new();
-    let mut body: Value = serde_json::from_str(&menu_order(&fresh_uid("reasons"), "PAR-LOC-MENU")).unwrap();
-    body["order_details"]["items"] = vec![json!({ "id": "x" }); 15_000].into();
-    let answer = api.submit(&body.to_string()).await;
-    assert_eq!((answer.code, answer.status()), (200, "rejected"), "{}", &answer.text[..200]);
-    let errors = answer.json["errors"].as_array().unwrap();
-    assert_eq!((errors.len(), &errors[100]["message"]), (101, &json!("and 14900 more reasons")));
-}
-
-#[tokio::test(start_paused = true)]
 async fn locations_that_are_off_reject_and_those_without_a_menu_are_not_checked_against_one() {
     let api = Api::new();
     let off = api.validate(&order(&fresh_uid("off"), "PAR-LOC-OFF")).await;

@@ -1,4 +1,4 @@
-//! The premises of the design's section 3, taken away one at a time. A model that does not notice proves nothing.
+//! The premises of docs/lifecycle.md#what-a-pos-promises, taken away one at a time. A model that does not notice proves nothing.
 
 use std::{collections::BTreeSet, time::Instant};
 

@@ -1,4 +1,5 @@
-//! What may never happen: each property begins with the number of the line of the design's section 5 that it proves.
+//! What may never happen: each property begins with the number of the rule that it proves
+//! (docs/architecture.md#what-may-never-happen).
 
 use posnext_shared::domain::{
     machine::Ignored,
