@@ -26,18 +26,15 @@ step() {
   printf '%s\t%s\t%s\n' $((SECONDS - began)) "${chain:+beside}" "$name" >>"$took/seconds"
 }
 
-# Each chain is a process group of its own, so that it can be ended with all that it has started.
 beside() {
   local name=$1
   shift
-  set -m
   (
-    set +m -euo pipefail
+    set -euo pipefail
     trap 'printf %s $? >"$took/$chain.ended"' EXIT
     chain=$name
     "$@"
   ) 3>&1 >"$took/$name.log" 2>&1 </dev/null &
-  set +m
   chains+=("$name:$!")
 }
 
@@ -45,7 +42,7 @@ beside() {
 join() {
   local entry
   for entry in "${chains[@]}"; do
-    wait "${entry##*:}" 2>/dev/null || true
+    wait "${entry##*:}" || true
     cat "$took/${entry%%:*}.log"
     if [ "$(cat "$took/${entry%%:*}.ended")" != 0 ]; then
       printf '\n%s: a step beside the others failed; it is the last one above\n' "$command_name" >&2
@@ -58,7 +55,14 @@ join() {
 # Ends what still runs beside a command that has failed.
 end_chains() {
   local entry
-  for entry in "${chains[@]}"; do kill -TERM -- "-${entry##*:}" 2>/dev/null || true; done
+  for entry in "${chains[@]}"; do end_with_all_it_started "${entry##*:}"; done
+}
+
+# $1: a process. On Linux; elsewhere it alone.
+end_with_all_it_started() {
+  local child
+  for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do end_with_all_it_started "$child"; done
+  kill -TERM "$1" 2>/dev/null || true
 }
 
 # $1: the run's exit code.
