@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
+use http::HeaderMap;
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -82,4 +83,34 @@ pub(crate) fn signed_request(path: &str, body: &str) -> http::Request<String> {
     let digest = digest_of(&serde_json::from_str(body).unwrap());
     let request = http::Request::post(path).header("content-type", "application/json").header("x-pch-digest", digest);
     request.header("authorization", format!("Bearer {}", token())).body(body.to_owned()).unwrap()
+}
+
+/// An answer and everything about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) code: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn status(&self) -> &str {
+        self.json["status"].as_str().unwrap_or("")
+    }
+
+    pub(crate) fn error(&self) -> &str {
+        self.json["errors"][0]["code"].as_str().unwrap_or("")
+    }
+
+    /// Fails unless the answer is signed over what it says.
+    #[track_caller]
+    pub(crate) fn signed(self) -> Self {
+        assert_eq!(self.header("x-pch-digest"), Some(digest_of(&self.json).as_str()), "{} {}", self.code, self.text);
+        self
+    }
 }

@@ -13,7 +13,7 @@ use posnext_shared::domain::{
     directory::{Connector, Location, Mode},
     ids::ParId,
 };
-use reqwest::{RequestBuilder, header::HeaderMap};
+use reqwest::RequestBuilder;
 use serde_json::Value;
 
 #[path = "par.rs"]
@@ -33,36 +33,6 @@ pub(crate) fn location(id: &str, connector: Connector) -> Location {
         pull_menu: false,
         live_availability: false,
         connector,
-    }
-}
-
-/// An answer and everything about it.
-#[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) code: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) text: String,
-    pub(crate) json: Value,
-}
-
-impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
-    }
-
-    pub(crate) fn status(&self) -> &str {
-        self.json["status"].as_str().unwrap_or("")
-    }
-
-    pub(crate) fn error(&self) -> &str {
-        self.json["errors"][0]["code"].as_str().unwrap_or("")
-    }
-
-    /// Fails unless the answer is signed over what it says.
-    #[track_caller]
-    pub(crate) fn signed(self) -> Self {
-        assert_eq!(self.header("x-pch-digest"), Some(digest_of(&self.json).as_str()), "{} {}", self.code, self.text);
-        self
     }
 }
 

@@ -19,7 +19,7 @@ fn default() -> Contract {
 }
 
 fn said(answer: &Answer) -> (u16, String) {
-    (answer.code, answer.word().to_owned())
+    (answer.code, if answer.error().is_empty() { answer.status() } else { answer.error() }.to_owned())
 }
 
 async fn submit(api: &Api, body: &str) -> (u16, String) {

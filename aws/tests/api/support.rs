@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use lambda_http::Body;
 use posnext_aws::edge::{get::GetOrder, menus::GetMenu, submit::Submit, validate::Validate};
 use posnext_fakes::{Mapped, World};
@@ -313,39 +313,4 @@ pub(crate) fn bare_submission(body: &str) -> Asked {
 /// A GET with a token.
 pub(crate) fn read(target: &str) -> Asked {
     Asked::to("GET", target).bearer(token())
-}
-
-/// An answer and everything about it.
-#[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) code: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) text: String,
-    pub(crate) json: Value,
-}
-
-impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
-    }
-
-    pub(crate) fn status(&self) -> &str {
-        self.json["status"].as_str().unwrap_or("")
-    }
-
-    pub(crate) fn error(&self) -> &str {
-        self.json["errors"][0]["code"].as_str().unwrap_or("")
-    }
-
-    /// Its error's code if it has one, its status else.
-    pub(crate) fn word(&self) -> &str {
-        if self.error().is_empty() { self.status() } else { self.error() }
-    }
-
-    /// Fails unless the answer is signed over what it says.
-    #[track_caller]
-    pub(crate) fn signed(self) -> Self {
-        assert_eq!(self.header("x-pch-digest"), Some(digest_of(&self.json).as_str()), "{} {}", self.code, self.text);
-        self
-    }
 }
