@@ -17,4 +17,4 @@ mod table;
 mod world;
 
 pub use directory::{Mapped, MappedInner, OneLocation, Unreadable};
-pub use world::{Fault, Inner, World, all, done, key, location, new};
+pub use world::{Fault, Inner, World, all, done, key, location, mapped, new};

@@ -10,7 +10,9 @@ use posnext_shared::{
     domain::{
         ability::{Cancelled, Found, Placed},
         directory::{Connector, Location},
+        history::Cause,
         record::OrderRecord,
+        time::millis,
     },
 };
 
@@ -39,8 +41,17 @@ impl SetAside for World {
     }
 }
 
+fn no_answer(limit: Duration) -> Cause {
+    Cause::NoAnswer(millis(limit).unsigned_abs())
+}
+
 impl Pos for World {
-    async fn place(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Placed {
+    type Line = ();
+
+    async fn open(&self, _: &Location) {}
+
+    async fn place(&self, (): (), location: &Location, record: &OrderRecord, attempt: Attempt) -> Placed {
+        let limit = attempt.limit;
         self.0.calls.lock().unwrap().push("place");
         let panics_at = self.0.panics_at.lock().unwrap().clone();
         assert_ne!(panics_at.as_ref(), Some(&location.location_id), "a defect, on purpose");
@@ -51,7 +62,7 @@ impl Pos for World {
             let (takes, placed) = attempt;
             return if takes > limit {
                 tokio::time::sleep(limit).await;
-                Placed::Unknown("time-out".to_owned())
+                Placed::Unknown(no_answer(limit))
             } else {
                 tokio::time::sleep(takes).await;
                 placed
@@ -64,7 +75,7 @@ impl Pos for World {
         }
         if takes > limit {
             tokio::time::sleep(limit).await;
-            return Placed::Unknown("time-out".to_owned());
+            return Placed::Unknown(no_answer(limit));
         }
         tokio::time::sleep(takes).await;
         placed

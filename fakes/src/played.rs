@@ -5,6 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use posnext_shared::domain::{
     ability::{Cancelled, Found, Placed},
     directory::{Connector, Location, SandboxConnector},
+    history::Cause,
     ids::OrderKey,
     status::{ErrorCode, OrderError},
     time::UnixMillis,
@@ -31,6 +32,10 @@ impl Ticket {
     }
 }
 
+fn unreachable() -> Cause {
+    Cause::NoConnection("the POS cannot be reached".to_owned())
+}
+
 fn connector(location: &Location) -> &SandboxConnector {
     match &location.connector {
         Connector::Sandbox(sandbox) => sandbox,
@@ -46,7 +51,7 @@ impl Played {
         let at_once = |placed| (Duration::ZERO, placed);
         ticket.tries += 1;
         if sandbox.down || ticket.tries <= sandbox.unreachable_first {
-            return at_once(Placed::NotStarted { reason: "the POS cannot be reached".to_owned(), retry_after: None });
+            return at_once(Placed::NotStarted { cause: unreachable(), retry_after: None });
         }
         if let Some(message) = &sandbox.refuse {
             return at_once(Placed::Refused(vec![OrderError::new(ErrorCode::PosRefused, message)]));
@@ -61,17 +66,17 @@ impl Played {
             ticket.meals.push((number, now.plus(takes)));
         }
         if ticket.places <= sandbox.lose_replies_first {
-            return at_once(Placed::Unknown("the reply was lost".to_owned()));
+            return at_once(Placed::Unknown(Cause::Cut("the reply was lost".to_owned())));
         }
         match ticket.meals.last() {
             Some((number, done_at)) => (done_at.since(now), Placed::Done { pos_order_id: number.clone() }),
-            None => at_once(Placed::Unknown("no meal".to_owned())),
+            None => at_once(Placed::Unknown(Cause::Cut("no meal".to_owned()))),
         }
     }
 
     pub(crate) fn find(&self, location: &Location, key: &OrderKey, now: UnixMillis) -> Found {
         if connector(location).down {
-            return Found::Unknown("the POS cannot be reached".to_owned());
+            return Found::Unknown(unreachable());
         }
         match self.0.get(key) {
             Some(ticket) if ticket.cancelled_at.is_some() => Found::Cancelled,
@@ -85,7 +90,7 @@ impl Played {
 
     pub(crate) fn cancel(&mut self, location: &Location, key: &OrderKey, now: UnixMillis) -> Cancelled {
         if connector(location).down {
-            return Cancelled::Unknown("the POS cannot be reached".to_owned());
+            return Cancelled::Unknown(unreachable());
         }
         self.0.entry(key.clone()).or_default().cancelled_at.get_or_insert(now);
         Cancelled::Done

@@ -193,6 +193,12 @@ pub fn location(abilities: Abilities) -> Location {
     }
 }
 
+/// The same, for as long as the tests run.
+#[must_use]
+pub fn mapped(abilities: Abilities) -> &'static Location {
+    Box::leak(Box::new(location(abilities)))
+}
+
 /// Every promise.
 #[must_use]
 pub fn all() -> Abilities {

@@ -1,23 +1,32 @@
 //! Accepts an order: claims its row, places it while the caller waits, and hands it off when the POS cannot answer in
 //! time (docs/lifecycle.md#the-claim). A retry of an order that is known already is answered from its row.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
+use futures_util::future::maybe_done;
 use tokio::time::Instant;
 
 use super::{
     carry::{Carried, Carrier, Tenure},
     heal::heal,
     limits::{Limits, Permit},
+    moment::Moment,
     ports::{ClaimOrder, Claimed, Clock, NudgeOrder, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
 };
 use crate::domain::{
     ability::Placed,
     directory::{Location, Mode},
     guard::{Guard, Verdict, guard_key, judge},
+    history::{Actor, Cause},
     ids::OrderKey,
     machine::{self, Input, New, Start},
     order::Order,
+    pinned::Pinned,
     policy::{API_FUNCTION_TIMEOUT, CLOCK_SKEW, NEAR_TIMEOUT, Policy},
     record::{Alias, OrderRecord, Row},
     status::{OrderError, OrderStatus},
@@ -116,13 +125,25 @@ where
         } else {
             Start::Placing
         };
-        let lease_taken = Instant::now();
-        let record = match self.claim(&new, start.clone(), &location, arrived).await {
+        let lease_taken = Moment::now(self.clock.now());
+        // The line to the POS is opened while the claim is written: a fresh one for each placement costs no time that way.
+        let placing = matches!(start, Start::Placing);
+        let mut opening = pin!(maybe_done(async { if placing { Some(self.pos.open(&location).await) } else { None } }));
+        let record = match beside(self.claim(&new, start.clone(), &location, arrived), opening.as_mut()).await {
             Claim::Ours(record) => *record,
             Claim::Answer(answer) => return answer,
         };
         match (start, permit) {
-            (Start::Placing, Some(permit)) => return self.place(record, &location, arrived, lease_taken, permit).await,
+            (Start::Placing, Some(permit)) => {
+                let opened = async {
+                    opening.as_mut().await;
+                    match opening.as_mut().take_output().flatten() {
+                        Some(line) => line,
+                        None => self.pos.open(&location).await,
+                    }
+                };
+                return self.place(opened, record, &location, arrived, lease_taken, permit).await;
+            }
             (Start::Queued, _) => carrier.hand_off(&record, Duration::ZERO).await,
             _ => {}
         }
@@ -138,6 +159,7 @@ where
 
     fn carrier(&self, arrived: Instant) -> Carrier<'_, O, Q, P, C> {
         let tenure = Tenure {
+            by: Actor::Submit,
             lease: self.policy.submit_lease(),
             function_timeout: API_FUNCTION_TIMEOUT + CLOCK_SKEW,
             gives_up_at: arrived + API_FUNCTION_TIMEOUT - NEAR_TIMEOUT,
@@ -148,7 +170,7 @@ where
     async fn claim(&self, new: &New, start: Start, location: &Location, arrived: Instant) -> Claim {
         let carrier = self.carrier(arrived);
         let ctx = carrier.context(Some(location));
-        let mut record = machine::claim(new.clone(), start, &ctx);
+        let mut record = machine::claim(new.clone(), Pinned::of(location), start, &ctx);
         let mut guard = guard_key(&new.key.tenant, &new.order).map(|key| Guard {
             key,
             owner: new.key.clone(),
@@ -261,19 +283,21 @@ where
 
     async fn place(
         &self,
+        opening: impl Future<Output = P::Line> + Send,
         record: OrderRecord,
         location: &Location,
         arrived: Instant,
-        lease_taken: Instant,
+        lease_taken: Moment,
         permit: Permit<'_>,
     ) -> Accepted {
         // The POS gets what the claim has left of the answer deadline, less the final write.
         let answer = self.policy.answer_deadline.saturating_sub(arrived.elapsed() + self.policy.final_write());
         let limit = answer.min(record.deadline.since(self.clock.now()));
-        let placed = if limit < SHORTEST_PLACE || lease_taken.elapsed() + limit + CLOCK_SKEW > self.policy.submit_lease() {
-            Placed::NotStarted { reason: "no time was left to place it".to_owned(), retry_after: None }
+        let placed = if limit < SHORTEST_PLACE {
+            Placed::NotStarted { cause: Cause::NoTimeLeft, retry_after: None }
         } else {
-            let placed = self.carrier(arrived).place(location, &record, limit).await;
+            let carrier = self.carrier(arrived);
+            let placed = carrier.place(opening, location, &record, carrier.attempt(limit, lease_taken)).await;
             // Of less than half the usual time, no POS can be blamed.
             let fair = limit * 2 >= self.policy.answer_deadline.saturating_sub(self.policy.final_write());
             match placed {
@@ -295,4 +319,14 @@ where
         };
         Accepted::Stored { record: Box::new(record), replay: false, alias: None }
     }
+}
+
+/// What `main` comes to, while `aside` goes on beside it as far as it gets.
+async fn beside<T>(main: impl Future<Output = T>, mut aside: Pin<&mut impl Future<Output = ()>>) -> T {
+    let mut main = pin!(main);
+    poll_fn(|cx| {
+        let _ = aside.as_mut().poll(cx);
+        main.as_mut().poll(cx)
+    })
+    .await
 }

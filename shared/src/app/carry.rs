@@ -1,26 +1,31 @@
 //! Carries an order from one input to where the state machine has nothing more to do now: writes each row it asks for,
 //! then does what follows, in that order and never the other way round.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
-    METRICS, near_timeout,
-    ports::{Aside, Clock, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
+    METRICS,
+    moment::Moment,
+    near_timeout,
+    ports::{Aside, Attempt, Clock, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
 };
 use crate::domain::{
     ability::{Cancelled, Found, Placed},
     directory::Location,
+    history::{Actor, Cause},
     machine::{self, Action, Context, Ignored, Input, Next},
-    policy::{ASK_LIMIT, CLOCK_SKEW, Policy},
+    policy::{ASK_LIMIT, Policy},
     record::{OrderRecord, Outcome, Row, State},
-    time::UnixMillis,
+    time::{UnixMillis, millis},
 };
 
 /// How long its leases are, and how long its function may live: what differs between submit and a worker.
 #[derive(Debug, Clone, Copy)]
 pub struct Tenure {
+    /// Who acts.
+    pub by: Actor,
     /// Length of a lease.
     pub lease: Duration,
     /// After this its function has certainly been stopped, by any machine's clock: the time-out, and the skew.
@@ -67,11 +72,12 @@ where
     C: Clock,
 {
     /// What the state machine may know now. `None` stands for a location that is no longer mapped: its POS promises nothing.
-    pub fn context(&self, location: Option<&Location>) -> Context<'_> {
+    pub fn context<'c>(&'c self, location: Option<&'c Location>) -> Context<'c> {
         Context {
             now: self.clock.now(),
             policy: self.policy,
-            abilities: location.map(|location| location.connector.abilities()).unwrap_or_default(),
+            mapped: location,
+            by: self.tenure.by,
             lease: self.tenure.lease,
             function_timeout: self.tenure.function_timeout,
             write_id: self.clock.fresh_id(),
@@ -80,7 +86,14 @@ where
     }
 
     /// Carries on an order whose lease for a placement has been taken, at the earliest at `lease_taken`.
-    pub async fn carry_taken(&self, record: OrderRecord, location: Option<&Location>, lease_taken: Instant) -> Carried {
+    pub async fn carry_taken(&self, mut record: OrderRecord, location: Option<&Location>, lease_taken: Moment) -> Carried {
+        if let Some(write) = machine::follow(&record, &self.context(location)) {
+            match self.orders.save(&write).await {
+                Ok(true) => record = write,
+                Ok(false) => return Carried::Lost,
+                Err(error) => return Carried::Unwritten(error),
+            }
+        }
         let input = self.act(&record, Action::Place, location, lease_taken).await;
         self.carry(record, input, location).await
     }
@@ -88,8 +101,8 @@ where
     /// Carries the order on from `input`.
     pub async fn carry(&self, mut record: OrderRecord, mut input: Input, location: Option<&Location>) -> Carried {
         loop {
-            let lease_taken = Instant::now();
-            let placed = matches!(input, Input::Placed(Placed::Done { .. }));
+            let lease_taken = Moment::now(self.clock.now());
+            let made = says_made(&input);
             match machine::advance(&record, input, &self.context(location)) {
                 Next::Ignore(why) => return Carried::Ignored(why),
                 Next::Act(write, action) => {
@@ -101,8 +114,9 @@ where
                     input = self.act(&record, action, location, lease_taken).await;
                 }
                 Next::End(write, aside) => {
-                    if let Some(reason) = aside
-                        && let Err(error) = self.queue.set_aside(Aside::Order(&OrderMessage::about(&record)), &reason).await
+                    if let Some(cause) = aside
+                        && let Err(error) =
+                            self.queue.set_aside(Aside::Order(&OrderMessage::about(&record)), &cause.to_string()).await
                     {
                         return Carried::Unwritten(error);
                     }
@@ -113,9 +127,10 @@ where
                         tracing::error!(order.key = %record.key, order.status = status, %error, "a result was not written; trying again");
                         saved = self.orders.save(&write).await;
                     }
-                    if placed && matches!(saved, Ok(false)) {
+                    if made && matches!(saved, Ok(false)) {
                         self.placed_too_late(&record, location).await;
                     }
+                    tell_of_an_error(&write);
                     return stored(write, saved);
                 }
                 Next::HandOff(write, delay) => {
@@ -129,6 +144,9 @@ where
                 Next::Park(write) => {
                     tell_a_person(&record, &write);
                     let saved = self.orders.save(&write).await;
+                    if made && matches!(saved, Ok(false)) {
+                        self.placed_too_late(&record, location).await;
+                    }
                     return stored(write, saved);
                 }
             }
@@ -142,74 +160,116 @@ where
         }
     }
 
-    async fn act(&self, record: &OrderRecord, action: Action, location: Option<&Location>, lease_taken: Instant) -> Input {
+    async fn act(&self, record: &OrderRecord, action: Action, location: Option<&Location>, lease_taken: Moment) -> Input {
         let Some(location) = location else { return unmapped(action, self.clock.now()) };
+        let location = &*record.pos.target(location);
         match action {
             Action::Place => {
-                let limit = self.policy.pos_limit;
-                // On the monotonic clock: the write that took the lease may have been slow (docs/lifecycle.md#leases).
-                // Another machine may see the lease end that much earlier.
-                let in_time = self.clock.now().plus(limit) <= record.deadline;
-                let would_be_cut = Instant::now() + limit > self.tenure.gives_up_at;
-                if lease_taken.elapsed() + limit + CLOCK_SKEW > self.tenure.lease || would_be_cut || !in_time {
-                    let reason = "taking the lease left no time to place it".to_owned();
-                    return Input::Placed(Placed::NotStarted { reason, retry_after: None });
-                }
-                Input::Placed(self.place(location, record, limit).await)
+                let attempt = self.attempt(self.policy.pos_limit, lease_taken);
+                Input::Placed(self.place(self.pos.open(location), location, record, attempt).await)
             }
             Action::Find => {
                 let began_at = self.clock.now();
                 let found = self.in_time(record, self.pos.find(location, record, ASK_LIMIT)).await;
-                Input::Found { found: found.unwrap_or_else(Found::Unknown), began_at }
+                Input::Found { found: found.unwrap_or_else(|GivenUp| Found::Unknown(Cause::GivenUp)), began_at }
             }
             Action::Cancel => {
                 let cancelled = self.in_time(record, self.pos.cancel(location, record, ASK_LIMIT)).await;
-                Input::Cancelled(cancelled.unwrap_or_else(Cancelled::Unknown))
+                Input::Cancelled(cancelled.unwrap_or_else(|GivenUp| Cancelled::Unknown(Cause::GivenUp)))
             }
         }
     }
 
-    /// One placement attempt, whose lease is held.
-    pub async fn place(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Placed {
-        self.in_time(record, self.pos.place(location, record, limit)).await.unwrap_or_else(Placed::Unknown)
+    /// A placement attempt under a lease of this function's.
+    pub fn attempt(&self, limit: Duration, lease_taken: Moment) -> Attempt {
+        Attempt { limit, lease_taken, lease: self.tenure.lease }
+    }
+
+    /// Makes a placement attempt, whose lease is held: on the line that `opening` comes to, which may be on its way already.
+    pub async fn place(
+        &self,
+        opening: impl Future<Output = P::Line> + Send,
+        location: &Location,
+        record: &OrderRecord,
+        attempt: Attempt,
+    ) -> Placed {
+        let not_started = |cause| Placed::NotStarted { cause, retry_after: None };
+        let (began, now) = (Instant::now(), self.clock.now());
+        let in_time = now.plus(attempt.limit) <= record.deadline;
+        let would_be_cut = began + attempt.limit > self.tenure.gives_up_at;
+        // The write that took the lease may have been slow.
+        if !in_time || would_be_cut || !attempt.may_begin(attempt.limit, now) {
+            return not_started(Cause::NoTimeLeft);
+        }
+        let Ok(line) = timeout(attempt.limit, opening).await else {
+            return not_started(Cause::NoConnection(format!("none within {} ms", millis(attempt.limit))));
+        };
+        let attempt = Attempt { limit: attempt.limit.saturating_sub(began.elapsed()), ..attempt };
+        let placed = self.in_time(record, self.pos.place(line, location, record, attempt)).await;
+        placed.unwrap_or_else(|GivenUp| Placed::Unknown(Cause::GivenUp))
     }
 
     /// A limit does not hold where the process stood still, or an adapter forgets it. What is given up here is unknown, and the write
     /// that says so gives the lease back: the order is worked on again at once and not when the lease has run out.
-    async fn in_time<T>(&self, record: &OrderRecord, asking: impl Future<Output = T>) -> Result<T, String> {
+    async fn in_time<T>(&self, record: &OrderRecord, asking: impl Future<Output = T>) -> Result<T, GivenUp> {
         timeout_at(self.tenure.gives_up_at, asking).await.map_err(|_| {
             near_timeout(Some(&record.key), "asking the POS was given up");
-            "the time-out of the function was near".to_owned()
+            GivenUp
         })
     }
 
-    /// The POS holds an order whose row somebody else has moved on. If that ended it `errored`, the meal must not be
-    /// made: it is cancelled and a person is told (docs/lifecycle.md#the-deadline).
+    /// The POS holds an order whose row somebody else has moved on. If that ended it otherwise, PAR refunds and the meal must not be made:
+    /// it is cancelled and a person is told (docs/lifecycle.md#the-deadline).
     async fn placed_too_late(&self, record: &OrderRecord, location: Option<&Location>) {
         let ended = match self.orders.read(&record.key).await {
             Ok(Some(Row::Order(stored))) => {
-                matches!(&stored.state, State::Final(end) if matches!(end.outcome, Outcome::Errored(_)))
+                matches!(&stored.state, State::Final(end) if !matches!(end.outcome, Outcome::Placed { .. }))
             }
             _ => return,
         };
         if !ended {
             return;
         }
-        let cancelled = match location {
-            Some(location) if location.connector.abilities().cancel => self.pos.cancel(location, record, ASK_LIMIT).await,
-            _ => Cancelled::Unknown("this POS cannot cancel".to_owned()),
+        let target: Option<Cow<'_, Location>> = location.map(|location| record.pos.target(location));
+        let cancelled = match target {
+            Some(location) if machine::promises(record, &self.context(Some(&location))).cancel => {
+                Some(self.pos.cancel(&location, record, ASK_LIMIT).await)
+            }
+            _ => None,
         };
         tracing::info!(target: METRICS, PlacedAfterErrored = 1);
         tracing::error!(alarm = "placed_after_errored", order.key = %record.key, ?cancelled,
-            "the POS placed an order that had ended errored; check that it is cancelled there");
+            "the POS placed an order that had ended otherwise; check that it is cancelled there");
+    }
+}
+
+/// What was under way was given up, since the time-out of the function was near.
+struct GivenUp;
+
+/// Whether the POS says that it holds the order.
+fn says_made(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::Placed(Placed::Done { .. } | Placed::NoNumber)
+            | Input::Found { found: Found::Placed { .. } | Found::NoNumber, .. }
+            | Input::Cancelled(Cancelled::WillNot { .. } | Cancelled::NoNumber)
+    )
+}
+
+/// A line about an order that ends `errored`, with the cause of it.
+fn tell_of_an_error(record: &OrderRecord) {
+    if let (State::Final(end), Some(last)) = (&record.state, record.history.last())
+        && matches!(end.outcome, Outcome::Errored(_))
+    {
+        tracing::error!(order.key = %record.key, reason = %last, "an order ends errored");
     }
 }
 
 /// The alarm of an order that has just been marked for a person.
 fn tell_a_person(before: &OrderRecord, after: &OrderRecord) {
-    let reason = |record: &OrderRecord| record.open().and_then(|open| open.person.clone());
+    let reason = |record: &OrderRecord| record.open().and_then(|open| open.person);
     if let (None, Some(reason)) = (reason(before), reason(after)) {
-        tracing::error!(alarm = "needs_person", order.key = %after.key, reason, "an order needs a person");
+        tracing::error!(alarm = "needs_person", order.key = %after.key, %reason, "an order needs a person");
     }
 }
 
@@ -222,10 +282,9 @@ fn stored(write: OrderRecord, saved: Result<bool, PortError>) -> Carried {
 }
 
 fn unmapped(action: Action, now: UnixMillis) -> Input {
-    let reason = "the location is no longer mapped".to_owned();
     match action {
-        Action::Place => Input::Placed(Placed::Permanent(reason)),
-        Action::Find => Input::Found { found: Found::Unknown(reason), began_at: now },
-        Action::Cancel => Input::Cancelled(Cancelled::Unknown(reason)),
+        Action::Place => Input::Placed(Placed::Permanent(Cause::NotMapped)),
+        Action::Find => Input::Found { found: Found::Unknown(Cause::NotMapped), began_at: now },
+        Action::Cancel => Input::Cancelled(Cancelled::Unknown(Cause::NotMapped)),
     }
 }

@@ -10,6 +10,7 @@ pub mod heal;
 pub mod lately;
 pub mod limits;
 pub mod menus;
+pub mod moment;
 pub mod operate;
 pub mod ports;
 pub mod process;

@@ -1,8 +1,12 @@
 //! What an operator does to one order: looks at it, or ends it by hand.
 
+use std::sync::Arc;
+
 use super::ports::{Clock, Directory, PortError, ReadOrder, SaveOrder};
 use crate::domain::{
     by_hand::{self, Decision, Refusal},
+    directory::Location,
+    history::Actor,
     ids::OrderKey,
     machine::Context,
     policy::{Policy, WORKER_FUNCTION_TIMEOUT},
@@ -60,7 +64,7 @@ impl<O: ReadOrder + SaveOrder, D: Directory, C: Clock> Operate<O, D, C> {
     /// # Errors
     /// [`OperateError::Port`] when its location cannot be looked up.
     pub async fn outlook(&self, record: &OrderRecord) -> Result<String, OperateError> {
-        Ok(by_hand::outlook(record, &self.context(record).await?))
+        Ok(by_hand::outlook(record, &self.context(self.mapped(record).await?.as_deref())))
     }
 
     /// Ends an order as a person has decided: takes the lease, then writes the end under it.
@@ -69,11 +73,12 @@ impl<O: ReadOrder + SaveOrder, D: Directory, C: Clock> Operate<O, D, C> {
     /// [`OperateError`]; where it is not `Lost` or `Port`, nothing was written.
     pub async fn end(&self, key: &OrderKey, decision: Decision, reason: &str) -> Result<OrderRecord, OperateError> {
         let record = self.order(key).await?;
-        let taken = by_hand::take_over(&record, &decision, reason, &self.context(&record).await?)?;
+        let mapped = self.mapped(&record).await?;
+        let taken = by_hand::take_over(&record, &decision, reason, &self.context(mapped.as_deref()))?;
         if !self.orders.save(&taken).await? {
             return Err(OperateError::Lost);
         }
-        let ended = by_hand::decide(&taken, decision, reason, &self.context(&taken).await?);
+        let ended = by_hand::decide(&taken, decision, reason, &self.context(mapped.as_deref()));
         if !self.orders.save(&ended).await? {
             return Err(OperateError::Lost);
         }
@@ -81,18 +86,20 @@ impl<O: ReadOrder + SaveOrder, D: Directory, C: Clock> Operate<O, D, C> {
         Ok(ended)
     }
 
-    async fn context(&self, record: &OrderRecord) -> Result<Context<'_>, PortError> {
-        let location = self.directory.location(record.order.organization_id(), record.order.location_id()).await?;
-        // A location that is not mapped any more promises nothing.
-        let abilities = location.map(|location| location.connector.abilities()).unwrap_or_default();
-        Ok(Context {
+    async fn mapped(&self, record: &OrderRecord) -> Result<Option<Arc<Location>>, PortError> {
+        self.directory.location(record.order.organization_id(), record.order.location_id()).await
+    }
+
+    fn context<'c>(&'c self, mapped: Option<&'c Location>) -> Context<'c> {
+        Context {
             now: self.clock.now(),
             policy: &self.policy,
-            abilities,
+            mapped,
+            by: Actor::Person,
             lease: self.policy.worker_lease(),
             function_timeout: WORKER_FUNCTION_TIMEOUT,
             write_id: self.clock.fresh_id(),
             random: self.clock.random(),
-        })
+        }
     }
 }

@@ -7,12 +7,14 @@ use std::{
     time::Duration,
 };
 
+use super::moment::Moment;
 use crate::domain::{
     ability::{Cancelled, Found, Placed},
     directory::{Client, Location, Organization},
     guard::Guard,
     ids::{OrderKey, ParId, SubscriberId, Tenant},
     menu::{Menu, StoredMenu},
+    policy::CLOCK_SKEW,
     record::{Alias, OrderRecord, Row},
     signature::SharedId,
     take::Take,
@@ -195,10 +197,46 @@ pub trait SetAside: Send + Sync {
     fn set_aside(&self, what: Aside<'_>, reason: &str) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// A location's POS. Every call ends within `limit` and reports how far it got; it never fails.
+/// One attempt to place an order, under its lease.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// It ends within this.
+    pub limit: Duration,
+    /// When the lease was taken, at the earliest.
+    pub lease_taken: Moment,
+    /// How long the lease is.
+    pub lease: Duration,
+}
+
+impl Attempt {
+    /// Whether what may still be needed fits on the lease by either clock, another machine's skew counted in. To be asked right before the
+    /// first byte leaves: the process may have stood still since the lease was taken (docs/lifecycle.md#leases).
+    #[must_use]
+    pub fn may_begin(&self, needed: Duration, now: UnixMillis) -> bool {
+        self.lease_taken.age(now).saturating_add(needed) + CLOCK_SKEW <= self.lease
+    }
+
+    /// After this the POS is to make nothing of it.
+    #[must_use]
+    pub fn not_after(&self) -> UnixMillis {
+        self.lease_taken.wall().plus(self.lease)
+    }
+}
+
+/// A location's POS. Every call ends within its limit and reports how far it got; it never fails.
 pub trait Pos: Send + Sync {
+    /// A way to the POS, for one placement.
+    type Line: Send;
+    /// Opens one ahead of a placement; what stands in the way is told by the placement.
+    fn open(&self, location: &Location) -> impl Future<Output = Self::Line> + Send;
     /// Places an order.
-    fn place(&self, location: &Location, record: &OrderRecord, limit: Duration) -> impl Future<Output = Placed> + Send;
+    fn place(
+        &self,
+        line: Self::Line,
+        location: &Location,
+        record: &OrderRecord,
+        attempt: Attempt,
+    ) -> impl Future<Output = Placed> + Send;
     /// Asks for an order.
     fn find(&self, location: &Location, record: &OrderRecord, limit: Duration) -> impl Future<Output = Found> + Send;
     /// Cancels an order and leaves a tombstone.

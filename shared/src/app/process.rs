@@ -7,10 +7,12 @@ use tokio::time::Instant;
 use super::{
     METRICS,
     carry::{Carried, Carrier, Tenure},
+    moment::Moment,
     ports::{Aside, Clock, Directory, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside, TakeOrder, Taken},
 };
 use crate::domain::{
     ability::Placed,
+    history::{Actor, Cause},
     machine::{Ignored, Input},
     policy::{CLOCK_SKEW, NEAR_TIMEOUT, Policy, STORAGE_LIMIT, WORKER_FUNCTION_TIMEOUT},
     record::{OrderRecord, Row},
@@ -60,6 +62,7 @@ where
             return Turn::Retry("not enough of the function's time is left for a turn".to_owned());
         }
         let tenure = Tenure {
+            by: Actor::Worker,
             lease: self.policy.worker_lease(),
             function_timeout: WORKER_FUNCTION_TIMEOUT + CLOCK_SKEW,
             gives_up_at: Instant::now() + remaining.saturating_sub(NEAR_TIMEOUT),
@@ -72,7 +75,7 @@ where
             policy: &self.policy,
             tenure,
         };
-        let lease_taken = Instant::now();
+        let lease_taken = Moment::now(self.clock.now());
         let take = Take::new(message.key.clone(), message.version, &carrier.context(None));
         let (record, taken) = match self.orders.take(&take).await {
             Ok(Taken::Ours(record)) => (*record, true),
@@ -126,5 +129,5 @@ where
 }
 
 fn not_started(error: &PortError) -> Input {
-    Input::Placed(Placed::NotStarted { reason: format!("the location cannot be read: {error}"), retry_after: None })
+    Input::Placed(Placed::NotStarted { cause: Cause::NoMapping(error.to_string()), retry_after: None })
 }

@@ -96,7 +96,7 @@ impl<O: ListOpen + ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Recover<O, Q,
         let needs_person = record.open().is_some_and(|open| open.person.is_some());
         let overdue = needs_person || record.open().is_some_and(|_| record.deadline < now);
         if overdue {
-            let reason = record.open().and_then(|open| open.person.as_deref());
+            let reason = record.open().and_then(|open| open.person).map(tracing::field::display);
             tracing::error!(alarm = "open_past_deadline", order.key = %record.key, reason, "an order is open past its deadline");
         }
         let healed = heal(&self.orders, &self.queue, &record, now).await;

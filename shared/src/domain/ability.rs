@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::status::OrderError;
+use super::{history::Cause, status::OrderError};
 
 /// The promises a connector declares for its POS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,6 +35,19 @@ impl Find {
     }
 }
 
+impl Abilities {
+    /// What both promise, and the longer settle time.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let settle_s = |(one, other): (Find, Find)| Find { settle_s: one.settle_s.max(other.settle_s) };
+        Self {
+            idempotent_place: self.idempotent_place && other.idempotent_place,
+            find: self.find.zip(other.find).map(settle_s),
+            cancel: self.cancel && other.cancel,
+        }
+    }
+}
+
 /// What one placement attempt came to (docs/lifecycle.md#what-an-attempt-comes-to).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Placed {
@@ -43,21 +56,23 @@ pub enum Placed {
         /// The POS's own id of it.
         pos_order_id: String,
     },
+    /// The POS holds the order under a number that cannot be used.
+    NoNumber,
     /// The POS refused on business grounds.
     Refused(Vec<OrderError>),
     /// The order was cancelled at the POS earlier (410).
     Cancelled,
     /// Our own request can never succeed.
-    Permanent(String),
-    /// The POS certainly did not start.
+    Permanent(Cause),
+    /// The POS certainly did nothing with it.
     NotStarted {
         /// Why.
-        reason: String,
+        cause: Cause,
         /// When the POS asks to be tried again.
         retry_after: Option<Duration>,
     },
     /// The POS may or may not hold the order.
-    Unknown(String),
+    Unknown(Cause),
 }
 
 /// What asking the POS came to.
@@ -68,14 +83,16 @@ pub enum Found {
         /// The POS's own id of it.
         pos_order_id: String,
     },
+    /// The POS holds the order under a number that cannot be used.
+    NoNumber,
     /// The POS refused it.
     Refused(Vec<OrderError>),
     /// The order was cancelled (410).
     Cancelled,
     /// The POS does not know the order, now.
     Absent,
-    /// No answer.
-    Unknown(String),
+    /// Nothing that counts, or "neither absent nor final".
+    Unknown(Cause),
 }
 
 /// What cancelling came to.
@@ -88,6 +105,26 @@ pub enum Cancelled {
         /// The POS's own id of it.
         pos_order_id: String,
     },
-    /// No answer.
-    Unknown(String),
+    /// The same, under a number that cannot be used.
+    NoNumber,
+    /// The POS had refused it, and made nothing.
+    Refused(Vec<OrderError>),
+    /// Nothing that counts.
+    Unknown(Cause),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_promise_is_what_each_does_and_the_longer_settle_time() {
+        let find = |settle_s| Some(Find { settle_s });
+        let all = Abilities { idempotent_place: true, find: find(3), cancel: true };
+        assert_eq!(all.and(all), all);
+        assert_eq!(all.and(Abilities { find: find(9), cancel: false, ..all }), Abilities { find: find(9), cancel: false, ..all });
+        assert_eq!(Abilities { find: find(9), ..all }.and(all).find, find(9));
+        assert_eq!(all.and(Abilities { find: None, ..all }).find, None);
+        assert_eq!(Abilities::default().and(all), Abilities::default());
+    }
 }

@@ -4,12 +4,12 @@
 use super::{
     canonical::{quote, write_string},
     contract::PosOrderIdKey,
-    history::Change,
     ids::RequestUid,
     money::Cents,
     order::{Order, Totals},
     processing::Processing,
     status::{OrderError, OrderStatus},
+    words::Change,
 };
 
 /// What an answer says of an order.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{
     ability::Find,
+    history::{Cause, Step},
     machine::{self, Action, Context, Input, Next, end, next_version},
     policy::HANDOFF_GRACE,
     record::{Final, Lease, OrderRecord, Outcome, State},
@@ -14,9 +15,6 @@ use super::{
 
 /// How far an operator's clock may be off: AWS refuses requests that are signed with one that is further (Signature V4).
 const OPERATOR_SKEW: Duration = Duration::from_mins(5);
-
-/// What ends what is noted of a person.
-pub(super) const BY_A_PERSON: &str = " by a person";
 
 /// How a person decides an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +60,7 @@ pub fn take_over(record: &OrderRecord, decision: &Decision, reason: &str, ctx: &
     }
     open.unknown_until = open.unknown_until.max(lease.and_then(|lease| lease.placing_until));
     // What may still land, a person cannot see either.
-    let settle = ctx.abilities.find.map(Find::settle).unwrap_or_default();
+    let settle = machine::promises(record, ctx).find.map(Find::settle).unwrap_or_default();
     let unsettled = open.unknown_until.and_then(|until| ahead(until.plus(settle)));
     if let (Decision::Rejected | Decision::Errored, Some(until)) = (decision, unsettled) {
         return Err(Refusal::AttemptMayRun(until));
@@ -72,19 +70,19 @@ pub fn take_over(record: &OrderRecord, decision: &Decision, reason: &str, ctx: &
     }
     open.lease = Some(Lease { until: ctx.now.plus(ctx.lease), placing_until: None });
     open.due_at = ctx.now.plus(ctx.lease);
-    Ok(next_version(record, State::Open(open), format!("taken over{BY_A_PERSON}: {reason}"), ctx))
+    Ok(next_version(record, State::Open(open), (Step::TakenOver, Cause::Person(reason.to_owned())), ctx))
 }
 
 /// The final row of an order that a person has taken over.
 #[must_use]
 pub fn decide(taken: &OrderRecord, decision: Decision, reason: &str, ctx: &Context<'_>) -> OrderRecord {
     let error = || vec![OrderError::new(ErrorCode::EndedByOperator, "the order was ended by the restaurant's operator")];
-    let (outcome, word) = match decision {
-        Decision::Placed { pos_order_id } => (Outcome::Placed { pos_order_id }, "placed"),
-        Decision::Rejected => (Outcome::Rejected(error()), "rejected"),
-        Decision::Errored => (Outcome::Errored(error()), "errored"),
+    let (outcome, step) = match decision {
+        Decision::Placed { pos_order_id } => (Outcome::Placed { pos_order_id }, Step::EndedPlaced),
+        Decision::Rejected => (Outcome::Rejected(error()), Step::EndedRejected),
+        Decision::Errored => (Outcome::Errored(error()), Step::EndedErrored),
     };
-    end(taken, outcome, format!("{word}{BY_A_PERSON}: {reason}"), ctx)
+    end(taken, outcome, (step, Cause::Person(reason.to_owned())), ctx)
 }
 
 /// What would happen next to an order if nobody did anything, in words for an operator.
@@ -118,9 +116,11 @@ mod tests {
     use super::*;
     use crate::domain::{
         ability::{Abilities, Placed},
+        history::Actor,
         ids::{OrderKey, RequestUid, Tenant},
         machine::{New, Start, advance, claim},
         order::Body,
+        pinned::{self, Pinned},
         policy::Policy,
         status::OrderStatus,
     };
@@ -128,10 +128,16 @@ mod tests {
     const START: UnixMillis = UnixMillis(1_700_000_000_000);
 
     fn ctx(policy: &Policy, after_s: u64) -> Context<'_> {
+        promising(policy, Abilities::default(), after_s)
+    }
+
+    /// At a POS that promises this.
+    fn promising(policy: &Policy, abilities: Abilities, after_s: u64) -> Context<'_> {
         Context {
             now: START.plus(Duration::from_secs(after_s)),
             policy,
-            abilities: Abilities::default(),
+            mapped: Some(pinned::tests::mapped(abilities)),
+            by: Actor::Person,
             lease: Duration::from_secs(8),
             function_timeout: Duration::from_secs(15),
             write_id: format!("w{after_s}"),
@@ -139,14 +145,15 @@ mod tests {
         }
     }
 
-    /// An order whose first attempt has come to nothing known, at a POS that can neither be asked nor cancelled.
-    fn waiting(policy: &Policy) -> OrderRecord {
+    /// An order whose first attempt has come to nothing known, and whose POS is not believed to keep a promise now.
+    fn waiting(policy: &Policy, abilities: Abilities) -> OrderRecord {
         let body = r#"{"request_uid":"u","organization_id":"o","location_id":"l","request_datetime":"2025-03-15T14:30:45.123Z","order_details":{}}"#;
         let order = Arc::new(Body::parse(body.as_bytes()).unwrap().into_order().unwrap());
         let key = OrderKey { tenant: Tenant::new("t").unwrap(), request_uid: RequestUid::new("u").unwrap() };
+        let pos = Pinned::of(&pinned::tests::promising(abilities));
         let new = New { key, order, shared_id: "s".into(), traceparent: None };
-        let claimed = claim(new, Start::Placing, &ctx(policy, 0));
-        match advance(&claimed, Input::Placed(Placed::Unknown("no answer".into())), &ctx(policy, 4)) {
+        let claimed = claim(new, pos, Start::Placing, &promising(policy, abilities, 0));
+        match advance(&claimed, Input::Placed(Placed::Unknown(Cause::NoAnswer(3_500))), &ctx(policy, 4)) {
             Next::Park(record) => record,
             other => panic!("{other:?}"),
         }
@@ -155,20 +162,21 @@ mod tests {
     #[test]
     fn a_person_ends_an_order_under_a_lease_and_the_reason_is_recorded() {
         let policy = Policy::default();
-        let waiting = waiting(&policy);
+        let waiting = waiting(&policy, Abilities::default());
         let placed = Decision::Placed { pos_order_id: "POS-7".into() };
         let taken = take_over(&waiting, &placed, "seen on the kitchen screen", &ctx(&policy, 60)).unwrap();
         assert!(taken.has_live_lease(START.plus(Duration::from_secs(61))) && taken.version == waiting.version + 1);
         let ended = decide(&taken, placed, "seen on the kitchen screen", &ctx(&policy, 61));
         assert_eq!((ended.status(), ended.version), (OrderStatus::Placed, waiting.version + 2));
-        assert_eq!(ended.history.last().unwrap().event, "placed by a person: seen on the kitchen screen");
+        assert_eq!(ended.history.last().unwrap().to_string(), "placed by a person: seen on the kitchen screen");
         assert_eq!(take_over(&ended, &Decision::Errored, "r", &ctx(&policy, 62)).unwrap_err(), Refusal::Final);
     }
 
     #[test]
     fn a_person_may_not_say_that_it_is_not_there_while_an_attempt_may_run() {
         let policy = Policy::default();
-        let waiting = waiting(&policy);
+        let abilities = Abilities { find: Some(Find { settle_s: 600 }), ..Abilities::default() };
+        let waiting = waiting(&policy, abilities);
         let until = waiting.open().unwrap().unknown_until.unwrap();
         let settled = until.plus(OPERATOR_SKEW);
         for decision in [Decision::Errored, Decision::Rejected] {
@@ -176,8 +184,7 @@ mod tests {
             assert_eq!(early.unwrap_err(), Refusal::AttemptMayRun(settled));
             assert!(take_over(&waiting, &decision, "r", &Context { now: settled, ..ctx(&policy, 5) }).is_ok());
             // At a POS that takes its time to show an order, later still.
-            let abilities = Abilities { find: Some(Find { settle_s: 600 }), ..Abilities::default() };
-            let slow = Context { now: settled, abilities, ..ctx(&policy, 5) };
+            let slow = Context { now: settled, ..promising(&policy, abilities, 5) };
             assert!(matches!(take_over(&waiting, &decision, "r", &slow), Err(Refusal::AttemptMayRun(_))));
         }
         assert!(take_over(&waiting, &Decision::Placed { pos_order_id: "P".into() }, "r", &ctx(&policy, 5)).is_ok());
@@ -186,7 +193,7 @@ mod tests {
     #[test]
     fn a_person_keeps_off_what_is_held_and_rejects_nothing_that_is_being_cancelled() {
         let policy = Policy::default();
-        let mut record = waiting(&policy);
+        let mut record = waiting(&policy, Abilities::default());
         let held = take_over(&record, &Decision::Errored, "r", &ctx(&policy, 600)).unwrap();
         let refused = take_over(&held, &Decision::Errored, "r", &ctx(&policy, 601)).unwrap_err();
         assert!(matches!(refused, Refusal::Held(_)), "{refused}");
@@ -200,9 +207,10 @@ mod tests {
     #[test]
     fn the_outlook_says_what_the_state_machine_would_do() {
         let policy = Policy::default();
-        let waiting = waiting(&policy);
+        let abilities = Abilities { idempotent_place: true, ..Abilities::default() };
+        let waiting = waiting(&policy, abilities);
         assert!(outlook(&waiting, &ctx(&policy, 5)).ends_with("it goes on waiting for a person"));
-        let able = Context { abilities: Abilities { idempotent_place: true, ..Abilities::default() }, ..ctx(&policy, 5) };
+        let able = promising(&policy, abilities, 5);
         // Its due time is long after the end of placing.
         assert!(outlook(&waiting, &able).contains("wait"), "{}", outlook(&waiting, &able));
         let held = take_over(&waiting, &Decision::Errored, "r", &ctx(&policy, 600)).unwrap();

@@ -77,11 +77,20 @@ pub enum Connector {
     Sandbox(SandboxConnector),
 }
 
+/// The contract of the connector that is spoken (docs/connector.md).
+pub const CONTRACT: u32 = 2;
+
 /// A POS behind HTTP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpConnector {
     /// Requests go to `{base}/orders/{key}`; https unless the host is loopback.
     pub base: String,
+    /// Addresses that the same system had before: what was sent there is found out at `base`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub formerly: Vec<String>,
+    /// The contract that the POS speaks.
+    #[serde(default = "contract")]
+    pub contract: u32,
     /// How requests prove where they come from; nothing when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<HttpAuth>,
@@ -99,11 +108,29 @@ pub enum HttpAuth {
         /// Name of the secret.
         secret: String,
     },
-    /// `X-Posnext-Signature`: HMAC-SHA256 over time, method, path and body.
+    /// `X-Posnext-Signature`: HMAC-SHA256 over the request (docs/connector.md#who-calls).
     Hmac {
         /// Name of the secret.
         secret: String,
     },
+}
+
+const fn contract() -> u32 {
+    CONTRACT
+}
+
+impl HttpConnector {
+    /// A POS at this address.
+    #[must_use]
+    pub fn new(base: impl Into<String>, auth: Option<HttpAuth>, abilities: Abilities) -> Self {
+        Self { base: base.into(), formerly: Vec::new(), contract: CONTRACT, auth, abilities }
+    }
+
+    /// Whether this system has, or had, that address.
+    #[must_use]
+    pub fn is_at(&self, base: &str) -> bool {
+        self.base == base || self.formerly.iter().any(|former| former == base)
+    }
 }
 
 impl HttpAuth {
@@ -174,7 +201,7 @@ mod tests {
         let prompt = SandboxConnector::prompt();
         assert_eq!((prompt.delay_ms, prompt.down, prompt.abilities), (0, false, abilities));
         assert_eq!(Connector::Sandbox(prompt).abilities(), abilities);
-        let http = HttpConnector { base: "https://pos.example".to_owned(), auth: None, abilities };
+        let http = HttpConnector::new("https://pos.example", None, abilities);
         assert_eq!(Connector::Http(http).abilities(), abilities);
     }
 }

@@ -1,16 +1,28 @@
-//! An order's history as a caller is told it: who did what, when and why. It is read out of the notes that [`super::machine`] and
-//! [`super::by_hand`] make in the row, so that the row stores nothing twice.
+//! What happened to an order, as types. They are stored as they are, and [`super::words`] alone makes sentences of them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{
-    by_hand::BY_A_PERSON,
-    machine::{PLACING, begins, is_attempt_of_submit},
-    record::OrderRecord,
-};
+use super::time::UnixMillis;
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// When.
+    #[serde(rename = "t")]
+    pub at: UnixMillis,
+    /// Who made it.
+    #[serde(rename = "b")]
+    pub by: Actor,
+    /// What was done, or found.
+    #[serde(rename = "s")]
+    pub step: Step,
+    /// Why, where there is more to say.
+    #[serde(default, rename = "c", skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+}
 
 /// Who made a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Actor {
@@ -22,125 +34,161 @@ pub enum Actor {
     Person,
 }
 
-/// One change, as it is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Change {
-    /// When, RFC 3339.
-    pub at: String,
-    /// Who.
-    pub actor: Actor,
-    /// What.
-    pub event: String,
-    /// Why, where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = String, required = false))]
-    pub reason: Option<String>,
+/// What was done, or found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Accepted, and its first attempt begins at once.
+    AcceptedPlacing,
+    /// Accepted, and handed to the queue.
+    AcceptedQueued,
+    /// Accepted, and rejected without asking the POS.
+    AcceptedRejected,
+    /// An attempt to place it begins.
+    Placing,
+    /// The POS is about to be asked for it.
+    Asking,
+    /// It is about to be cancelled at the POS.
+    Cancelling,
+    /// It waits for the time when it may be cancelled.
+    WaitingToCancel,
+    /// The POS may or may not hold it, and cannot be asked: it waits for a person.
+    Unaskable,
+    /// The POS holds it under a number that cannot be used: it waits for a person.
+    NoNumber,
+    /// The POS took it.
+    Placed,
+    /// The POS refused it.
+    Refused,
+    /// The POS can never take it as it was sent.
+    Impossible,
+    /// The POS certainly did nothing with the attempt.
+    NotStarted,
+    /// Nobody knows what the attempt came to.
+    OutcomeUnknown,
+    /// The attempt made nothing, but an earlier one may have.
+    Inconclusive,
+    /// The POS was asked, and holds it.
+    FoundPlaced,
+    /// The POS was asked, and had refused it.
+    FoundRefused,
+    /// It had been cancelled at the POS.
+    FoundCancelled,
+    /// The POS was asked, and does not know it yet.
+    NotFound,
+    /// The POS was asked, and nothing came of it.
+    CouldNotAsk,
+    /// It is cancelled at the POS.
+    Cancelled,
+    /// The POS holds it and will not cancel it.
+    WillNotCancel,
+    /// Cancelling came to nothing.
+    CouldNotCancel,
+    /// There was no time left to place it.
+    OutOfTime,
+    /// A person took it over.
+    TakenOver,
+    /// A person ended it `placed`.
+    EndedPlaced,
+    /// A person ended it `rejected`.
+    EndedRejected,
+    /// A person ended it `errored`.
+    EndedErrored,
 }
 
-/// The changes of an order, oldest first; of one that has had more than are kept, the first and the latest.
-#[must_use]
-pub fn history(record: &OrderRecord) -> Vec<Change> {
-    let by_submit = by_submit(record);
-    let told = record.history.iter().enumerate().map(|(number, entry)| {
-        let (event, reason) = public(&entry.event);
-        let actor = match number < by_submit {
-            _ if event.ends_with(BY_A_PERSON) => Actor::Person,
-            true => Actor::Submit,
-            false => Actor::Worker,
-        };
-        Change { at: entry.at.rfc3339(), actor, event, reason }
-    });
-    told.collect()
+/// Why something came to what it came to. What is text in here is for operators: it is never read by a program, and never told to a
+/// caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// No connection to the POS stood, so nothing was sent.
+    NoConnection(String),
+    /// The request was sent, and no answer came within so many milliseconds.
+    NoAnswer(u64),
+    /// The connection broke after the request may have been sent.
+    Cut(String),
+    /// The POS's own word, with its HTTP status.
+    Answered(u16, PosStatus),
+    /// An answer that does not count as the POS's own (docs/connector.md#an-answer-that-counts).
+    NotOwn {
+        /// Its HTTP status.
+        status: u16,
+        /// Its media type, if it named one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        media_type: Option<String>,
+        /// What it lacks.
+        lacks: Lack,
+    },
+    /// The request can never be sent as it is.
+    Unsendable(String),
+    /// The secret that proves the request could not be read.
+    NoSecret(String),
+    /// Too little of the lease was left to begin.
+    NoTimeLeft,
+    /// The time-out of the function was near, and what was under way was given up.
+    GivenUp,
+    /// The location is not mapped any more.
+    NotMapped,
+    /// The mapping of the location could not be read.
+    NoMapping(String),
+    /// A person's own reason.
+    Person(String),
 }
 
-/// How many of the notes, from the first, are submit's: that it was accepted, and what came of an attempt that began at once, if
-/// its function lived to write it, and the note is still there.
-fn by_submit(record: &OrderRecord) -> usize {
-    let begun = record.history.iter().filter(|note| is_attempt_of_submit(&note.event) || note.event == PLACING).count();
-    match record.history.as_slice() {
-        [first, second, ..]
-            if is_attempt_of_submit(&first.event)
-                && !begins(&second.event)
-                && !OF_ASKING.contains(&second.event.split(": ").next().unwrap_or_default())
-                // Else a note of an attempt has made room for later ones, and so has what stood here.
-                && begun == record.attempts as usize =>
-        {
-            2
-        }
-        _ => 1,
-    }
+/// What a POS says of an order (docs/connector.md#an-answer-that-counts).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PosStatus {
+    /// Made.
+    Placed,
+    /// Refused on business grounds; not made.
+    Rejected,
+    /// This request can never succeed; not made.
+    Invalid,
+    /// Neither absent nor final.
+    InProgress,
+    /// Nothing was done with this request.
+    NotStarted,
+    /// Never placed, as far as the POS knows.
+    Unknown,
+    /// A tombstone stands.
+    Cancelled,
 }
 
-/// What comes of asking or cancelling, which submit never does.
-const OF_ASKING: [&str; 9] = [
-    "could not ask",
-    "not found",
-    "not found yet",
-    "found placed",
-    "found refused",
-    "found cancelled",
-    "could not cancel",
-    "cancelled at the POS",
-    "the POS will not cancel it",
-];
-
-/// What a caller is told of a note. Its words are for operators and may name secrets, addresses and people; only what this knows to be
-/// harmless leaves.
-fn public(note: &str) -> (String, Option<String>) {
-    if let Some(reason) = note.strip_suffix(UNCERTAIN) {
-        return (format!("not placed{UNCERTAIN}"), harmless(reason));
-    }
-    let (event, reason) = note.split_once(": ").map_or((note, None), |(event, reason)| (event, Some(reason)));
-    let reason = match (event, reason) {
-        (ACCEPTED, Some(reason)) => Some(reason.to_owned()),
-        (WAITING_FOR_A_PERSON, Some(reason)) if begins(note) => Some(reason.to_owned()),
-        (WAITING_FOR_A_PERSON, Some(reason)) => Some(public(reason).0),
-        // A person's reason is for persons.
-        (event, _) if event.ends_with(BY_A_PERSON) => None,
-        (_, reason) => reason.and_then(harmless),
-    };
-    let known = KNOWN.contains(&event) || begins(event) || event.ends_with(BY_A_PERSON);
-    (if known { event.to_owned() } else { "tried".to_owned() }, reason)
+/// What an answer lacks to count as the POS's own, to this request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lack {
+    /// It is not one JSON object.
+    Json,
+    /// It has no `key` that is text.
+    Key,
+    /// Its `key` is that of another order.
+    ThisKey,
+    /// It has no `status` that is text.
+    Status,
+    /// Its `status` is none of the contract's.
+    KnownStatus,
+    /// It has `key`, `status` or `pos_order_id` twice.
+    OneOfEach,
+    /// Its HTTP status does not go with its `status`.
+    Agreement,
+    /// It does not repeat the id of this request.
+    RequestId,
+    /// It comes out of a cache (`Age`).
+    Freshness,
+    /// The POS never promised to cancel.
+    Promise,
 }
 
-const ACCEPTED: &str = "accepted";
-const WAITING_FOR_A_PERSON: &str = "waiting for a person";
-const UNCERTAIN: &str = ", but an earlier attempt is unknown";
-/// What can be noted, besides what begins something and what a person does.
-const KNOWN: [&str; 18] = [
-    ACCEPTED,
-    WAITING_FOR_A_PERSON,
-    "placed",
-    "refused by the POS",
-    "cannot be placed",
-    "not started",
-    "outcome unknown",
-    "found placed",
-    "found refused",
-    "found cancelled",
-    "found cancelled at the POS",
-    "not found",
-    "not found yet",
-    "could not ask",
-    "cancelled at the POS",
-    "could not cancel",
-    "the POS will not cancel it",
-    "not placed before the deadline",
-];
-
-/// A reason as far as it says nothing of what is behind the API.
-fn harmless(reason: &str) -> Option<String> {
-    let status = reason.strip_prefix("answered ").and_then(|rest| rest.get(..3)).filter(|code| code.parse::<u16>().is_ok());
-    if let Some(status) = status {
-        return Some(format!("the POS answered {status}"));
-    }
-    if reason.starts_with("could not connect") || reason.ends_with("cannot be reached") {
-        return Some("could not connect".to_owned());
-    }
-    reason.starts_with("no answer within").then(|| "no answer in time".to_owned())
+/// Why an order needs a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NeedsPerson {
+    /// The POS may or may not hold it, and cannot be asked.
+    Unaskable,
+    /// It is past its deadline, and what became of it is not certain.
+    Overdue,
+    /// The POS holds it under a number that cannot be used.
+    NoNumber,
 }
-
-#[cfg(test)]
-#[path = "history_tests.rs"]
-mod tests;

@@ -9,12 +9,16 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     ability::{Abilities, Cancelled, Found, Placed},
+    directory::Location,
+    history::{Actor, Cause, Lack, NeedsPerson, Step},
     ids::OrderKey,
     order::Order,
+    pinned::Pinned,
     policy::{HANDOFF_GRACE, MAX_DELAY, PERSON_INTERVAL, Policy},
     record::{Final, Lease, Open, OrderRecord, Outcome, State},
     status::{ErrorCode, OrderError, Stage},
     time::UnixMillis,
+    words,
 };
 
 /// What a transition may know besides the row.
@@ -24,8 +28,10 @@ pub struct Context<'a> {
     pub now: UnixMillis,
     /// The times an order moves by.
     pub policy: &'a Policy,
-    /// What the order's POS promises.
-    pub abilities: Abilities,
+    /// Where the order's location is mapped now, if it is.
+    pub mapped: Option<&'a Location>,
+    /// Who acts.
+    pub by: Actor,
     /// How long the lease of an action is.
     pub lease: Duration,
     /// After this much of an action its function has certainly been stopped.
@@ -74,8 +80,8 @@ pub enum Action {
 pub enum Next {
     /// Write, then act; what comes back is the next input.
     Act(OrderRecord, Action),
-    /// Write: the order is final. With a reason, a copy goes to the dead-letter queue first.
-    End(OrderRecord, Option<String>),
+    /// Write: the order is final. With a cause, a copy goes to the dead-letter queue first.
+    End(OrderRecord, Option<Cause>),
     /// Write, then send a message for the new version with this delay (whole seconds).
     HandOff(OrderRecord, Duration),
     /// Write; the row's due time brings it back.
@@ -119,29 +125,32 @@ pub enum Start {
     Rejected(Vec<OrderError>),
 }
 
-/// What is noted of an attempt that begins.
-pub(super) const PLACING: &str = "an attempt begins";
-/// What else is noted by who finds an order that nobody works on, and by nobody else.
-const ASKING: &str = "asking the POS";
-const CANCELLING: &str = "cancelling at the POS";
-const WAITING: &str = "waiting to cancel";
-const UNASKABLE: &str = "the POS may or may not hold this order, and cannot be asked";
-/// Before what is noted first.
-const ACCEPTED: &str = "accepted: ";
+/// What is noted of a change.
+pub(super) struct Note(Step, Option<Cause>);
 
-/// Whether a note is of the first step with an order that nobody worked on, and not of what came of one.
-pub(super) fn begins(note: &str) -> bool {
-    [PLACING, ASKING, CANCELLING, WAITING].contains(&note) || note.ends_with(UNASKABLE)
+impl From<Step> for Note {
+    fn from(step: Step) -> Self {
+        Self(step, None)
+    }
 }
 
-/// Whether a note is of an order that was accepted and whose first attempt began at once.
-pub(super) fn is_attempt_of_submit(note: &str) -> bool {
-    note.strip_prefix(ACCEPTED) == Some(PLACING)
+impl From<(Step, Cause)> for Note {
+    fn from((step, cause): (Step, Cause)) -> Self {
+        Self(step, Some(cause))
+    }
 }
 
-/// The first version of an order's row.
+/// What the order's POS promises, as far as that holds: what it promised when the order went there and still promises. An order of which
+/// nothing was attempted goes where its location is mapped now. A location that is not mapped any more promises nothing.
 #[must_use]
-pub fn claim(new: New, start: Start, ctx: &Context<'_>) -> OrderRecord {
+pub fn promises(record: &OrderRecord, ctx: &Context<'_>) -> Abilities {
+    let now = ctx.mapped.map(|location| location.connector.abilities()).unwrap_or_default();
+    if record.attempts == 0 { now } else { record.pos.abilities().and(now) }
+}
+
+/// The first version of an order's row. `pos`: where it goes.
+#[must_use]
+pub fn claim(new: New, pos: Pinned, start: Start, ctx: &Context<'_>) -> OrderRecord {
     let New { key, order, shared_id, traceparent } = new;
     let open = Open {
         stage: Stage::Received,
@@ -157,6 +166,7 @@ pub fn claim(new: New, start: Start, ctx: &Context<'_>) -> OrderRecord {
         version: 0,
         write_id: String::new(),
         order,
+        pos,
         shared_id,
         accepted_at: ctx.now,
         deadline: ctx.now.plus(ctx.policy.order_deadline),
@@ -170,12 +180,12 @@ pub fn claim(new: New, start: Start, ctx: &Context<'_>) -> OrderRecord {
             let mut record = begin(&record, open, Action::Place, ctx);
             if let (State::Open(open), Some(first)) = (&mut record.state, record.history.first_mut()) {
                 open.stage = Stage::Received;
-                first.event.insert_str(0, ACCEPTED);
+                first.step = Step::AcceptedPlacing;
             }
             record
         }
-        Start::Queued => hand_off(&record, open, Stage::Queued, Duration::ZERO, "accepted: queued", ctx),
-        Start::Rejected(errors) => end(&record, Outcome::Rejected(errors), "accepted: rejected without asking the POS", ctx),
+        Start::Queued => hand_off(&record, open, Stage::Queued, Duration::ZERO, Step::AcceptedQueued, ctx),
+        Start::Rejected(errors) => end(&record, Outcome::Rejected(errors), Step::AcceptedRejected, ctx),
     }
 }
 
@@ -190,6 +200,14 @@ pub fn advance(record: &OrderRecord, input: Input, ctx: &Context<'_>) -> Next {
         Input::Found { found, began_at } => after_find(record, open, found, began_at, ctx),
         Input::Cancelled(cancelled) => after_cancel(record, open, cancelled, ctx),
     }
+}
+
+/// The next version of a row that was just taken for its first attempt, if it is to go elsewhere than where its location was mapped when it
+/// was claimed. To be written before the attempt.
+#[must_use]
+pub fn follow(record: &OrderRecord, ctx: &Context<'_>) -> Option<OrderRecord> {
+    let pos = Pinned::of(ctx.mapped?);
+    (record.attempts == 1 && record.pos != pos).then(|| OrderRecord { pos, ..bump(record, record.state.clone(), ctx) })
 }
 
 /// When a healing of this row would move its due time to; `None` while it is final or not due.
@@ -216,73 +234,85 @@ fn delivered(record: &OrderRecord, mut open: Open, version: u64, ctx: &Context<'
 
 /// What may be done with an order that nobody works on.
 fn decide(record: &OrderRecord, open: Open, ctx: &Context<'_>) -> Next {
-    let may_place = may_place(record, ctx);
+    let (may_place, promises) = (may_place(record, ctx), promises(record, ctx));
+    if open.person == Some(NeedsPerson::NoNumber) {
+        return park_for_person(record, open, None, NeedsPerson::NoNumber, ctx);
+    }
     if open.cancelling {
         return act(record, open, Action::Cancel, ctx);
     }
     if open.unknown_until.is_none() {
         return if may_place { act(record, open, Action::Place, ctx) } else { give_up(record, ctx) };
     }
-    if may_place && ctx.abilities.idempotent_place {
+    if may_place && promises.idempotent_place {
         act(record, open, Action::Place, ctx)
-    } else if ctx.abilities.find.is_some() {
+    } else if promises.find.is_some() {
         act(record, open, Action::Find, ctx)
-    } else if ctx.abilities.cancel {
+    } else if promises.cancel {
         if may_place {
             // Nothing can tell whether it was placed, but at the end of placing it can be cancelled for certain.
             let wait = end_of_placing(record, ctx).since(ctx.now);
-            later(record, open, Stage::Confirming, wait, WAITING, ctx)
+            later(record, open, Stage::Confirming, wait, Step::WaitingToCancel, ctx)
         } else {
             act(record, open, Action::Cancel, ctx)
         }
     } else {
-        park_for_person(record, open, UNASKABLE, ctx)
+        park_for_person(record, open, None, NeedsPerson::Unaskable, ctx)
     }
 }
 
 fn after_place(record: &OrderRecord, mut open: Open, placed: Placed, ctx: &Context<'_>) -> Next {
+    let promises = promises(record, ctx);
     let earlier_unknown = open.unknown_until.is_some();
     let this_attempt = open.lease.take().and_then(|lease| lease.placing_until);
     match placed {
-        Placed::Done { pos_order_id } => Next::End(end(record, Outcome::Placed { pos_order_id }, "placed", ctx), None),
-        // Only a POS that promised tombstones means one by it (below: any other has a wrong address).
-        Placed::Cancelled if ctx.abilities.cancel => {
-            Next::End(end(record, cancelled_outcome(), "found cancelled at the POS", ctx), None)
-        }
-        Placed::Cancelled => after_place(record, open, Placed::Permanent("answered 410 Gone".to_owned()), ctx),
-        Placed::Refused(errors) if !earlier_unknown || ctx.abilities.idempotent_place => {
-            Next::End(end(record, Outcome::Rejected(errors), "refused by the POS", ctx), None)
-        }
-        Placed::Permanent(reason) if !earlier_unknown => {
-            let error = OrderError::new(ErrorCode::PosMisconfigured, "the POS cannot take this order as it was sent to it");
-            let event = format!("cannot be placed: {reason}");
-            Next::End(end(record, Outcome::Errored(vec![error]), event, ctx), Some(reason))
-        }
-        Placed::NotStarted { reason, retry_after } if !earlier_unknown => retry(record, open, &reason, retry_after, ctx),
-        Placed::Unknown(reason) => {
+        Placed::Done { pos_order_id } => Next::End(end(record, Outcome::Placed { pos_order_id }, Step::Placed, ctx), None),
+        Placed::NoNumber => {
             open.unknown_until = open.unknown_until.max(this_attempt);
-            let event = format!("outcome unknown: {reason}");
-            if ctx.abilities.find.is_some() && !ctx.abilities.idempotent_place {
-                // Asking does no harm, and the answer is most likely there already.
-                return later(record, open, Stage::Confirming, Duration::ZERO, event, ctx);
-            }
-            ask_later(record, open, &event, ctx)
+            park_for_person(record, open, None, NeedsPerson::NoNumber, ctx)
         }
-        Placed::Refused(_) => ask_later(record, open, "refused, but an earlier attempt is unknown", ctx),
-        Placed::Permanent(reason) => ask_later(record, open, &format!("{reason}, but an earlier attempt is unknown"), ctx),
-        Placed::NotStarted { reason, .. } => ask_later(record, open, &format!("not started: {reason}"), ctx),
+        // Only a POS that promised tombstones means one by it.
+        Placed::Cancelled if promises.cancel => {
+            Next::End(end(record, cancelled_outcome(), Step::FoundCancelled, ctx), None)
+        }
+        Placed::Cancelled => {
+            open.lease = record.open().and_then(|open| open.lease);
+            after_place(record, open, Placed::Unknown(never_promised()), ctx)
+        }
+        Placed::Refused(errors) if !earlier_unknown || promises.idempotent_place => {
+            Next::End(end(record, Outcome::Rejected(errors), Step::Refused, ctx), None)
+        }
+        Placed::Permanent(cause) if !earlier_unknown => {
+            let error = OrderError::new(ErrorCode::PosMisconfigured, "the POS cannot take this order as it was sent to it");
+            let note = (Step::Impossible, cause.clone());
+            Next::End(end(record, Outcome::Errored(vec![error]), note, ctx), Some(cause))
+        }
+        Placed::NotStarted { cause, retry_after } if !earlier_unknown => retry(record, open, cause, retry_after, ctx),
+        Placed::Unknown(cause) => {
+            open.unknown_until = open.unknown_until.max(this_attempt);
+            let note = (Step::OutcomeUnknown, cause);
+            if promises.find.is_some() && !promises.idempotent_place {
+                // Asking does no harm, and the answer is most likely there already.
+                return later(record, open, Stage::Confirming, Duration::ZERO, note, ctx);
+            }
+            ask_later(record, open, note, ctx)
+        }
+        Placed::Refused(_) => ask_later(record, open, Step::Inconclusive, ctx),
+        Placed::Permanent(cause) => ask_later(record, open, (Step::Inconclusive, cause), ctx),
+        Placed::NotStarted { cause, .. } => ask_later(record, open, (Step::NotStarted, cause), ctx),
     }
 }
 
 fn after_find(record: &OrderRecord, mut open: Open, found: Found, began_at: UnixMillis, ctx: &Context<'_>) -> Next {
-    let may_place = may_place(record, ctx);
+    let (may_place, promises) = (may_place(record, ctx), promises(record, ctx));
     match found {
-        Found::Placed { pos_order_id } => Next::End(end(record, Outcome::Placed { pos_order_id }, "found placed", ctx), None),
-        Found::Refused(errors) => Next::End(end(record, Outcome::Rejected(errors), "found refused", ctx), None),
-        Found::Cancelled if ctx.abilities.cancel => Next::End(end(record, cancelled_outcome(), "found cancelled", ctx), None),
-        Found::Cancelled => ask_later(record, open, "could not ask: answered 410 Gone", ctx),
+        Found::Placed { pos_order_id } => Next::End(end(record, Outcome::Placed { pos_order_id }, Step::FoundPlaced, ctx), None),
+        Found::NoNumber => park_for_person(record, open, None, NeedsPerson::NoNumber, ctx),
+        Found::Refused(errors) => Next::End(end(record, Outcome::Rejected(errors), Step::FoundRefused, ctx), None),
+        Found::Cancelled if promises.cancel => Next::End(end(record, cancelled_outcome(), Step::FoundCancelled, ctx), None),
+        Found::Cancelled => ask_later(record, open, (Step::CouldNotAsk, never_promised()), ctx),
         Found::Absent => {
-            let settled_at = match (open.unknown_until, ctx.abilities.find) {
+            let settled_at = match (open.unknown_until, promises.find) {
                 (Some(until), Some(find)) => Some(until.plus(find.settle())),
                 _ => None,
             };
@@ -291,33 +321,40 @@ fn after_find(record: &OrderRecord, mut open: Open, found: Found, began_at: Unix
                     open.unknown_until = None;
                     if may_place { act(record, open, Action::Place, ctx) } else { give_up(record, ctx) }
                 }
-                _ if !may_place && ctx.abilities.cancel => act(record, open, Action::Cancel, ctx),
+                _ if !may_place && promises.cancel => act(record, open, Action::Cancel, ctx),
                 Some(at) => {
                     // Not past the time when it may be cancelled, nor past the deadline, when a person must know of it.
-                    let limit = if ctx.abilities.cancel { end_of_placing(record, ctx) } else { record.deadline };
+                    let limit = if promises.cancel { end_of_placing(record, ctx) } else { record.deadline };
                     let overdue = ctx.now >= limit;
                     if overdue {
-                        open.person.get_or_insert_with(|| "past its deadline and not certain: not found yet".to_owned());
+                        open.person.get_or_insert(NeedsPerson::Overdue);
                     }
                     let wait = if overdue { at } else { at.min(limit) }.since(ctx.now);
-                    later(record, open, Stage::Confirming, wait, "not found yet", ctx)
+                    later(record, open, Stage::Confirming, wait, Step::NotFound, ctx)
                 }
-                None => ask_later(record, open, "not found", ctx),
+                None => ask_later(record, open, Step::NotFound, ctx),
             }
         }
-        Found::Unknown(_) if !may_place && ctx.abilities.cancel => act(record, open, Action::Cancel, ctx),
-        Found::Unknown(reason) => ask_later(record, open, &format!("could not ask: {reason}"), ctx),
+        Found::Unknown(_) if !may_place && promises.cancel => act(record, open, Action::Cancel, ctx),
+        Found::Unknown(cause) => ask_later(record, open, (Step::CouldNotAsk, cause), ctx),
     }
 }
 
 fn after_cancel(record: &OrderRecord, open: Open, cancelled: Cancelled, ctx: &Context<'_>) -> Next {
     match cancelled {
-        Cancelled::Done => Next::End(end(record, cancelled_outcome(), "cancelled at the POS", ctx), None),
+        Cancelled::Done => Next::End(end(record, cancelled_outcome(), Step::Cancelled, ctx), None),
         Cancelled::WillNot { pos_order_id } => {
-            Next::End(end(record, Outcome::Placed { pos_order_id }, "the POS will not cancel it", ctx), None)
+            Next::End(end(record, Outcome::Placed { pos_order_id }, Step::WillNotCancel, ctx), None)
         }
-        Cancelled::Unknown(reason) => ask_later(record, open, &format!("could not cancel: {reason}"), ctx),
+        Cancelled::NoNumber => park_for_person(record, open, None, NeedsPerson::NoNumber, ctx),
+        Cancelled::Refused(errors) => Next::End(end(record, Outcome::Rejected(errors), Step::FoundRefused, ctx), None),
+        Cancelled::Unknown(cause) => ask_later(record, open, (Step::CouldNotCancel, cause), ctx),
     }
+}
+
+/// A tombstone of a POS that has none.
+fn never_promised() -> Cause {
+    Cause::NotOwn { status: 410, media_type: None, lacks: Lack::Promise }
 }
 
 fn may_place(record: &OrderRecord, ctx: &Context<'_>) -> bool {
@@ -341,12 +378,15 @@ fn begin(record: &OrderRecord, mut open: Open, action: Action, ctx: &Context<'_>
     open.due_at = lease.until;
     open.stage = if placing { Stage::Placing } else { Stage::Confirming };
     open.cancelling |= action == Action::Cancel;
-    let event = match action {
-        Action::Place => PLACING,
-        Action::Find => ASKING,
-        Action::Cancel => CANCELLING,
+    let step = match action {
+        Action::Place => Step::Placing,
+        Action::Find => Step::Asking,
+        Action::Cancel => Step::Cancelling,
     };
-    let mut next = next_version(record, State::Open(open), event, ctx);
+    let mut next = next_version(record, State::Open(open), step, ctx);
+    if let (true, 0, Some(mapped)) = (placing, record.attempts, ctx.mapped) {
+        next.pos = Pinned::of(mapped);
+    }
     next.attempts += u32::from(placing);
     next
 }
@@ -359,9 +399,9 @@ pub(super) fn lease(action: Action, ctx: &Context<'_>) -> Lease {
 }
 
 /// Hands off with a delay, rounded to what the queue can express.
-fn later(record: &OrderRecord, open: Open, stage: Stage, delay: Duration, event: impl Into<String>, ctx: &Context<'_>) -> Next {
+fn later(record: &OrderRecord, open: Open, stage: Stage, delay: Duration, note: impl Into<Note>, ctx: &Context<'_>) -> Next {
     let delay = whole_seconds(delay);
-    Next::HandOff(hand_off(record, open, stage, delay, event, ctx), delay)
+    Next::HandOff(hand_off(record, open, stage, delay, note, ctx), delay)
 }
 
 /// Releases the lease and says when the order counts as stopped if the message does not arrive.
@@ -370,30 +410,36 @@ fn hand_off(
     mut open: Open,
     stage: Stage,
     delay: Duration,
-    event: impl Into<String>,
+    note: impl Into<Note>,
     ctx: &Context<'_>,
 ) -> OrderRecord {
     open.lease = None;
     open.stage = stage;
     open.due_at = ctx.now.plus(delay).plus(HANDOFF_GRACE);
     open.hand_offs += 1;
-    next_version(record, State::Open(open), event, ctx)
+    next_version(record, State::Open(open), note, ctx)
 }
 
 /// Nothing was placed and nothing may be placed any more.
 fn give_up(record: &OrderRecord, ctx: &Context<'_>) -> Next {
-    let error = OrderError::new(ErrorCode::PosUnreachable, "the POS could not take the order before its deadline");
-    Next::End(end(record, Outcome::Errored(vec![error]), "not placed before the deadline", ctx), None)
+    let last = record.history.iter().rfind(|entry| entry.step == Step::NotStarted);
+    out_of_time(record, last.and_then(|entry| entry.cause.clone()), ctx)
+}
+
+/// The last cause decides the words.
+fn out_of_time(record: &OrderRecord, last: Option<Cause>, ctx: &Context<'_>) -> Next {
+    let outcome = Outcome::Errored(vec![words::out_of_time(last.as_ref())]);
+    Next::End(end(record, outcome, Note(Step::OutOfTime, last), ctx), None)
 }
 
 /// The attempt certainly did not start: try again while the deadline allows it.
-fn retry(record: &OrderRecord, open: Open, reason: &str, retry_after: Option<Duration>, ctx: &Context<'_>) -> Next {
+fn retry(record: &OrderRecord, open: Open, cause: Cause, retry_after: Option<Duration>, ctx: &Context<'_>) -> Next {
     let wanted = backoff(&open, false, ctx).max(retry_after.unwrap_or_default());
     let delay = whole_seconds(wanted).min(last_chance(record, ctx));
     if delay.is_zero() {
-        return give_up(record, ctx);
+        return out_of_time(record, Some(cause), ctx);
     }
-    later(record, open, Stage::Retrying, delay, format!("not started: {reason}"), ctx)
+    later(record, open, Stage::Retrying, delay, (Step::NotStarted, cause), ctx)
 }
 
 /// Whole seconds until the last moment for a placement to begin, less one for the message to arrive.
@@ -403,44 +449,55 @@ fn last_chance(record: &OrderRecord, ctx: &Context<'_>) -> Duration {
 }
 
 /// The outcome is unknown: come back to find out, soon at first. After the deadline a person is told as well.
-fn ask_later(record: &OrderRecord, mut open: Open, event: &str, ctx: &Context<'_>) -> Next {
-    let known_way = ctx.abilities.idempotent_place || ctx.abilities.find.is_some() || ctx.abilities.cancel;
+fn ask_later(record: &OrderRecord, mut open: Open, note: impl Into<Note>, ctx: &Context<'_>) -> Next {
+    let promises = promises(record, ctx);
+    let known_way = promises.idempotent_place || promises.find.is_some() || promises.cancel;
     if !known_way {
-        return park_for_person(record, open, event, ctx);
+        return park_for_person(record, open, Some(note.into()), NeedsPerson::Unaskable, ctx);
     }
     let overdue = ctx.now >= record.deadline;
     if overdue || open.cancelling {
-        open.person.get_or_insert_with(|| format!("past its deadline and not certain: {event}"));
+        open.person.get_or_insert(NeedsPerson::Overdue);
     }
     let mut delay = backoff(&open, overdue, ctx);
-    if ctx.abilities.idempotent_place && !last_chance(record, ctx).is_zero() {
+    if promises.idempotent_place && !last_chance(record, ctx).is_zero() {
         // Placing again is the best way to find out, as long as it is allowed.
         delay = delay.min(last_chance(record, ctx));
     }
-    later(record, open, Stage::Confirming, delay, event, ctx)
+    later(record, open, Stage::Confirming, delay, note, ctx)
 }
 
-fn park_for_person(record: &OrderRecord, mut open: Open, reason: &str, ctx: &Context<'_>) -> Next {
-    let known = open.person.is_some();
-    open.person.get_or_insert_with(|| reason.to_owned());
+/// Nothing more can be done by itself. `note`: what came of what was just tried.
+fn park_for_person(
+    record: &OrderRecord,
+    mut open: Open,
+    note: Option<Note>,
+    why: NeedsPerson,
+    ctx: &Context<'_>,
+) -> Next {
+    let told = open.person.replace(why) == Some(why);
     open.lease = None;
     open.stage = Stage::Confirming;
     open.due_at = ctx.now.plus(PERSON_INTERVAL);
-    Next::Park(if known {
-        bump(record, State::Open(open), ctx)
-    } else {
-        next_version(record, State::Open(open), format!("waiting for a person: {reason}"), ctx)
-    })
+    let mut next = bump(record, State::Open(open), ctx);
+    let waits = match why {
+        NeedsPerson::NoNumber => Step::NoNumber,
+        NeedsPerson::Unaskable | NeedsPerson::Overdue => Step::Unaskable,
+    };
+    for Note(step, cause) in note.into_iter().chain((!told).then_some(Note(waits, None))) {
+        next.note(ctx.now, ctx.by, step, cause);
+    }
+    Next::Park(next)
 }
 
-pub(super) fn end(record: &OrderRecord, outcome: Outcome, event: impl Into<String>, ctx: &Context<'_>) -> OrderRecord {
+pub(super) fn end(record: &OrderRecord, outcome: Outcome, note: impl Into<Note>, ctx: &Context<'_>) -> OrderRecord {
     let expires_at = ctx.now.plus(ctx.policy.retention);
-    next_version(record, State::Final(Final { outcome, expires_at }), event, ctx)
+    next_version(record, State::Final(Final { outcome, expires_at }), note, ctx)
 }
 
-pub(super) fn next_version(record: &OrderRecord, state: State, event: impl Into<String>, ctx: &Context<'_>) -> OrderRecord {
-    let mut next = bump(record, state, ctx);
-    next.note(ctx.now, event);
+pub(super) fn next_version(record: &OrderRecord, state: State, note: impl Into<Note>, ctx: &Context<'_>) -> OrderRecord {
+    let (mut next, Note(step, cause)) = (bump(record, state, ctx), note.into());
+    next.note(ctx.now, ctx.by, step, cause);
     next
 }
 

@@ -1,8 +1,10 @@
 use super::*;
 use crate::domain::{
     ability::Find,
+    history::PosStatus,
     ids::{RequestUid, Tenant},
     order::Body,
+    pinned::tests::mapped,
     status::OrderStatus,
 };
 
@@ -18,6 +20,7 @@ const ALL: Abilities = Abilities { idempotent_place: true, find: Some(Find { set
 pub(in crate::domain) struct Play {
     policy: Policy,
     abilities: Abilities,
+    by: Actor,
     pub(in crate::domain) now: UnixMillis,
     pub(in crate::domain) record: OrderRecord,
 }
@@ -33,8 +36,8 @@ impl Play {
         let key = OrderKey { tenant: Tenant::new("t").unwrap(), request_uid: RequestUid::new("u-1").unwrap() };
         let policy = Policy::default();
         let ctx = context(&policy, abilities, T0, policy.submit_lease());
-        let record = claim(New { key, order, shared_id: "s".into(), traceparent: None }, start, &ctx);
-        Self { policy, abilities, now: T0, record }
+        let record = claim(New { key, order, shared_id: "s".into(), traceparent: None }, Pinned::of(mapped(abilities)), start, &ctx);
+        Self { policy, abilities, by: Actor::Submit, now: T0, record }
     }
 
     pub(in crate::domain) fn after(mut self, seconds: u64) -> Self {
@@ -48,10 +51,12 @@ impl Play {
     }
 
     fn next(&self, input: Input) -> Next {
-        advance(&self.record, input, &context(&self.policy, self.abilities, self.now, self.policy.worker_lease()))
+        let ctx = context(&self.policy, self.abilities, self.now, self.policy.worker_lease());
+        advance(&self.record, input, &Context { by: self.by, ..ctx })
     }
 
-    pub(in crate::domain) fn deliver(self) -> (Self, Option<Action>) {
+    pub(in crate::domain) fn deliver(mut self) -> (Self, Option<Action>) {
+        self.by = Actor::Worker;
         let version = self.record.version;
         self.step(Input::Delivered { version })
     }
@@ -94,15 +99,20 @@ impl Play {
 
 fn context(policy: &Policy, abilities: Abilities, now: UnixMillis, lease: Duration) -> Context<'_> {
     let function_timeout = Duration::from_secs(15);
-    Context { now, policy, abilities, lease, function_timeout, write_id: "w".into(), random: u64::MAX / 3 }
+    let (mapped, by) = (Some(mapped(abilities)), Actor::Submit);
+    Context { now, policy, mapped, by, lease, function_timeout, write_id: "w".into(), random: u64::MAX / 3 }
 }
 
 pub(in crate::domain) fn unknown() -> Placed {
-    Placed::Unknown("cut".into())
+    Placed::Unknown(Cause::Cut("cut".into()))
 }
 
 fn not_started() -> Placed {
-    Placed::NotStarted { reason: "refused connection".into(), retry_after: None }
+    Placed::NotStarted { cause: Cause::NoConnection("refused".into()), retry_after: None }
+}
+
+fn down() -> Cause {
+    Cause::NoConnection("down".into())
 }
 
 fn done() -> Placed {
@@ -137,7 +147,7 @@ fn a_queued_order_has_no_lease_and_no_attempt() {
 fn what_the_pos_decides_is_final() {
     assert_eq!(Play::start(NOTHING).placed(done()).status(), OrderStatus::Placed);
     assert_eq!(Play::start(NOTHING).placed(refused()).status(), OrderStatus::Rejected);
-    assert_eq!(Play::start(NOTHING).placed(Placed::Permanent("bad mapping".into())).status(), OrderStatus::Errored);
+    assert_eq!(Play::start(NOTHING).placed(Placed::Permanent(Cause::NotMapped)).status(), OrderStatus::Errored);
     let play = Play::start(ALL).placed(done());
     assert!(matches!(play.next(Input::Delivered { version: 9 }), Next::Ignore(Ignored::Final)));
     assert!(matches!(play.next(Input::Placed(refused())), Next::Ignore(Ignored::Final)));
@@ -190,7 +200,10 @@ fn a_retry_never_sleeps_through_the_last_chance_to_place() {
 #[test]
 fn a_pos_that_says_when_to_come_back_is_obeyed() {
     let Next::HandOff(_, delay) = Play::start(ALL)
-        .next(Input::Placed(Placed::NotStarted { reason: "429".into(), retry_after: Some(Duration::from_secs(17)) }))
+        .next(Input::Placed(Placed::NotStarted {
+            cause: Cause::Answered(429, PosStatus::NotStarted),
+            retry_after: Some(Duration::from_secs(17)),
+        }))
     else {
         panic!("handed off")
     };
@@ -248,8 +261,7 @@ fn what_is_found_is_final() {
     let confirm = || Play::start(FIND).placed(unknown()).after(1).deliver().0;
     assert_eq!(confirm().found(Found::Placed { pos_order_id: "P".into() }).0.status(), OrderStatus::Placed);
     assert_eq!(confirm().found(Found::Refused(vec![])).0.status(), OrderStatus::Rejected);
-    let (mut play, _) = Play::start(FIND).placed(unknown()).after(1).deliver();
-    play.abilities = FIND_CANCEL;
+    let (play, _) = Play::start(FIND_CANCEL).placed(unknown()).after(1).deliver();
     assert_eq!(play.found(Found::Cancelled).0.status(), OrderStatus::Errored);
 }
 
@@ -289,7 +301,7 @@ fn a_refusal_ends_the_order_only_if_no_earlier_attempt_is_unknown() {
     };
     assert_eq!(again(IDEMPOTENT).placed(refused()).status(), OrderStatus::Rejected);
     assert_eq!(again(FIND).placed(refused()).open().stage, Stage::Confirming);
-    assert_eq!(again(IDEMPOTENT).placed(Placed::Permanent("x".into())).open().stage, Stage::Confirming);
+    assert_eq!(again(IDEMPOTENT).placed(Placed::Permanent(Cause::NotMapped)).open().stage, Stage::Confirming);
     assert_eq!(again(IDEMPOTENT).placed(not_started()).open().stage, Stage::Confirming);
 }
 
@@ -323,11 +335,11 @@ fn after_the_deadline_an_unknown_outcome_is_found_out_or_cancelled_never_guessed
 #[test]
 fn an_order_that_cannot_be_found_out_is_written_cancelling_before_it_is_cancelled() {
     let (play, _) = Play::start(FIND_CANCEL).placed(unknown()).at_deadline().deliver();
-    let (play, action) = play.found(Found::Unknown("down".into()));
+    let (play, action) = play.found(Found::Unknown(down()));
     assert_eq!(action, Some(Action::Cancel));
     assert!(play.open().cancelling);
     // The cancel's answer is lost: only cancelling again is left, and a person is told.
-    let (play, _) = play.step(Input::Cancelled(Cancelled::Unknown("cut".into())));
+    let (play, _) = play.step(Input::Cancelled(Cancelled::Unknown(down())));
     assert!(play.open().cancelling && play.open().person.is_some());
     let (play, action) = play.after(400).deliver();
     assert_eq!(action, Some(Action::Cancel));
@@ -345,7 +357,7 @@ fn a_pos_that_will_not_cancel_has_placed() {
 #[test]
 fn an_order_past_its_deadline_that_stays_open_is_marked_for_a_person() {
     let (play, _) = Play::start(FIND).placed(unknown()).at_deadline().deliver();
-    let (play, _) = play.found(Found::Unknown("down".into()));
+    let (play, _) = play.found(Found::Unknown(down()));
     assert!(play.open().person.is_some());
 }
 
@@ -364,10 +376,10 @@ fn history_keeps_its_first_entry_and_is_capped() {
     let mut play = Play::start(FIND).placed(unknown());
     for _ in 0..40 {
         play = play.after(1).deliver().0;
-        play = play.found(Found::Unknown("down".into())).0;
+        play = play.found(Found::Unknown(down())).0;
     }
     assert_eq!(play.record.history.len(), 20);
-    assert_eq!(play.record.history.first().unwrap().event, "accepted: an attempt begins");
+    assert_eq!(play.record.history.first().unwrap().step, Step::AcceptedPlacing);
 }
 
 #[test]

@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::domain::{
     ability::Placed,
+    history::Cause,
     machine::{
         Input, Start,
         tests::{FIND, IDEMPOTENT, NOTHING, Play, unknown},
@@ -24,8 +25,8 @@ fn steps(play: &Play) -> (&'static str, u8, [StepStatus; 2], u32) {
 }
 
 fn retrying() -> Play {
-    let reason = "could not connect".to_owned();
-    Play::start(NOTHING).placed(Placed::NotStarted { reason, retry_after: None })
+    let cause = Cause::NoConnection("down".to_owned());
+    Play::start(NOTHING).placed(Placed::NotStarted { cause, retry_after: None })
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn each_stage_and_each_end_has_its_steps() {
     let why = || vec![OrderError::new(ErrorCode::PosRefused, "no")];
     assert_eq!(steps(&Play::start(NOTHING).placed(Placed::Refused(why()))), ("rejected", 100, [Completed, Failed], 1));
     assert_eq!(steps(&Play::start_as(NOTHING, Start::Rejected(why()))), ("rejected", 100, [Failed, Failed], 0));
-    assert_eq!(steps(&Play::start(NOTHING).placed(Placed::Permanent("404".into()))), ("errored", 100, [Failed, Failed], 1));
+    assert_eq!(steps(&Play::start(NOTHING).placed(Placed::Permanent(Cause::NotMapped))), ("errored", 100, [Failed, Failed], 1));
 }
 
 #[test]

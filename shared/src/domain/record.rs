@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     answer::{Identity, Said},
     contract::PosOrderIdKey,
+    history::{Actor, Cause, HistoryEntry, NeedsPerson, Step},
     ids::OrderKey,
     order::{Fingerprint, Order},
+    pinned::Pinned,
     processing::Processing,
     status::{OrderError, OrderStatus, Stage},
     time::UnixMillis,
@@ -29,6 +31,8 @@ pub struct OrderRecord {
     pub write_id: String,
     /// What was ordered.
     pub order: Arc<Order>,
+    /// Where it goes.
+    pub pos: Pinned,
     /// Id of the SharedId that verified the submit; answers are signed with it while it lives.
     pub shared_id: String,
     /// When it was accepted.
@@ -78,7 +82,7 @@ pub struct Open {
     pub hand_offs: u32,
     /// Why a person must look at it, if one must.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub person: Option<String>,
+    pub person: Option<NeedsPerson>,
 }
 
 /// The right to work on an order, for a time.
@@ -115,17 +119,6 @@ pub enum Outcome {
     Rejected(Vec<OrderError>),
     /// Our or the POS's fault.
     Errored(Vec<OrderError>),
-}
-
-/// One change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HistoryEntry {
-    /// When.
-    #[serde(rename = "t")]
-    pub at: UnixMillis,
-    /// What, in words for an operator. No customer data.
-    #[serde(rename = "e")]
-    pub event: String,
 }
 
 impl OrderRecord {
@@ -170,11 +163,11 @@ impl OrderRecord {
     }
 
     /// Adds to the history, dropping the oldest but the first when it is full.
-    pub(super) fn note(&mut self, at: UnixMillis, event: impl Into<String>) {
+    pub(super) fn note(&mut self, at: UnixMillis, by: Actor, step: Step, cause: Option<Cause>) {
         if self.history.len() >= HISTORY_CAP {
             self.history.remove(1);
         }
-        self.history.push(HistoryEntry { at, event: event.into() });
+        self.history.push(HistoryEntry { at, by, step, cause });
     }
 }
 

@@ -1,7 +1,9 @@
 use super::*;
 use crate::domain::{
+    ability::Abilities,
     ids::{RequestUid, Tenant},
     order::Body,
+    pinned::tests::mapped,
     status::ErrorCode,
 };
 
@@ -12,6 +14,7 @@ fn record(state: State) -> OrderRecord {
         version: 1,
         write_id: "w".to_owned(),
         order: Arc::new(Body::parse(text.as_bytes()).unwrap().into_order().unwrap()),
+        pos: Pinned::of(mapped(Abilities::default())),
         shared_id: "s".to_owned(),
         accepted_at: UnixMillis(0),
         deadline: UnixMillis(60_000),

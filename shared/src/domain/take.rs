@@ -3,9 +3,10 @@
 //! left alone and comes back, for `advance` to decide.
 
 use super::{
+    history::{HistoryEntry, Step},
     ids::OrderKey,
     machine::{self, Action, Context},
-    record::{HISTORY_CAP, HistoryEntry, Lease, OrderRecord, State},
+    record::{HISTORY_CAP, Lease, OrderRecord, State},
     status::Stage,
     time::UnixMillis,
 };
@@ -40,7 +41,7 @@ impl Take {
             write_id: ctx.write_id.clone(),
             lease: machine::lease(Action::Place, ctx),
             earliest_deadline: ctx.now.plus(ctx.policy.pos_limit),
-            entry: HistoryEntry { at: ctx.now, event: machine::PLACING.to_owned() },
+            entry: HistoryEntry { at: ctx.now, by: ctx.by, step: Step::Placing, cause: None },
         }
     }
 
@@ -49,7 +50,7 @@ impl Take {
     #[must_use]
     pub fn take(&self, mut record: OrderRecord) -> Option<OrderRecord> {
         let State::Open(open) = &mut record.state else { return None };
-        let waits = open.lease.is_none() && open.unknown_until.is_none() && !open.cancelling;
+        let waits = open.lease.is_none() && open.unknown_until.is_none() && !open.cancelling && open.person.is_none();
         let in_time = record.deadline >= self.earliest_deadline;
         if !waits || !in_time || record.version != self.version || record.history.len() > Self::LONGEST_HISTORY {
             return None;

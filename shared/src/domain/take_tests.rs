@@ -5,9 +5,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::{
     ability::Abilities,
+    history::Actor,
     ids::{RequestUid, Tenant},
     machine::{Input, Next, advance},
     order::Body,
+    pinned::{Pinned, tests::mapped},
     policy::Policy,
     record::{Final, Open, Outcome},
 };
@@ -25,12 +27,13 @@ fn record(state: State, version: u64, deadline: UnixMillis, entries: usize) -> O
         version,
         write_id: "before".to_owned(),
         order: Arc::new(Body::parse(text.as_bytes()).unwrap().into_order().unwrap()),
+        pos: Pinned::of(mapped(Abilities::default())),
         shared_id: "s".to_owned(),
         accepted_at: NOW,
         deadline,
         attempts: 1,
         state,
-        history: vec![HistoryEntry { at: NOW, event: "accepted".to_owned() }; entries],
+        history: vec![HistoryEntry { at: NOW, by: Actor::Submit, step: Step::AcceptedQueued, cause: None }; entries],
         traceparent: None,
     }
 }
@@ -62,10 +65,12 @@ proptest! {
         idempotent_place: bool, cancel: bool,
     ) {
         let policy = Policy::default();
+        let mapped = mapped(Abilities { idempotent_place, find: None, cancel });
         let ctx = Context {
             now: NOW,
             policy: &policy,
-            abilities: Abilities { idempotent_place, find: None, cancel },
+            mapped: Some(mapped),
+            by: Actor::Worker,
             lease: policy.worker_lease(),
             function_timeout: Duration::from_secs(33),
             write_id: "taken".to_owned(),

@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{
+    ability::Abilities,
+    history::{Actor, HistoryEntry, Step},
     ids::{RequestUid, Tenant},
     order::Body,
-    record::{Final, HistoryEntry, Lease, Open},
+    pinned::{Pinned, tests::mapped},
+    record::{Final, Lease, Open},
     status::{ErrorCode, Stage},
 };
 
@@ -17,12 +20,13 @@ fn record(state: State) -> OrderRecord {
         version: 3,
         write_id: "w".to_owned(),
         order: Arc::new(Body::parse(text.as_bytes()).unwrap().into_order().unwrap()),
+        pos: Pinned::of(mapped(Abilities::default())),
         shared_id: "s".to_owned(),
         accepted_at: UnixMillis(1_000),
         deadline: UnixMillis(60_000),
         attempts: 2,
         state,
-        history: vec![HistoryEntry { at: UnixMillis(4_000), event: "the end".to_owned() }],
+        history: vec![HistoryEntry { at: UnixMillis(4_000), by: Actor::Worker, step: Step::Placed, cause: None }],
         traceparent: None,
     }
 }

@@ -12,6 +12,7 @@ use posnext_shared::{
         check::{Rules, check},
         contract::PricePolicy,
         directory::{Location, Mode},
+        history::Cause,
         ids::ParId,
         machine::New,
         policy::Policy,
@@ -177,10 +178,10 @@ async fn a_result_that_is_not_stored_is_not_told() {
 async fn a_permanent_failure_is_not_final_before_its_copy_is_put_aside() {
     let world = World::default();
     *world.0.queue_down.lock().unwrap() = true;
-    world.pos_does(SECOND, Placed::Permanent("bad mapping".into()));
+    world.pos_does(SECOND, Placed::Permanent(Cause::NotMapped));
     assert_eq!(stored(submit(&world, new("u", "X", 1)).await).0.status(), OrderStatus::Pending);
     let world = World::default();
-    world.pos_does(SECOND, Placed::Permanent("bad mapping".into()));
+    world.pos_does(SECOND, Placed::Permanent(Cause::NotMapped));
     assert_eq!(stored(submit(&world, new("u", "X", 1)).await).0.status(), OrderStatus::Errored);
     assert!(world.0.aside.lock().unwrap()[0].starts_with("bad mapping"));
 }
@@ -222,7 +223,7 @@ async fn a_guard_is_taken_over_from_an_owner_that_made_no_meal() {
 #[tokio::test(start_paused = true)]
 async fn a_guard_is_taken_over_from_an_owner_that_ended_errored() {
     let world = World::default();
-    world.pos_does(SECOND, Placed::Permanent("bad mapping".into()));
+    world.pos_does(SECOND, Placed::Permanent(Cause::NotMapped));
     assert_eq!(stored(submit(&world, new("u", "X", 1)).await).0.status(), OrderStatus::Errored);
     world.pos_does(SECOND, done());
     assert_eq!(stored(submit(&world, new("v", "X", 1)).await).0.status(), OrderStatus::Placed);

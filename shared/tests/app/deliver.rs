@@ -11,6 +11,7 @@ use posnext_shared::{
     app::{announce::Announce, deliver::Deliver, ports::*, process::Turn},
     domain::{
         ids::{ParId, SubscriberId},
+        pinned::Pinned,
         record::{Final, OrderRecord, Outcome, State},
         time::UnixMillis,
         webhook::{Delivery, Event, EventKind, Subscriber, Told, WebhookKey},
@@ -166,6 +167,7 @@ fn ended(uid: &str) -> OrderRecord {
         version: 2,
         write_id: "w".to_owned(),
         order: order.order,
+        pos: Pinned::of(mapped(all())),
         shared_id: "s".to_owned(),
         accepted_at: UnixMillis(0),
         deadline: UnixMillis(60_000),

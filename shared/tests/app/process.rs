@@ -8,8 +8,10 @@ use posnext_shared::{
     },
     domain::{
         ability::{Abilities, Found, Placed},
+        history::{Actor, Cause},
         ids::ParId,
         machine::{Context, Start, claim},
+        pinned::Pinned,
         policy::Policy,
         record::Row,
         status::OrderStatus,
@@ -26,13 +28,14 @@ fn queued(world: &World, uid: &str) -> OrderMessage {
     let ctx = Context {
         now: world.now(),
         policy: &policy,
-        abilities: all(),
+        mapped: Some(mapped(all())),
+        by: Actor::Submit,
         lease: SECOND,
         function_timeout: SECOND,
         write_id: "claim".into(),
         random: 0,
     };
-    let record = claim(new(uid, uid, 1), Start::Queued, &ctx);
+    let record = claim(new(uid, uid, 1), Pinned::of(mapped(all())), Start::Queued, &ctx);
     let message = OrderMessage::about(&record);
     world.0.rows.lock().unwrap().insert(record.key.clone(), Row::Order(Box::new(record)));
     message
@@ -135,7 +138,7 @@ async fn an_unknown_outcome_is_asked_about_in_the_next_turn() {
     let world = World::default();
     let message = queued(&world, "u");
     let find = Some(Abilities { idempotent_place: false, cancel: false, ..all() });
-    world.pos_does(SECOND, Placed::Unknown("cut".into()));
+    world.pos_does(SECOND, Placed::Unknown(Cause::Cut("cut".into())));
     assert_eq!(turn_with(&world, find, &message, TIME).await, Turn::Acknowledge);
     let (next, delay) = world.sent().pop().unwrap();
     assert_eq!(delay, Duration::ZERO);
@@ -191,7 +194,7 @@ async fn a_pos_that_is_down_is_tried_until_the_deadline_and_then_the_order_ends_
     let mut message = queued(&world, "u");
     let accepted = world.now();
     for turns in 1.. {
-        world.pos_does(SECOND, Placed::NotStarted { reason: "refused".into(), retry_after: None });
+        world.pos_does(SECOND, Placed::NotStarted { cause: Cause::NoConnection("refused".into()), retry_after: None });
         assert_eq!(turn(&world, &message).await, Turn::Acknowledge);
         if world.order("u").status() == OrderStatus::Errored {
             assert!(turns >= 4, "{turns} tries");

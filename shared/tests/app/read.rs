@@ -5,7 +5,9 @@ use posnext_shared::{
     app::{lately::Lately, ports::*, read::Read},
     domain::{
         ability::Placed,
+        history::{Actor, Cause},
         machine::{Context, Input, Next, Start, advance, claim},
+        pinned::Pinned,
         policy::Policy,
         record::{OrderRecord, Row},
     },
@@ -18,7 +20,8 @@ fn context<'a>(world: &World, policy: &'a Policy) -> Context<'a> {
     Context {
         now: world.now(),
         policy,
-        abilities: all(),
+        mapped: Some(mapped(all())),
+        by: Actor::Submit,
         lease: 20 * SECOND,
         function_timeout: 30 * SECOND,
         write_id: world.fresh_id(),
@@ -34,7 +37,7 @@ fn put(world: &World, record: OrderRecord) -> OrderRecord {
 /// An order of which an attempt has begun.
 fn pending(world: &World, uid: &str) -> OrderRecord {
     let policy = Policy::default();
-    put(world, claim(new(uid, uid, 1), Start::Placing, &context(world, &policy)))
+    put(world, claim(new(uid, uid, 1), Pinned::of(mapped(all())), Start::Placing, &context(world, &policy)))
 }
 
 fn place(world: &World, record: &OrderRecord) -> OrderRecord {
@@ -123,7 +126,7 @@ async fn an_order_that_ended_errored_says_nothing_about_how_long_orders_take() {
     for n in 0..5 {
         let record = pending(&world, &format!("u{n}"));
         lately.saw(&record);
-        let input = Input::Placed(Placed::Permanent("answered 404".to_owned()));
+        let input = Input::Placed(Placed::Permanent(Cause::NotMapped));
         let Next::End(ended, _) = advance(&record, input, &context(&world, &policy)) else { panic!("not ended") };
         lately.saw(&ended);
     }

@@ -4,7 +4,9 @@ use posnext_fakes::*;
 use posnext_shared::{
     app::{ports::*, read::Read, recover::Recover},
     domain::{
+        history::Actor,
         machine::{Context, Start, claim},
+        pinned::Pinned,
         policy::Policy,
         record::Row,
     },
@@ -18,13 +20,14 @@ fn queued(world: &World, uid: &str) {
     let ctx = Context {
         now: world.now(),
         policy: &policy,
-        abilities: all(),
+        mapped: Some(mapped(all())),
+        by: Actor::Submit,
         lease: SECOND,
         function_timeout: SECOND,
         write_id: uid.into(),
         random: 0,
     };
-    let record = claim(new(uid, uid, 1), Start::Queued, &ctx);
+    let record = claim(new(uid, uid, 1), Pinned::of(mapped(all())), Start::Queued, &ctx);
     world.0.rows.lock().unwrap().insert(record.key.clone(), Row::Order(Box::new(record)));
 }
 

@@ -5,9 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use posnext_shared::domain::{
     ability::{Abilities, Cancelled, Find, Found, Placed},
-    ids::{OrderKey, RequestUid, Tenant},
+    directory::{Connector, Location, Mode, SandboxConnector},
+    history::{Actor, Cause, NeedsPerson},
+    ids::{OrderKey, ParId, RequestUid, Tenant},
     machine::{self, Action, Context, Ignored, Input, New, Start},
     order::Body,
+    pinned::Pinned,
     policy::Policy,
     record::{self, OrderRecord, Outcome, State},
     status::{ErrorCode, OrderError, Stage},
@@ -61,6 +64,7 @@ pub struct Product {
     pub times: Times,
     policy: Policy,
     new: New,
+    location: Location,
     without: Option<Premise>,
 }
 
@@ -71,7 +75,13 @@ impl Product {
         let key = OrderKey { tenant: Tenant::new("t").unwrap(), request_uid: RequestUid::new("u").unwrap() };
         let policy = Policy { order_deadline: span(times.deadline), pos_limit: span(times.pos_limit), ..Policy::default() };
         let new = New { key, order, shared_id: String::new(), traceparent: None };
-        Self { declared, times, policy, new, without }
+        // Without its settle time if that premise is taken away.
+        let mut abilities = declared;
+        if without == Some(Premise::SettleTime) {
+            abilities.find = abilities.find.map(|_| Find { settle_s: 0 });
+        }
+        let location = location(abilities);
+        Self { declared, times, policy, new, location, without }
     }
 
     pub fn is_without(&self, premise: Premise) -> bool {
@@ -90,14 +100,11 @@ impl Product {
     }
 
     fn context(&self, tenure: Tenure, clock: Secs, random: u64) -> Context<'_> {
-        let mut abilities = self.declared;
-        if self.is_without(Premise::SettleTime) {
-            abilities.find = abilities.find.map(|_| Find { settle_s: 0 });
-        }
         Context {
             now: at(clock),
             policy: &self.policy,
-            abilities,
+            mapped: Some(&self.location),
+            by: Actor::Worker,
             lease: span(tenure.lease),
             function_timeout: span(tenure.timeout + self.counted_skew()),
             write_id: String::new(),
@@ -107,7 +114,7 @@ impl Product {
 
     /// The first version of the row.
     pub fn claim(&self, start: Start, clock: Secs) -> Row {
-        let record = machine::claim(self.new.clone(), start, &self.context(self.times.submit, clock, 0));
+        let record = machine::claim(self.new.clone(), Pinned::of(&self.location), start, &self.context(self.times.submit, clock, 0));
         let mut row = project(&record);
         row.version = 0;
         self.mend(&mut row);
@@ -145,6 +152,7 @@ impl Product {
 
     fn input(&self, event: Event) -> Input {
         let text = String::new;
+        let cause = || Cause::GivenUp;
         let errors = || vec![OrderError::new(ErrorCode::PosRefused, "")];
         match event {
             Event::Delivered(version) => Input::Delivered { version: VERSION.saturating_add_signed(version.into()) },
@@ -152,10 +160,10 @@ impl Product {
                 Reply::Done => Placed::Done { pos_order_id: text() },
                 Reply::Refused => Placed::Refused(errors()),
                 Reply::Gone => Placed::Cancelled,
-                Reply::Permanent => Placed::Permanent(text()),
-                Reply::NotStarted => Placed::NotStarted { reason: text(), retry_after: None },
-                _ if self.is_without(Premise::AskingAboutUnknown) => Placed::NotStarted { reason: text(), retry_after: None },
-                _ => Placed::Unknown(text()),
+                Reply::Permanent => Placed::Permanent(cause()),
+                Reply::NotStarted => Placed::NotStarted { cause: cause(), retry_after: None },
+                _ if self.is_without(Premise::AskingAboutUnknown) => Placed::NotStarted { cause: cause(), retry_after: None },
+                _ => Placed::Unknown(cause()),
             }),
             Event::Answered(Asked::Find, reply, began) => {
                 let found = match reply {
@@ -163,14 +171,14 @@ impl Product {
                     Reply::Refused => Found::Refused(errors()),
                     Reply::Gone => Found::Cancelled,
                     Reply::Absent => Found::Absent,
-                    _ => Found::Unknown(text()),
+                    _ => Found::Unknown(cause()),
                 };
                 Input::Found { found, began_at: at(began) }
             }
             Event::Answered(Asked::Cancel, reply, _) => Input::Cancelled(match reply {
                 Reply::Gone => Cancelled::Done,
                 Reply::WillNot => Cancelled::WillNot { pos_order_id: text() },
-                _ => Cancelled::Unknown(text()),
+                _ => Cancelled::Unknown(cause()),
             }),
         }
     }
@@ -216,7 +224,7 @@ impl Product {
                 unknown_until: open.unknown_until.map(at),
                 cancelling: open.cancelling,
                 hand_offs: HAND_OFFS,
-                person: open.person.then(String::new),
+                person: open.person.then_some(NeedsPerson::Overdue),
             }),
             Life::Ended(ended) => State::Final(record::Final { outcome: outcome(ended), expires_at: NOW }),
         };
@@ -225,6 +233,7 @@ impl Product {
             version: VERSION.saturating_add_signed(row.version.into()),
             write_id: String::new(),
             order,
+            pos: Pinned::of(&self.location),
             shared_id,
             accepted_at: at(row.deadline - self.times.deadline),
             deadline: at(row.deadline),
@@ -253,6 +262,20 @@ fn project(record: &OrderRecord) -> Row {
     };
     let version = record.version.checked_signed_diff(VERSION).unwrap_or_default();
     Row { version: version.try_into().unwrap_or_default(), deadline: secs(record.deadline), life }
+}
+
+fn location(abilities: Abilities) -> Location {
+    Location {
+        organization_id: ParId::new("O").unwrap(),
+        location_id: ParId::new("L").unwrap(),
+        internal_id: String::new(),
+        enabled: true,
+        mode: Mode::Sync,
+        shared_ids: None,
+        pull_menu: false,
+        live_availability: false,
+        connector: Connector::Sandbox(SandboxConnector { abilities, ..SandboxConnector::default() }),
+    }
 }
 
 fn outcome(ended: Ended) -> Outcome {

@@ -8,9 +8,10 @@ use crate::domain::{
         Action, Context, Input, Start,
         tests::{CANCEL, FIND, IDEMPOTENT, NOTHING, Play, unknown},
     },
+    pinned::tests::mapped,
     policy::Policy,
-    record::HISTORY_CAP,
-    status::{ErrorCode, OrderError},
+    record::{HISTORY_CAP, Outcome, State},
+    time::UnixMillis,
 };
 
 use Actor::{Person, Submit, Worker};
@@ -68,7 +69,8 @@ fn what_a_person_did_is_told_and_the_reason_that_was_given_is_not() {
     let ctx = Context {
         now: play.now,
         policy: &policy,
-        abilities: NOTHING,
+        mapped: Some(mapped(NOTHING)),
+        by: Person,
         lease: Duration::from_secs(20),
         function_timeout: Duration::from_secs(30),
         write_id: "w".into(),
@@ -95,74 +97,133 @@ fn of_a_long_history_no_late_result_is_told_as_submits() {
 }
 
 #[test]
-fn what_is_behind_the_api_is_not_told() {
-    let inside = "the POS secret cannot be read: posnext-prod/pos/YC-LC-001: AccessDenied arn:aws:iam::123456789012:role/x";
-    for note in [
-        format!("not started: {inside}"),
-        format!("outcome unknown: {inside}"),
-        format!("cannot be placed: {inside}"),
-        format!("{inside}{UNCERTAIN}"),
-        format!("waiting for a person: not started: {inside}"),
-        format!("waiting for a person: {inside}"),
-        inside.to_owned(),
+fn what_is_behind_the_api_is_told_to_operators_alone() {
+    let inside = || "posnext-prod/pos/YC-LC-001: AccessDenied arn:aws:iam::123456789012:role/x".to_owned();
+    for cause in [
+        Cause::NoConnection(inside()),
+        Cause::Cut(inside()),
+        Cause::Unsendable(inside()),
+        Cause::NoSecret(inside()),
+        Cause::NoMapping(inside()),
+        Cause::Person(inside()),
+        Cause::NotOwn { status: 200, media_type: Some(inside()), lacks: Lack::Json },
     ] {
-        let (event, reason) = public(&note);
-        let told = format!("{event} {}", reason.unwrap_or_default());
-        assert!(!told.contains("secret") && !told.contains("arn:") && !told.contains("YC-LC"), "{note}: {told}");
-    }
-    for (note, event, reason) in [
-        ("not started: could not connect: tls: pos.internal", "not started", Some("could not connect")),
-        ("outcome unknown: no answer within 3481 ms", "outcome unknown", Some("no answer in time")),
-        ("cannot be placed: answered 404 Not Found", "cannot be placed", Some("the POS answered 404")),
-        (
-            "answered 503 Service Unavailable, but an earlier attempt is unknown",
-            "not placed, but an earlier attempt is unknown",
-            Some("the POS answered 503"),
-        ),
-        ("waiting for a person: outcome unknown: no answer within 9 ms", "waiting for a person", Some("outcome unknown")),
-        ("asking the POS", "asking the POS", None),
-    ] {
-        assert_eq!(public(note), (event.to_owned(), reason.map(str::to_owned)), "{note}");
+        assert!(cause.to_string().contains("arn:"), "{cause:?}");
+        let told = cause.told().unwrap_or_default();
+        assert!(!told.contains("arn:") && !told.contains("YC-LC"), "{cause:?}: {told}");
     }
 }
 
 #[test]
-fn every_note_of_the_state_machine_is_told_by_its_own_name() {
+fn a_cause_is_one_sentence_for_operators_and_a_few_words_for_callers() {
+    let not_own = Cause::NotOwn { status: 200, media_type: Some("text/html".to_owned()), lacks: Lack::Json };
+    for (step, cause, operator, caller) in [
+        (
+            Step::NotStarted,
+            Some(Cause::NoConnection("refused".to_owned())),
+            "not started: could not connect: refused",
+            Some("could not connect"),
+        ),
+        (
+            Step::OutcomeUnknown,
+            Some(Cause::NoAnswer(3_481)),
+            "outcome unknown: no answer within 3481 ms",
+            Some("no answer in time"),
+        ),
+        (
+            Step::Impossible,
+            Some(Cause::Answered(400, PosStatus::Invalid)),
+            "cannot be placed: the POS answered 400 (invalid)",
+            Some("the POS answered 400 (invalid)"),
+        ),
+        (
+            Step::OutcomeUnknown,
+            Some(not_own),
+            "outcome unknown: 200 text/html: not the POS's own answer: it is not one JSON object",
+            Some("answered 200, which is not the POS's own answer"),
+        ),
+        (Step::Unaskable, None, "waiting for a person: the POS may or may not hold this order, and cannot be asked", Some(UNASKABLE)),
+        (Step::EndedErrored, Some(Cause::Person("no gas".to_owned())), "errored by a person: no gas", None),
+        (Step::Asking, None, "asking the POS", None),
+    ] {
+        let entry = HistoryEntry { at: UnixMillis(0), by: Worker, step, cause };
+        assert_eq!(entry.to_string(), operator);
+        let mut record = Play::start(NOTHING).record;
+        record.history = vec![entry];
+        assert_eq!(history(&record)[0].reason.as_deref(), caller, "{operator}");
+    }
+}
+
+#[test]
+fn the_last_cause_decides_the_words_of_an_order_that_ran_out_of_time() {
+    let answered = |status| Cause::Answered(status, PosStatus::NotStarted);
     let mut told = BTreeSet::new();
-    let reason = || "r".to_owned();
+    for (cause, code) in [
+        (answered(401), ErrorCode::PosMisconfigured),
+        (Cause::NoSecret("x".to_owned()), ErrorCode::PosMisconfigured),
+        (answered(429), ErrorCode::PosUnreachable),
+        (answered(503), ErrorCode::PosUnreachable),
+        (Cause::NoConnection("refused".to_owned()), ErrorCode::PosUnreachable),
+        (Cause::NoTimeLeft, ErrorCode::PosUnreachable),
+    ] {
+        let play = Play::start(NOTHING).placed(Placed::NotStarted { cause: cause.clone(), retry_after: None });
+        let (play, _) = play.at_deadline().deliver();
+        let State::Final(end) = &play.record.state else { panic!("open") };
+        let Outcome::Errored(errors) = &end.outcome else { panic!("{:?}", end.outcome) };
+        assert_eq!(errors[0].code, code, "{cause:?}");
+        assert!(told.insert(errors[0].message.clone()), "{cause:?}");
+        let last = play.record.history.last().unwrap();
+        assert_eq!((last.step, last.cause.as_ref()), (Step::OutOfTime, Some(&cause)));
+    }
+    assert_eq!(out_of_time(Some(&answered(403))), out_of_time(Some(&answered(401))));
+}
+
+#[test]
+fn a_status_is_written_as_the_contract_has_it() {
+    for status in PosStatus::ALL {
+        assert_eq!(serde_json::to_string(&status).unwrap(), format!("\"{}\"", status.as_str()));
+    }
+}
+
+#[test]
+fn every_step_of_the_state_machine_is_told_in_words_of_its_own() {
+    let mut told = BTreeSet::new();
+    let cause = || Cause::NoConnection("r".to_owned());
     let refused = || vec![OrderError::new(ErrorCode::PosRefused, "no")];
     for abilities in [NOTHING, IDEMPOTENT, FIND, CANCEL] {
         for first in [
             unknown(),
             done(),
             Placed::Cancelled,
+            Placed::NoNumber,
             Placed::Refused(refused()),
-            Placed::Permanent(reason()),
-            Placed::NotStarted { reason: reason(), retry_after: None },
+            Placed::Permanent(cause()),
+            Placed::NotStarted { cause: cause(), retry_after: None },
         ] {
             for second in 0..8 {
                 let (play, action) = Play::start(abilities).step(Input::Placed(first.clone()));
                 if play.record.open().is_none() || action.is_some() {
-                    told.extend(history(&play.record).into_iter().map(|change| change.event));
+                    told.extend(play.record.history.iter().map(|entry| entry.step));
                     continue;
                 }
                 let (play, action) = if second % 2 == 0 { play.after(9) } else { play.at_deadline() }.deliver();
                 let input = match (action, second / 2) {
                     (Some(Action::Place), 0) => Input::Placed(Placed::Refused(refused())),
-                    (Some(Action::Place), 1) => Input::Placed(Placed::Permanent(reason())),
-                    (Some(Action::Place), _) => Input::Placed(Placed::NotStarted { reason: reason(), retry_after: None }),
+                    (Some(Action::Place), 1) => Input::Placed(Placed::Permanent(cause())),
+                    (Some(Action::Place), _) => Input::Placed(Placed::NotStarted { cause: cause(), retry_after: None }),
                     (Some(Action::Find), 0) => Input::Found { found: Found::Absent, began_at: play.now },
                     (Some(Action::Find), 1) => Input::Found { found: Found::Refused(refused()), began_at: play.now },
-                    (Some(Action::Find), _) => Input::Found { found: Found::Unknown(reason()), began_at: play.now },
+                    (Some(Action::Find), _) => Input::Found { found: Found::Unknown(cause()), began_at: play.now },
                     (Some(Action::Cancel), 0) => Input::Cancelled(Cancelled::Done),
                     (Some(Action::Cancel), 1) => Input::Cancelled(Cancelled::WillNot { pos_order_id: "P".into() }),
-                    (Some(Action::Cancel), _) => Input::Cancelled(Cancelled::Unknown(reason())),
+                    (Some(Action::Cancel), _) => Input::Cancelled(Cancelled::Unknown(cause())),
                     (None, _) => continue,
                 };
                 let (play, _) = play.step(input);
-                told.extend(history(&play.record).into_iter().map(|change| change.event));
+                told.extend(play.record.history.iter().map(|entry| entry.step));
             }
         }
     }
-    assert!(told.len() > 15 && !told.contains("tried"), "{told:?}");
+    let events: BTreeSet<&str> = told.iter().map(|step| step.event()).collect();
+    assert!(told.len() > 15 && events.len() == told.len(), "{told:?}");
 }
