@@ -245,7 +245,7 @@ impl Parts {
     }
 
     fn pos(&self) -> P {
-        PosRouter { http: HttpPos::new(Arc::clone(&self.secrets)), sandbox: self.settings.allow_sandbox.then(|| self.sandbox()) }
+        PosRouter { http: HttpPos::new(Arc::clone(&self.secrets), || SystemClock.now()), sandbox: self.settings.allow_sandbox.then(|| self.sandbox()) }
     }
 
     /// submit-order.

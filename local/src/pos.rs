@@ -1,20 +1,24 @@
 //! A POS behind HTTP that is played (docs/pos-connector.openapi.yaml): it keeps its promises and misbehaves as its address
-//! says, `/{abilities}/{behaviour}/orders/{key}`, and tells at `/ledger` which meals it holds.
+//! says, `/{abilities}/{behaviour}/orders/{key}`, and tells at `/ledger` which meals it holds. It makes nothing of a place that comes too
+//! late, nor of one that it has not read whole.
 
 use std::{
     collections::{BTreeMap, HashMap},
     convert::Infallible,
     io,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
-use http::{Method, Response, StatusCode};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
-use posnext_shared::domain::ability::{Abilities, Find};
+use posnext_shared::domain::{
+    ability::{Abilities, Find},
+    directory::CONTRACT,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::{net::TcpListener, time::Instant};
@@ -93,15 +97,31 @@ pub async fn serve(listener: TcpListener) -> io::Result<Infallible> {
 }
 
 async fn handle(tickets: Tickets, request: Request<Incoming>) -> Answer {
-    let path: Vec<&str> = request.uri().path().trim_matches('/').split('/').collect();
+    let (head, body) = request.into_parts();
+    // What does not arrive whole is nothing.
+    body.collect().await.map_err(io::Error::other)?;
+    let id = head.headers.get("posnext-request").cloned();
+    let mut answer = answered(&tickets, &head).await?;
+    if let Some(id) = id {
+        answer.headers_mut().insert("posnext-request", id);
+    }
+    Ok(answer)
+}
+
+async fn answered(tickets: &Tickets, head: &http::request::Parts) -> Answer {
+    let path: Vec<&str> = head.uri.path().trim_matches('/').split('/').collect();
     match *path.as_slice() {
-        ["ledger"] => answer(StatusCode::OK, &json!(ledger(&tickets))),
+        ["ledger"] => answer(StatusCode::OK, &json!(ledger(tickets))),
         [abilities, behaviour, "orders", key] => {
             let Some((_, abilities)) = ABILITIES.iter().find(|(name, _)| *name == abilities) else {
                 return answer(StatusCode::NOT_FOUND, &json!({ "message": "no such abilities" }));
             };
-            let pos = Pos { tickets: &tickets, abilities, behaviour, key };
-            match *request.method() {
+            let pos = Pos { tickets, abilities, behaviour, key };
+            if head.headers.get("posnext-contract").is_some_and(|contract| *contract != HeaderValue::from(CONTRACT)) {
+                return pos.says(StatusCode::BAD_REQUEST, "invalid");
+            }
+            match head.method {
+                Method::PUT if too_late(&head.headers) => pos.says(StatusCode::SERVICE_UNAVAILABLE, "not_started"),
                 Method::PUT => pos.place().await,
                 Method::GET if abilities.find.is_some() => pos.find(),
                 Method::DELETE if abilities.cancel => pos.cancel(),
@@ -110,6 +130,13 @@ async fn handle(tickets: Tickets, request: Request<Incoming>) -> Answer {
         }
         _ => answer(StatusCode::NOT_FOUND, &json!({ "message": "no such path" })),
     }
+}
+
+/// Whether the sender no longer waits for what comes of a request: by this machine's clock, which is the sender's.
+fn too_late(headers: &HeaderMap) -> bool {
+    let not_after = headers.get("posnext-not-after").and_then(|value| value.to_str().ok()?.parse::<u128>().ok());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    not_after.is_some_and(|not_after| now > not_after)
 }
 
 fn ledger(tickets: &Tickets) -> BTreeMap<String, Entry> {
@@ -143,17 +170,27 @@ impl Pos<'_> {
         with(self.tickets.lock().unwrap_or_else(PoisonError::into_inner).entry(self.key.to_owned()).or_default())
     }
 
+    /// What it says of the order.
+    fn says(&self, code: StatusCode, status: &str) -> Answer {
+        answer(code, &json!({ "key": self.key, "status": status }))
+    }
+
+    fn holds(&self, code: StatusCode, pos_order_id: &str) -> Answer {
+        answer(code, &json!({ "key": self.key, "status": "placed", "pos_order_id": pos_order_id }))
+    }
+
     async fn place(&self) -> Answer {
         let calls = self.ticket(|ticket| {
             ticket.calls += 1;
             ticket.calls
         });
         match self.behaviour {
-            "down" => return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "started": false })),
-            "flaky" if calls <= 2 => return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "started": false })),
+            "down" => return self.says(StatusCode::SERVICE_UNAVAILABLE, "not_started"),
+            "flaky" if calls <= 2 => return self.says(StatusCode::SERVICE_UNAVAILABLE, "not_started"),
             "refuse" => {
                 let errors = json!([{ "message": "item 4711 is not available" }]);
-                return answer(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "status": "rejected", "errors": errors }));
+                let body = json!({ "key": self.key, "status": "rejected", "errors": errors });
+                return answer(StatusCode::UNPROCESSABLE_ENTITY, &body);
             }
             _ => {}
         }
@@ -173,7 +210,7 @@ impl Pos<'_> {
             }
             ticket.meals.last().cloned()
         });
-        let Some(meal) = made else { return answer(StatusCode::GONE, &json!({ "message": "cancelled" })) };
+        let Some(meal) = made else { return self.says(StatusCode::GONE, "cancelled") };
         match self.behaviour {
             // It lands whether or not anybody waits, and nobody is told.
             "late" | "later" if calls <= 1 => return cut(),
@@ -185,17 +222,17 @@ impl Pos<'_> {
             },
         }
         if self.ticket(|ticket| ticket.cancelled()) {
-            return answer(StatusCode::GONE, &json!({ "message": "cancelled" }));
+            return self.says(StatusCode::GONE, "cancelled");
         }
-        answer(StatusCode::CREATED, &json!({ "status": "placed", "pos_order_id": meal.pos_order_id }))
+        self.holds(StatusCode::CREATED, &meal.pos_order_id)
     }
 
     fn find(&self) -> Answer {
         let found = self.ticket(|ticket| (ticket.cancelled(), ticket.made().next().cloned()));
         match found {
-            (true, _) if self.abilities.cancel => answer(StatusCode::GONE, &json!({ "message": "cancelled" })),
-            (_, Some(meal)) => answer(StatusCode::OK, &json!({ "status": "placed", "pos_order_id": meal.pos_order_id })),
-            _ => answer(StatusCode::NOT_FOUND, &json!({ "message": "not known" })),
+            (true, _) if self.abilities.cancel => self.says(StatusCode::GONE, "cancelled"),
+            (_, Some(meal)) => self.holds(StatusCode::OK, &meal.pos_order_id),
+            _ => self.says(StatusCode::NOT_FOUND, "unknown"),
         }
     }
 
@@ -208,8 +245,8 @@ impl Pos<'_> {
             made.map(|meal| meal.pos_order_id)
         });
         match kept {
-            Some(pos_order_id) => answer(StatusCode::CONFLICT, &json!({ "pos_order_id": pos_order_id })),
-            None => answer(StatusCode::OK, &json!({ "message": "cancelled" })),
+            Some(pos_order_id) => self.holds(StatusCode::CONFLICT, &pos_order_id),
+            None => self.says(StatusCode::OK, "cancelled"),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The machine's clock and randomness.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use super::wall_clock;
 use posnext_shared::{app::ports::Clock, domain::time::UnixMillis};
 
 /// The machine's clock.
@@ -10,8 +9,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> UnixMillis {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        wall_clock()
     }
 
     fn fresh_id(&self) -> String {

@@ -5,11 +5,13 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::Uri;
+use hyper::rt::{Sleep, Timer};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{
@@ -27,7 +29,8 @@ use rustls::{
 };
 use tower_service::Service;
 
-use posnext_shared::domain::address::is_public;
+use super::wall_clock;
+use posnext_shared::{app::moment::Ageing, domain::address::is_public};
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -76,16 +79,13 @@ impl Service<Name> for PublicOnly {
 }
 
 impl Connect {
-    /// Trusts the certificates of the public web (Mozilla's list, compiled in).
-    pub(super) fn trusting_the_web(limit: Duration) -> Self {
-        Self {
-            https: HttpsConnectorBuilder::new()
-                .with_webpki_roots()
-                .https_or_http()
-                .enable_http1()
-                .wrap_connector(tcp(GaiResolver::new())),
-            limit,
-        }
+    /// Trusts the certificates of the public web (Mozilla's list, compiled in). The kernel gives a connection up of which bytes stay
+    /// unacknowledged for so long.
+    pub(super) fn impatient(limit: Duration, unacknowledged: Duration) -> Self {
+        let mut tcp = tcp(GaiResolver::new());
+        tcp.set_tcp_user_timeout(Some(unacknowledged));
+        let https = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1();
+        Self { https: https.wrap_connector(tcp), limit }
     }
 
     /// Trusts these certificates (PEM).
@@ -126,8 +126,38 @@ impl Connect<PublicOnly> {
 /// A client that keeps its connections.
 pub(super) fn client() -> Builder {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.pool_timer(TokioTimer::new());
+    builder.pool_timer(BothClocks::default());
     builder
+}
+
+/// A timer whose time goes on by the larger of what the monotonic and the wall clock have done, so that a connection that was kept while
+/// Lambda had frozen the process has grown old (docs/lifecycle.md#time).
+#[derive(Debug, Clone)]
+struct BothClocks {
+    timer: TokioTimer,
+    began: Instant,
+    ageing: Arc<Ageing>,
+}
+
+impl Default for BothClocks {
+    fn default() -> Self {
+        Self { timer: TokioTimer::new(), began: Instant::now(), ageing: Arc::default() }
+    }
+}
+
+impl Timer for BothClocks {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        self.timer.sleep(duration)
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        // Its time may be ahead of the timer's.
+        self.timer.sleep(deadline.saturating_duration_since(self.now()))
+    }
+
+    fn now(&self) -> Instant {
+        self.began + self.ageing.time(wall_clock())
+    }
 }
 
 fn tcp<R>(resolver: R) -> HttpConnector<R> {

@@ -8,11 +8,13 @@ use std::{
 
 use aws_sdk_dynamodb::{Client as Dynamo, types::AttributeValue};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::Instant;
 
-use super::unavailable;
+use super::{age, moment, unavailable};
 use posnext_shared::{
-    app::ports::{Directory, PortError},
+    app::{
+        moment::Moment,
+        ports::{Directory, PortError},
+    },
     domain::{
         directory::{Client, Connector, Location, Organization},
         ids::ParId,
@@ -24,7 +26,7 @@ const TTL: Duration = Duration::from_secs(30);
 /// Entries of each kind.
 const CAPACITY: usize = 1_000;
 
-type Entries<T> = HashMap<String, (Instant, Option<Arc<T>>)>;
+type Entries<T> = HashMap<String, (Moment, Option<Arc<T>>)>;
 type Cache<T> = Mutex<Entries<T>>;
 
 /// The directory table.
@@ -144,24 +146,24 @@ async fn cached<T>(
     key: String,
     fetch: impl AsyncFnOnce() -> Result<Option<T>, PortError>,
 ) -> Result<Option<Arc<T>>, PortError> {
-    let now = Instant::now();
     let known = lock(cache).get(&key).cloned();
     if let Some((read_at, value)) = &known
-        && now.duration_since(*read_at) < TTL
+        && age(read_at) < TTL
     {
         return Ok(value.clone());
     }
+    let read_at = moment();
     match fetch().await {
         Ok(value) => {
             let value = value.map(Arc::new);
             let mut cache = lock(cache);
             if cache.len() >= CAPACITY {
-                cache.retain(|_, (read_at, _)| now.duration_since(*read_at) < TTL);
+                cache.retain(|_, (read_at, _)| age(read_at) < TTL);
             }
             if cache.len() >= CAPACITY {
                 cache.clear();
             }
-            cache.insert(key, (now, value.clone()));
+            cache.insert(key, (read_at, value.clone()));
             Ok(value)
         }
         Err(error) => match known {

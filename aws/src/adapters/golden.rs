@@ -1,9 +1,8 @@
-//! Rows and messages of every version that was ever stored or sent, as files in `golden`: this version has to read them, and to
-//! write those of the newest format to the byte.
+//! Rows and messages of every version that counts, as files in `golden`: this version has to read them, and to write those of the
+//! newest format to the byte. Row format 3 is the first: no stack was deployed before it.
 //!
 //! A new format, or a new kind of row: write it into [`rows`] and run with `UPDATE_GOLDEN=1`, which adds the files that are not there. A
-//! file that is there is never changed: such rows are in somebody's table. (Rows of format 1 were made from those of format 2 by
-//! what alone differs, the packing of the body.)
+//! file that is there is never changed: such rows are in somebody's table.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,9 +17,12 @@ use posnext_shared::{
     app::ports::OrderMessage,
     domain::{
         ability::{Abilities, Cancelled, Find, Found, Placed},
+        directory::{Connector, HttpAuth, HttpConnector, Location},
+        history::{Actor, Cause, Lack, PosStatus},
         ids::{OrderKey, RequestUid, Tenant},
         machine::{Context, Input, New, Next, Start, advance, claim},
         order::Body,
+        pinned::Pinned,
         policy::Policy,
         record::{Alias, OrderRecord, Row, State},
         status::{ErrorCode, OrderError},
@@ -32,11 +34,19 @@ const FIND_ONLY: Abilities = Abilities { idempotent_place: false, find: Some(Fin
 const NO_PROMISE: Abilities = Abilities { idempotent_place: false, find: None, cancel: false };
 const CANCELS: Abilities = Abilities { idempotent_place: false, find: None, cancel: true };
 
+/// A location at a POS that promises this.
+fn mapped(abilities: Abilities) -> &'static Location {
+    let auth = Some(HttpAuth::Hmac { secret: "posnext/pos/IA-YC-01/PAR-LOC-12345".to_owned() });
+    let connector = Connector::Http(HttpConnector::new("https://pos.example/v1", auth, abilities));
+    Box::leak(Box::new(Location { connector, ..posnext_fakes::location(abilities) }))
+}
+
 fn context(policy: &Policy, abilities: Abilities, after_s: u64) -> Context<'_> {
     Context {
         now: UnixMillis(1_742_049_045_123).plus(Duration::from_secs(after_s)),
         policy,
-        abilities,
+        mapped: Some(mapped(abilities)),
+        by: Actor::Worker,
         lease: Duration::from_secs(20),
         function_timeout: Duration::from_secs(33),
         write_id: format!("0195a1b2-c3d4-7000-8000-{after_s:012}"),
@@ -55,7 +65,7 @@ fn new() -> New {
 /// What becomes of an order that goes through these inputs, 35 seconds apart: the third is past the deadline.
 fn after(start: Start, abilities: Abilities, inputs: impl IntoIterator<Item = Input>) -> OrderRecord {
     let policy = Policy::default();
-    let mut record = claim(new(), start, &context(&policy, abilities, 0));
+    let mut record = claim(new(), Pinned::of(mapped(abilities)), start, &context(&policy, abilities, 0));
     for (turn, input) in (1..).zip(inputs) {
         record = match advance(&record, input, &context(&policy, abilities, 35 * turn)) {
             Next::Act(record, _) | Next::End(record, _) | Next::HandOff(record, _) | Next::Park(record) => record,
@@ -67,7 +77,7 @@ fn after(start: Start, abilities: Abilities, inputs: impl IntoIterator<Item = In
 
 /// An order in every state that a row can be in, by name.
 fn rows() -> BTreeMap<&'static str, Item> {
-    let unknown = || Input::Placed(Placed::Unknown("cut".to_owned()));
+    let unknown = || Input::Placed(Placed::Unknown(Cause::Cut("connection reset".to_owned())));
     let delivered = |version| Input::Delivered { version };
     let error = |code| vec![OrderError::field(code, "order_details.items[0]", "sold out")];
     let orders = [
@@ -75,12 +85,14 @@ fn rows() -> BTreeMap<&'static str, Item> {
         ("queued", after(Start::Queued, NO_PROMISE, [])),
         ("queued-again", after(Start::Placing, NO_PROMISE, [Input::Placed(not_started())])),
         ("unknown", after(Start::Placing, FIND_ONLY, [unknown()])),
+        ("not-the-poss-own", after(Start::Placing, FIND_ONLY, [Input::Placed(Placed::Unknown(not_own()))])),
+        ("no-number", after(Start::Placing, FIND_ONLY, [Input::Placed(Placed::NoNumber)])),
         ("finding", after(Start::Placing, FIND_ONLY, [unknown(), delivered(2)])),
         ("cancelling", after(Start::Placing, CANCELS, [unknown(), delivered(2)])),
         ("needs-a-person", after(Start::Placing, NO_PROMISE, [unknown(), delivered(2)])),
         ("placed", after(Start::Placing, NO_PROMISE, [Input::Placed(Placed::Done { pos_order_id: "P-1".to_owned() })])),
         ("rejected", after(Start::Rejected(error(ErrorCode::PosRefused)), NO_PROMISE, [])),
-        ("errored", after(Start::Placing, NO_PROMISE, [Input::Placed(Placed::Permanent("answered 404".to_owned()))])),
+        ("errored", after(Start::Placing, NO_PROMISE, [Input::Placed(Placed::Permanent(Cause::Answered(422, PosStatus::Invalid)))])),
         ("found", after(Start::Placing, FIND_ONLY, [unknown(), delivered(2), found()])),
         ("cancelled", after(Start::Placing, CANCELS, [unknown(), delivered(2), Input::Cancelled(Cancelled::Done)])),
     ];
@@ -98,7 +110,11 @@ fn rows() -> BTreeMap<&'static str, Item> {
 }
 
 fn not_started() -> Placed {
-    Placed::NotStarted { reason: "could not connect".to_owned(), retry_after: Some(Duration::from_secs(2)) }
+    Placed::NotStarted { cause: Cause::Answered(503, PosStatus::NotStarted), retry_after: Some(Duration::from_secs(2)) }
+}
+
+fn not_own() -> Cause {
+    Cause::NotOwn { status: 200, media_type: Some("text/html".to_owned()), lacks: Lack::Json }
 }
 
 fn found() -> Input {
@@ -117,6 +133,7 @@ fn read_as(row: &Row) -> Value {
             "version": record.version,
             "status": record.status().as_str(),
             "order": record.order.text(),
+            "pos": record.pos,
             "shared_id": record.shared_id,
             "accepted_at": record.accepted_at.rfc3339(),
             "deadline": record.deadline.rfc3339(),
@@ -164,25 +181,23 @@ fn from_json(json: &Value) -> Item {
 #[test]
 fn rows_of_every_version_are_read_as_they_always_were() {
     for (name, item) in rows() {
-        update(&format!("row-2-{name}.json"), || json!({ "item": to_json(&item), "reads": read_as(&from_item(item).unwrap()) }));
+        update(&format!("row-3-{name}.json"), || json!({ "item": to_json(&item), "reads": read_as(&from_item(item).unwrap()) }));
     }
     let golden = files("row-");
     for (name, file) in &golden {
         let row = from_item(from_json(&file["item"])).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(read_as(&row), file["reads"], "{name}");
     }
-    for format in ["row-1-", "row-2-"] {
-        let names: Vec<&str> = golden.keys().filter_map(|name| name.strip_prefix(format)).collect();
-        assert_eq!(names, rows().into_keys().collect::<Vec<_>>(), "{format}");
-    }
+    let names: Vec<&str> = golden.keys().filter_map(|name| name.strip_prefix("row-3-")).collect();
+    assert_eq!(names, rows().into_keys().collect::<Vec<_>>());
 }
 
 #[test]
 fn what_is_written_now_is_what_the_newest_golden_rows_are() {
     let written = rows();
-    for (name, file) in files("row-2-") {
+    for (name, file) in files("row-3-") {
         assert_eq!(
-            to_json(&written[name.strip_prefix("row-2-").unwrap()]),
+            to_json(&written[name.strip_prefix("row-3-").unwrap()]),
             file["item"],
             "{name}: another format needs another number"
         );

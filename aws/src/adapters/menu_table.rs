@@ -17,11 +17,13 @@ use aws_sdk_dynamodb::{
 use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use tokio::time::Instant;
 
-use super::unavailable;
+use super::{age, moment, unavailable};
 use posnext_shared::{
-    app::ports::{PortError, ReadMenu, SaveMenu},
+    app::{
+        moment::Moment,
+        ports::{PortError, ReadMenu, SaveMenu},
+    },
     domain::{
         ids::ParId,
         menu::{LARGEST_MENU, Menu, StoredMenu},
@@ -43,7 +45,7 @@ const FORMAT: u32 = 1;
 const STATE: &str = "state";
 
 type Item = HashMap<String, AttributeValue>;
-type Known = HashMap<String, (Instant, Option<Arc<StoredMenu>>)>;
+type Known = HashMap<String, (Moment, Option<Arc<StoredMenu>>)>;
 
 /// The table of menus.
 #[derive(Debug)]
@@ -169,7 +171,7 @@ impl MenuTable {
 
     fn remember(&self, organization: &ParId, location: &ParId, stored: Option<Arc<StoredMenu>>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(pk(organization, location), (Instant::now(), stored));
+        known.insert(pk(organization, location), (moment(), stored));
         shrink(&mut known);
     }
 
@@ -262,7 +264,7 @@ impl ReadMenu for MenuTable {
     async fn menu(&self, organization: &ParId, location: &ParId) -> Result<Option<Arc<StoredMenu>>, PortError> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&pk(organization, location)).cloned();
         if let Some((read_at, stored)) = &known
-            && read_at.elapsed() < TTL
+            && age(read_at) < TTL
         {
             return Ok(stored.clone());
         }
@@ -320,9 +322,9 @@ impl SaveMenu for MenuTable {
 
 /// Forgets what was read longest ago, but never what was read last.
 fn shrink(known: &mut Known) {
-    let written = |(_, stored): &(Instant, Option<Arc<StoredMenu>>)| stored.as_ref().map_or(0, |stored| stored.menu.written());
+    let written = |(_, stored): &(Moment, Option<Arc<StoredMenu>>)| stored.as_ref().map_or(0, |stored| stored.menu.written());
     while known.len() > 1 && (known.len() > CAPACITY || known.values().map(written).sum::<usize>() > MEMORY) {
-        let Some(oldest) = known.iter().min_by_key(|(_, (read_at, _))| *read_at).map(|(pk, _)| pk.clone()) else { return };
+        let Some(oldest) = known.iter().max_by_key(|(_, (read_at, _))| age(read_at)).map(|(pk, _)| pk.clone()) else { return };
         known.remove(&oldest);
     }
 }
@@ -364,9 +366,8 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded_in_number_and_in_bytes_and_the_oldest_goes_first() {
-        let now = Instant::now();
         let remembered = |count: u64, name: usize| {
-            let at = |n| (format!("{n}"), (now + Duration::from_secs(n), Some(menu(name))));
+            let at = |n| (format!("{n}"), (Moment::now(UnixMillis(0).plus(Duration::from_secs(n))), Some(menu(name))));
             let mut known: Known = (0..count).map(at).collect();
             shrink(&mut known);
             let mut left: Vec<u64> = known.keys().map(|key| key.parse().unwrap()).collect();

@@ -1,21 +1,18 @@
 //! How an order's row stands in DynamoDB. Names are short: they are paid for with every write.
 
-use std::{
-    collections::HashMap,
-    io::{self, Read},
-    sync::Arc,
-};
+use std::{collections::HashMap, io, sync::Arc};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use flate2::read::DeflateDecoder;
 use serde::{Deserialize, Serialize};
 
 use posnext_shared::{
     app::ports::PortError,
     domain::{
+        history::HistoryEntry,
         ids::OrderKey,
         order::{Fingerprint, Order},
-        record::{Alias, HistoryEntry, OrderRecord, Row, State},
+        pinned::Pinned,
+        record::{Alias, OrderRecord, Row, State},
         status::Stage,
         take::Take,
         time::UnixMillis,
@@ -25,10 +22,8 @@ use posnext_shared::{
 /// The attributes of an item.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// The version of this format. A reader that meets a newer one leaves the row alone; an older one it reads:
-/// 1 had its order deflated, which cost half a million instructions a write (docs/decisions/0015).
-const FORMAT: u32 = 2;
-const DEFLATED: u32 = 1;
+/// The version of this format. A reader that meets another one leaves the row alone.
+const FORMAT: u32 = 3;
 /// Shards of the index of open orders: enough for some 8,000 writes a second.
 pub(super) const SHARDS: u32 = 8;
 /// No stored order is larger, so nothing that inflates to more was stored by us.
@@ -46,6 +41,8 @@ struct OrderItem {
     wid: String,
     /// Fingerprint.
     fp: Fingerprint,
+    /// Where it goes.
+    pos: Pinned,
     /// Id of the SharedId.
     sid: String,
     /// Accepted, in the index too.
@@ -101,6 +98,7 @@ pub fn to_item(record: &OrderRecord) -> Result<Item, PortError> {
         ver: record.version,
         wid: record.write_id.clone(),
         fp: record.order.fingerprint().clone(),
+        pos: record.pos.clone(),
         sid: record.shared_id.clone(),
         acc: record.accepted_at,
         dl: record.deadline,
@@ -121,10 +119,11 @@ pub fn to_item(record: &OrderRecord) -> Result<Item, PortError> {
 /// [`Take::take`] as an update of the item.
 pub(super) const TAKE: &str = "SET ver = ver + :one, wid = :wid, due_at = :until, n = n + :one, \
      st.#open.lease = :lease, st.#open.stage = :stage, hist = list_append(hist, :entry)";
-/// When it may be done. A row of a newer format is left alone.
-pub(super) const MAY_TAKE: &str = "ver = :ver AND v <= :format AND dl >= :deadline AND size(hist) <= :longest \
+/// When it may be done. A row of another format is left alone.
+pub(super) const MAY_TAKE: &str = "ver = :ver AND v = :format AND dl >= :deadline AND size(hist) <= :longest \
      AND attribute_exists(st.#open) AND attribute_not_exists(st.#open.lease) \
-     AND attribute_not_exists(st.#open.unknown_until) AND attribute_not_exists(st.#open.cancelling)";
+     AND attribute_not_exists(st.#open.unknown_until) AND attribute_not_exists(st.#open.cancelling) \
+     AND attribute_not_exists(st.#open.person)";
 
 /// The values of both.
 ///
@@ -168,12 +167,12 @@ pub fn alias_item(alias: &Alias) -> Result<Item, PortError> {
 /// The row of an item.
 ///
 /// # Errors
-/// [`PortError::Corrupt`] for what we did not store, or what a newer version of us did.
+/// [`PortError::Corrupt`] for what we did not store, or what another version of us did.
 pub fn from_item(mut item: Item) -> Result<Row, PortError> {
     let format = item.get("v").and_then(|v| v.as_n().ok()).and_then(|v| v.parse::<u32>().ok());
-    let Some(format @ (DEFLATED | FORMAT)) = format else {
+    if format != Some(FORMAT) {
         return Err(PortError::Corrupt(format!("row format {format:?} is not {FORMAT}")));
-    };
+    }
     if item.contains_key("owner") {
         let alias: AliasItem = serde_dynamo::from_item(item).map_err(corrupt)?;
         return Ok(Row::Alias(Alias {
@@ -188,7 +187,7 @@ pub fn from_item(mut item: Item) -> Result<Row, PortError> {
         return Err(PortError::Corrupt("a row without a body".to_owned()));
     };
     let row: OrderItem = serde_dynamo::from_item(item).map_err(corrupt)?;
-    let text = if format == DEFLATED { inflate(body.as_ref()) } else { unpack(body.as_ref()) }.map_err(corrupt)?;
+    let text = unpack(body.as_ref()).map_err(corrupt)?;
     let order = Order::restore(&text, row.fp).map_err(|errors| PortError::Corrupt(format!("{errors:?}")))?;
     let mut state = row.st;
     match (&mut state, row.due_at, row.expires_at) {
@@ -201,6 +200,7 @@ pub fn from_item(mut item: Item) -> Result<Row, PortError> {
         version: row.ver,
         write_id: row.wid,
         order: Arc::new(order),
+        pos: row.pos,
         shared_id: row.sid,
         accepted_at: row.acc,
         deadline: row.dl,
@@ -215,7 +215,7 @@ pub fn from_item(mut item: Item) -> Result<Row, PortError> {
 /// a guard.
 ///
 /// # Errors
-/// [`PortError::Corrupt`] for what we did not store, or what a newer version of us did.
+/// [`PortError::Corrupt`] for what we did not store, or what another version of us did.
 pub fn changed(image: Item) -> Result<Option<OrderRecord>, PortError> {
     if image.is_empty() || image.contains_key("owner") {
         return Ok(None);
@@ -240,21 +240,14 @@ fn unpack(bytes: &[u8]) -> io::Result<String> {
     String::from_utf8(text).map_err(|error| bad(&error))
 }
 
-fn inflate(bytes: &[u8]) -> io::Result<String> {
-    let mut text = String::new();
-    DeflateDecoder::new(bytes).take(LARGEST_ORDER).read_to_string(&mut text)?;
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
-    use flate2::{Compression, write::DeflateEncoder};
-    use std::io::Write;
-
     use super::*;
     use posnext_shared::domain::{
+        ability::Abilities,
         ids::{ParId, RequestUid, Tenant},
         order::Body,
+        pinned::PinnedPos,
         record::{Final, Outcome},
     };
 
@@ -267,6 +260,7 @@ mod tests {
             version: 2,
             write_id: "w".to_owned(),
             order: Arc::new(Body::parse(text.as_bytes()).unwrap().into_order().unwrap()),
+            pos: Pinned { internal_id: "l".to_owned(), pos: PinnedPos::Sandbox { abilities: Abilities::default() } },
             shared_id: "s".to_owned(),
             accepted_at: UnixMillis(1),
             deadline: UnixMillis(2),
@@ -285,21 +279,15 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_both_formats_are_read_and_of_a_newer_one_left_alone() {
+    fn a_row_of_this_format_is_read_and_of_any_other_left_alone() {
         let written = to_item(&record()).unwrap();
         assert_eq!(text(written.clone()).unwrap(), record().order.text());
         assert_eq!(record().order.location_id(), &ParId::new("L").unwrap());
-
-        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(record().order.text().as_bytes()).unwrap();
-        let mut old = written.clone();
-        old.insert("v".to_owned(), AttributeValue::N("1".to_owned()));
-        old.insert("body".to_owned(), AttributeValue::B(Blob::new(encoder.finish().unwrap())));
-        assert_eq!(text(old).unwrap(), record().order.text());
-
-        let mut newer = written;
-        newer.insert("v".to_owned(), AttributeValue::N("3".to_owned()));
-        assert!(text(newer).unwrap_err().to_string().contains("row format Some(3)"));
+        for other in [1, 2, FORMAT + 1] {
+            let mut item = written.clone();
+            item.insert("v".to_owned(), AttributeValue::N(other.to_string()));
+            assert!(text(item).unwrap_err().to_string().contains(&format!("row format Some({other})")));
+        }
     }
 
     #[test]

@@ -6,14 +6,15 @@ use std::{
 };
 
 use super::{
-    http_pos::HttpPos,
+    http_pos::{HttpPos, Line},
     sandbox::{self, SandboxPos},
 };
 use posnext_shared::{
-    app::ports::{AskAvailability, FetchMenu, PortError, Pos, Secrets},
+    app::ports::{AskAvailability, Attempt, FetchMenu, PortError, Pos, Secrets},
     domain::{
         ability::{Cancelled, Found, Placed},
         directory::{Connector, Location},
+        history::Cause,
         record::OrderRecord,
     },
 };
@@ -29,12 +30,28 @@ pub struct PosRouter<S> {
 
 const NO_SANDBOX: &str = "sandbox locations are not allowed here (POSNEXT_ALLOW_SANDBOX)";
 
+fn no_sandbox() -> Cause {
+    Cause::Unsendable(NO_SANDBOX.to_owned())
+}
+
 impl<S: Secrets> Pos for PosRouter<S> {
-    async fn place(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Placed {
+    /// A played POS needs none.
+    type Line = Option<Line>;
+
+    async fn open(&self, location: &Location) -> Option<Line> {
+        match &location.connector {
+            Connector::Http(connector) => Some(self.http.open(connector).await),
+            Connector::Sandbox(_) => None,
+        }
+    }
+
+    async fn place(&self, line: Option<Line>, location: &Location, record: &OrderRecord, attempt: Attempt) -> Placed {
         match (&location.connector, &self.sandbox) {
-            (Connector::Http(connector), _) => self.http.place(connector, location, record, limit).await,
-            (Connector::Sandbox(connector), Some(sandbox)) => sandbox.place(connector, location, &record.key, limit).await,
-            (Connector::Sandbox(_), None) => Placed::Permanent(NO_SANDBOX.to_owned()),
+            (Connector::Http(connector), _) => self.http.place(line, connector, location, record, attempt).await,
+            (Connector::Sandbox(connector), Some(sandbox)) => {
+                sandbox.place(connector, location, &record.key, attempt.limit).await
+            }
+            (Connector::Sandbox(_), None) => Placed::Permanent(no_sandbox()),
         }
     }
 
@@ -42,7 +59,7 @@ impl<S: Secrets> Pos for PosRouter<S> {
         match (&location.connector, &self.sandbox) {
             (Connector::Http(connector), _) => self.http.find(connector, record, limit).await,
             (Connector::Sandbox(connector), Some(sandbox)) => sandbox.find(connector, &record.key).await,
-            (Connector::Sandbox(_), None) => Found::Unknown(NO_SANDBOX.to_owned()),
+            (Connector::Sandbox(_), None) => Found::Unknown(no_sandbox()),
         }
     }
 
@@ -50,7 +67,7 @@ impl<S: Secrets> Pos for PosRouter<S> {
         match (&location.connector, &self.sandbox) {
             (Connector::Http(connector), _) => self.http.cancel(connector, record, limit).await,
             (Connector::Sandbox(connector), Some(sandbox)) => sandbox.cancel(connector, location, &record.key).await,
-            (Connector::Sandbox(_), None) => Cancelled::Unknown(NO_SANDBOX.to_owned()),
+            (Connector::Sandbox(_), None) => Cancelled::Unknown(no_sandbox()),
         }
     }
 }

@@ -19,9 +19,10 @@ use posnext_shared::{
     domain::{
         ability::{Cancelled, Found, Placed},
         directory::{Location, SandboxConnector},
+        history::Cause,
         ids::OrderKey,
         status::{ErrorCode, OrderError},
-        time::UnixMillis,
+        time::{UnixMillis, millis as as_millis},
     },
 };
 
@@ -86,7 +87,7 @@ impl SandboxPos {
 
     /// Places an order.
     pub async fn place(&self, connector: &SandboxConnector, location: &Location, key: &OrderKey, limit: Duration) -> Placed {
-        let not_reached = || Placed::NotStarted { reason: "the sandbox POS cannot be reached".to_owned(), retry_after: None };
+        let not_reached = || Placed::NotStarted { cause: unreachable(), retry_after: None };
         if connector.down {
             return not_reached();
         }
@@ -94,7 +95,7 @@ impl SandboxPos {
             match self.count_call(key).await {
                 Ok(calls) if calls <= connector.unreachable_first => return not_reached(),
                 Ok(_) => {}
-                Err(error) => return Placed::NotStarted { reason: error.to_string(), retry_after: None },
+                Err(error) => return Placed::NotStarted { cause: Cause::NoConnection(error.to_string()), retry_after: None },
             }
         }
         if let Some(message) = &connector.refuse {
@@ -103,23 +104,23 @@ impl SandboxPos {
         let ticket = match self.make(connector, location, key).await {
             Ok(Some(ticket)) => ticket,
             Ok(None) => return Placed::Cancelled,
-            Err(error) => return Placed::Unknown(error.to_string()),
+            Err(error) => return Placed::Unknown(cut(error)),
         };
-        let Some(meal) = ticket.meals.last() else { return Placed::Unknown("no meal was written".to_owned()) };
+        let Some(meal) = ticket.meals.last() else { return Placed::Unknown(cut("no meal was written")) };
         if ticket.places <= connector.lose_replies_first {
-            return Placed::Unknown("the reply was lost".to_owned());
+            return Placed::Unknown(cut("the reply was lost"));
         }
         let wait = meal.done_at.since((self.now)());
         if wait > limit {
             tokio::time::sleep(limit).await;
-            return Placed::Unknown(format!("no answer within {} ms", limit.as_millis()));
+            return Placed::Unknown(Cause::NoAnswer(as_millis(limit).unsigned_abs()));
         }
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
             match self.ticket(key).await {
                 Ok(Some(ticket)) if ticket.cancelled_at.is_some() => return Placed::Cancelled,
                 Ok(_) => {}
-                Err(error) => return Placed::Unknown(error.to_string()),
+                Err(error) => return Placed::Unknown(cut(error)),
             }
         }
         Placed::Done { pos_order_id: meal.pos_order_id.clone() }
@@ -128,7 +129,7 @@ impl SandboxPos {
     /// Asks for an order.
     pub async fn find(&self, connector: &SandboxConnector, key: &OrderKey) -> Found {
         if connector.down {
-            return Found::Unknown("the sandbox POS cannot be reached".to_owned());
+            return Found::Unknown(unreachable());
         }
         match self.ticket(key).await {
             Ok(Some(ticket)) => match ticket.made((self.now)()).next() {
@@ -137,14 +138,14 @@ impl SandboxPos {
                 None => Found::Absent,
             },
             Ok(None) => Found::Absent,
-            Err(error) => Found::Unknown(error.to_string()),
+            Err(error) => Found::Unknown(cut(error)),
         }
     }
 
     /// Cancels an order and leaves a tombstone, whether or not it was ever placed.
     pub async fn cancel(&self, connector: &SandboxConnector, location: &Location, key: &OrderKey) -> Cancelled {
         if connector.down {
-            return Cancelled::Unknown("the sandbox POS cannot be reached".to_owned());
+            return Cancelled::Unknown(unreachable());
         }
         let sent = self
             .dynamo
@@ -159,7 +160,7 @@ impl SandboxPos {
             .await;
         match sent {
             Ok(_) => Cancelled::Done,
-            Err(error) => Cancelled::Unknown(unavailable(&error).to_string()),
+            Err(error) => Cancelled::Unknown(cut(unavailable(&error))),
         }
     }
 
@@ -264,6 +265,14 @@ pub(super) async fn sold_out(
         return Err(PortError::Unavailable("the sandbox POS does not answer in time".to_owned()));
     }
     Ok(connector.sold_out.iter().filter(|id| ids.contains(id.as_str())).cloned().collect())
+}
+
+fn unreachable() -> Cause {
+    Cause::NoConnection("the sandbox POS cannot be reached".to_owned())
+}
+
+fn cut(why: impl std::fmt::Display) -> Cause {
+    Cause::Cut(why.to_string())
 }
 
 fn millis(time: UnixMillis) -> AttributeValue {

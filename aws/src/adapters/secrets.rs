@@ -11,11 +11,13 @@ use aws_sdk_secretsmanager::Client;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
 use serde::Deserialize;
-use tokio::time::Instant;
 
-use super::unavailable;
+use super::{age, moment, unavailable};
 use posnext_shared::{
-    app::ports::{PortError, Refresh, Secrets, WebhookKeys},
+    app::{
+        moment::Moment,
+        ports::{PortError, Refresh, Secrets, WebhookKeys},
+    },
     domain::{signature::SharedId, token::ClientSecret, webhook::WebhookKey},
 };
 
@@ -52,21 +54,21 @@ struct LiveValue {
 
 #[derive(Debug, Default)]
 struct Entry {
-    tried_at: Option<Instant>,
+    tried_at: Option<Moment>,
     /// Fetches in a row that failed.
     failures: u32,
-    mismatch_at: Option<Instant>,
+    mismatch_at: Option<Moment>,
     values: Option<Values>,
 }
 
 impl Entry {
-    fn is_older_than(&self, age: Duration) -> bool {
-        self.tried_at.is_none_or(|at| at.elapsed() >= age)
+    fn is_older_than(&self, limit: Duration) -> bool {
+        self.tried_at.as_ref().is_none_or(|at| age(at) >= limit)
     }
 
     fn may_retry(&self) -> bool {
         let pause = Duration::from_secs(1 << self.failures.saturating_sub(1).min(6)).min(LONGEST_RETRY);
-        self.tried_at.is_none_or(|at| at.elapsed() >= pause)
+        self.tried_at.as_ref().is_none_or(|at| age(at) >= pause)
     }
 }
 
@@ -102,7 +104,7 @@ pub struct SecretCache {
     client: Client,
     rules: SecretRules,
     entries: Mutex<HashMap<String, Entry>>,
-    last_mismatch: Mutex<Option<Instant>>,
+    last_mismatch: Mutex<Option<Moment>>,
 }
 
 impl SecretCache {
@@ -133,9 +135,9 @@ impl SecretCache {
             Flood::OfAnybody => &mut *any,
             Flood::OfCallers => &mut entries.entry(name.to_owned()).or_default().mismatch_at,
         };
-        let allowed = last.is_none_or(|at| at.elapsed() >= MISMATCH_INTERVAL);
+        let allowed = last.as_ref().is_none_or(|at| age(at) >= MISMATCH_INTERVAL);
         if allowed {
-            *last = Some(Instant::now());
+            *last = Some(moment());
         }
         allowed
     }
@@ -144,7 +146,7 @@ impl SecretCache {
         let fetched = self.read(name).await;
         let mut entries = lock(&self.entries);
         let entry = entries.entry(name.to_owned()).or_default();
-        entry.tried_at = Some(Instant::now());
+        entry.tried_at = Some(moment());
         match &fetched {
             Ok(values) => {
                 entry.failures = 0;

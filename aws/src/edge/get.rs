@@ -22,11 +22,11 @@ use posnext_shared::{
     },
     domain::{
         answer::Identity,
-        history::history,
         ids::{OrderKey, RequestUid},
         processing::{poll_after, processing},
         record::{Alias, OrderRecord},
         status::ErrorCode,
+        words::history,
     },
 };
 

@@ -12,11 +12,11 @@ use posnext_aws::adapters::{clock::SystemClock, orders::OrderTable};
 use posnext_shared::{
     app::ports::{Clock, ListOpen, ReadOrder},
     domain::{
-        history::{Change, history},
         ids::{OrderKey, RequestUid, Tenant},
         processing::{Processing, processing},
         record::{OrderRecord, Row},
         time::UnixMillis,
+        words::{Change, history},
     },
 };
 use serde::Serialize;
@@ -209,6 +209,6 @@ fn card(record: &OrderRecord) -> Card {
         age_ms: age.as_millis().try_into().unwrap_or(u64::MAX),
         processing: processing(record, record.order.request_uid(), now, None),
         history: history(record),
-        person: record.open().and_then(|open| open.person.clone()),
+        person: record.open().and_then(|open| open.person).map(|person| person.to_string()),
     }
 }

@@ -10,6 +10,7 @@ use posnext_shared::{
     },
     domain::{
         by_hand,
+        history::Actor,
         ids::OrderKey,
         record::{OrderRecord, Outcome, Row, State},
         time::UnixMillis,
@@ -48,7 +49,7 @@ pub(super) async fn list(stack: &Stack, stuck: bool) -> anyhow::Result<ExitCode>
         let age = format!("{} s", now.since(record.accepted_at).as_secs());
         let stage = serde_json::to_value(state.stage)?;
         let (stage, deadline) = (stage.as_str().unwrap_or_default(), if late { "PAST" } else { "" });
-        let person = state.person.as_deref().unwrap_or_default();
+        let person = state.person.map(|person| person.to_string()).unwrap_or_default();
         writeln!(text, "{age:>8}  {stage:<10}  {:>8}  {deadline:<8}  {:<40}  {person}", record.attempts, record.key.to_string())?;
     }
     if shown == 0 {
@@ -107,7 +108,12 @@ fn told(record: &OrderRecord, now: UnixMillis) -> anyhow::Result<String> {
         },
     }
     for entry in &record.history {
-        line("history", &format!("{}  {}", entry.at.rfc3339(), entry.event))?;
+        let by = match entry.by {
+            Actor::Submit => "submit",
+            Actor::Worker => "worker",
+            Actor::Person => "person",
+        };
+        line("history", &format!("{}  {by}  {entry}", entry.at.rfc3339()))?;
     }
     Ok(text)
 }

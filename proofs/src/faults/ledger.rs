@@ -111,7 +111,7 @@ fn stored(row: &OrderRecord) -> (&'static str, String) {
 }
 
 fn history(row: &OrderRecord) -> String {
-    row.history.iter().map(|entry| entry.event.as_str()).collect::<Vec<_>>().join("; ")
+    row.history.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl Report {
@@ -170,8 +170,12 @@ mod tests {
 
     use posnext_shared::domain::{
         ability::Placed,
+        directory::{Connector, HttpConnector, Location, Mode},
+        history::{Actor, Cause, NeedsPerson},
+        ids::ParId,
         machine::{Context, Input, New, Next, Start, advance, claim},
         order::Body,
+        pinned::Pinned,
         policy::Policy,
         time::UnixMillis,
     };
@@ -183,10 +187,22 @@ mod tests {
     /// An order at a POS with these abilities, as it stands once its first attempt has come to this.
     fn row(uid: &str, location: &str, placed: Option<Placed>) -> OrderRecord {
         let policy = Policy::default();
+        let mapped = Location {
+            organization_id: ParId::new(ORGANIZATION).unwrap(),
+            location_id: ParId::new(location).unwrap(),
+            internal_id: "l".to_owned(),
+            enabled: true,
+            mode: Mode::Sync,
+            shared_ids: None,
+            pull_menu: false,
+            live_availability: false,
+            connector: Connector::Http(HttpConnector::new("https://pos.example", None, abilities(location))),
+        };
         let ctx = Context {
             now: UnixMillis(0),
             policy: &policy,
-            abilities: abilities(location),
+            mapped: Some(&mapped),
+            by: Actor::Submit,
             lease: Duration::from_secs(8),
             function_timeout: Duration::from_secs(15),
             write_id: "w".to_owned(),
@@ -194,7 +210,7 @@ mod tests {
         };
         let order = Body::parse(sample_order(ORGANIZATION, location, uid).as_bytes()).unwrap().into_order().unwrap();
         let new = New { key: key(uid).unwrap(), order: Arc::new(order), shared_id: "s".to_owned(), traceparent: None };
-        let claimed = claim(new, Start::Placing, &ctx);
+        let claimed = claim(new, Pinned::of(&mapped), Start::Placing, &ctx);
         let Some(placed) = placed else { return claimed };
         match advance(&claimed, Input::Placed(placed), &ctx) {
             Next::Act(row, _) | Next::End(row, _) | Next::HandOff(row, _) | Next::Park(row) => row,
@@ -230,7 +246,7 @@ mod tests {
         assert!(broken(told(&[("placed", "P")]), Some(row("u", "all:prompt", placed())), &meals(&["P"])).is_empty());
         let refused = Some(Placed::Refused(Vec::new()));
         assert!(broken(told(&[("rejected", "")]), Some(row("u", "all:prompt", refused)), &meals(&[])).is_empty());
-        let unknown = || Some(Placed::Unknown("lost".to_owned()));
+        let unknown = || Some(Placed::Unknown(Cause::Cut("lost".to_owned())));
         assert!(broken(told(&[]), Some(row("u", "none:lost", unknown())), &meals(&["P"])).is_empty(), "nobody can know");
     }
 
@@ -253,9 +269,9 @@ mod tests {
             [FOREIGN]
         );
         // Marked, at a POS that could be asked.
-        let mut marked = row("u", "all:lost", Some(Placed::Unknown("lost".to_owned())));
+        let mut marked = row("u", "all:lost", Some(Placed::Unknown(Cause::Cut("lost".to_owned()))));
         if let State::Open(open) = &mut marked.state {
-            open.person = Some("why".to_owned());
+            open.person = Some(NeedsPerson::Overdue);
         }
         assert_eq!(broken(told(&[]), Some(marked), &meals(&["P"])), [LEFT]);
     }

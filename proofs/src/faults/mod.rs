@@ -182,7 +182,7 @@ async fn put_locations(directory: &DirectoryTable, pos: &str) -> anyhow::Result<
                 shared_ids: None,
                 pull_menu: false,
                 live_availability: false,
-                connector: Connector::Http(HttpConnector { base: format!("{pos}/{name}/{behaviour}"), auth: None, abilities }),
+                connector: Connector::Http(HttpConnector::new(format!("{pos}/{name}/{behaviour}"), None, abilities)),
             };
             directory.put_location(&location).await?;
         }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::METRICS;
+use super::{METRICS, moment::Ageing};
 use crate::domain::{breaker::Breaker, directory::Location, ids::ParId, rate::Rate, time::UnixMillis};
 
 type Key = (ParId, ParId);
@@ -17,6 +17,8 @@ type Key = (ParId, ParId);
 pub struct Limits {
     breakers: Mutex<HashMap<Key, Breaker>>,
     rates: Mutex<HashMap<Key, Rate>>,
+    /// Their time: a pause is over for a process that stood still, too.
+    ageing: Ageing,
 }
 
 /// Leave to ask a POS. Dropped without a report, it is given back.
@@ -33,6 +35,7 @@ pub struct Permit<'a> {
 impl Limits {
     /// Leave to ask the location's POS, unless it keeps failing.
     pub fn admit(&self, location: &Location, now: UnixMillis) -> Option<Permit<'_>> {
+        let now = self.time(now);
         let key = key(location);
         // Most locations never fail, and have no entry.
         let look = |breaker: &mut Breaker| (breaker.is_open(), breaker.admits(now));
@@ -52,7 +55,11 @@ impl Limits {
     /// # Errors
     /// The time after which there is room again.
     pub fn count(&self, location: &Location, now: UnixMillis, per_second: u32) -> Result<(), Duration> {
-        lock(&self.rates).entry(key(location)).or_default().admit(now, per_second)
+        lock(&self.rates).entry(key(location)).or_default().admit(self.time(now), per_second)
+    }
+
+    fn time(&self, wall: UnixMillis) -> UnixMillis {
+        UnixMillis(0).plus(self.ageing.time(wall))
     }
 }
 
@@ -75,7 +82,7 @@ impl Permit<'_> {
             // Let in before it opened: what its trial says counts.
             return;
         }
-        breaker.failed(now);
+        breaker.failed(self.limits.time(now));
         if breaker.is_open() {
             let (organization, location) = &self.key;
             tracing::info!(target: METRICS, BreakerOpened = 1, organization.id = %organization, location.id = %location);

@@ -1,7 +1,10 @@
 //! Ages, on two clocks. Lambda freezes a process between invocations: its monotonic clock may stand still while the wall clock goes on. And
 //! a wall clock may be set back. So an age is the larger of both, and what seems to be younger than nothing has expired.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -34,6 +37,30 @@ impl Moment {
     }
 }
 
+/// A time of its own that goes on by what the clock that says more has done. A wall clock that was set back lets it go on by an hour, so
+/// that what was to last a while is over.
+#[derive(Debug, Default)]
+pub struct Ageing(Mutex<Option<(Moment, Duration)>>);
+
+impl Ageing {
+    const SET_BACK: Duration = Duration::from_hours(1);
+    /// Steps that are added up are not shorter, or the wall clock's milliseconds would add up to too much.
+    const STEP: Duration = Duration::from_millis(10);
+
+    /// How far it has gone since it was first asked.
+    #[must_use]
+    pub fn time(&self, wall: UnixMillis) -> Duration {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (moment, before) = last.get_or_insert_with(|| (Moment::now(wall), Duration::ZERO));
+        let age = moment.age(wall);
+        let now = before.saturating_add(if age == Duration::MAX { Self::SET_BACK } else { age });
+        if age >= Self::STEP {
+            *last = Some((Moment::now(wall), now));
+        }
+        now
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +78,25 @@ mod tests {
         // The wall clock was slowed down, or set back.
         assert_eq!(moment.age(WALL.plus(second)), 3 * second);
         assert_eq!(moment.age(WALL.minus(Duration::from_millis(1))), Duration::MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ageing_goes_on_by_the_clock_that_says_more_and_never_back() {
+        let (ageing, second) = (Ageing::default(), Duration::from_secs(1));
+        assert_eq!(ageing.time(WALL), Duration::ZERO);
+        tokio::time::advance(second).await;
+        assert_eq!(ageing.time(WALL.plus(second)), second);
+        // The process stood still for an hour; then the wall clock stands still.
+        assert_eq!(ageing.time(WALL.plus(3_601 * second)), 3_601 * second);
+        tokio::time::advance(2 * second).await;
+        assert_eq!(ageing.time(WALL.plus(3_601 * second)), 3_603 * second);
+        assert_eq!(ageing.time(WALL), 7_203 * second);
+        assert_eq!(ageing.time(WALL.plus(second)), 7_204 * second);
+        // Many short steps add up to what they are.
+        for _ in 0..1_000 {
+            tokio::time::advance(Duration::from_micros(10)).await;
+            let _ = ageing.time(WALL.plus(second));
+        }
+        assert_eq!(ageing.time(WALL.plus(second)), 7_204 * second + Duration::from_millis(10));
     }
 }

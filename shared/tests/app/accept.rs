@@ -183,7 +183,7 @@ async fn a_permanent_failure_is_not_final_before_its_copy_is_put_aside() {
     let world = World::default();
     world.pos_does(SECOND, Placed::Permanent(Cause::NotMapped));
     assert_eq!(stored(submit(&world, new("u", "X", 1)).await).0.status(), OrderStatus::Errored);
-    assert!(world.0.aside.lock().unwrap()[0].starts_with("bad mapping"));
+    assert!(world.0.aside.lock().unwrap()[0].starts_with("the location is no longer mapped"));
 }
 
 #[tokio::test(start_paused = true)]

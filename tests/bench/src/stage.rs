@@ -154,6 +154,6 @@ fn location(name: &str, mode: Mode, base: &str) -> anyhow::Result<Location> {
         shared_ids: None,
         pull_menu: false,
         live_availability: false,
-        connector: Connector::Http(HttpConnector { base: base.to_owned(), auth: None, abilities }),
+        connector: Connector::Http(HttpConnector::new(base, None, abilities)),
     })
 }

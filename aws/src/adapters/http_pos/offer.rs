@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::{Method, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -20,6 +20,9 @@ use posnext_shared::{
         menu::LARGEST_MENU,
     },
 };
+
+/// What may not stand in a segment of a path as it is: all but the unreserved characters (RFC 3986 section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[derive(Serialize)]
 struct AvailabilityBody<'a> {
@@ -38,7 +41,7 @@ impl<S: Secrets> HttpPos<S> {
     /// # Errors
     /// [`PortError`] when the POS does not hand it out within `limit`.
     pub async fn menu(&self, settings: &Settings, location: &Location, limit: Duration) -> Result<Vec<u8>, PortError> {
-        let path = format!("/menus/{}", utf8_percent_encode(&location.internal_id, NON_ALPHANUMERIC));
+        let path = format!("/menus/{}", utf8_percent_encode(&location.internal_id, RESERVED));
         let ask = Ask { largest_answer: LARGEST_MENU, ..Ask::new(Method::GET, path) };
         self.read(settings, ask, limit).await
     }
@@ -63,10 +66,10 @@ impl<S: Secrets> HttpPos<S> {
     }
 
     async fn read(&self, settings: &Settings, ask: Ask<'_>, limit: Duration) -> Result<Vec<u8>, PortError> {
-        match self.transport.send(settings, ask, limit).await {
-            Reply::Answer { status: StatusCode::OK, body, .. } => Ok(body.to_vec()),
-            Reply::Answer { status, .. } => Err(PortError::Unavailable(format!("the POS answered {status}"))),
-            Reply::Never(reason) | Reply::NotSent(reason) | Reply::Cut(reason) => Err(PortError::Unavailable(reason)),
+        match self.transport.send(settings, None, &ask, limit, |_| true).await {
+            Reply::Answer(answer) if answer.status == StatusCode::OK => Ok(answer.body.to_vec()),
+            Reply::Answer(answer) => Err(PortError::Unavailable(format!("the POS answered {}", answer.status))),
+            Reply::Never(cause) | Reply::NotSent(cause) | Reply::Cut(cause) => Err(PortError::Unavailable(cause.to_string())),
         }
     }
 }

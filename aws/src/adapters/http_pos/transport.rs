@@ -1,40 +1,55 @@
-//! How a POS is asked: one HTTP client, a limit on everything, proof of where the request comes from, and a report of how
+//! How a POS is asked: one connection a request, a limit on everything, proof of where the request comes from, and a report of how
 //! far it got.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
-use http::{Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::{Client, connect::capture_connection};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http_body_util::Full;
 use sha2::Sha256;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
 
-use super::super::{
-    causes,
-    connect::{self, BoxError, Connect},
+use super::{
+    super::connect::Connect,
+    line::{self, Answer, Broken, FRESH, Stream},
 };
 use posnext_shared::{
-    app::ports::{Refresh, Secrets},
+    app::{
+        moment::Moment,
+        ports::{Refresh, Secrets},
+    },
     domain::{
-        directory::{HttpAuth, HttpConnector as Settings},
+        directory::{CONTRACT, HttpAuth, HttpConnector as Settings},
+        history::Cause,
         record::OrderRecord,
+        time::{UnixMillis, millis},
     },
 };
 
 /// Name resolution, TCP and TLS together.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// A kept connection is not trusted longer: one that the other side has closed costs an unknown outcome.
-const POOL_IDLE: Duration = Duration::from_secs(5);
+/// For this long bytes may stay unacknowledged before the kernel gives the connection up. An attempt that was given up has reset it by
+/// then; this is for a machine that stood still in between.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 /// The largest answer about an order that is read.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
-/// A client, and the secrets it proves itself by.
+const CONTRACT_HEADER: &str = "posnext-contract";
+pub(super) const REQUEST_HEADER: &str = "posnext-request";
+const NOT_AFTER_HEADER: &str = "posnext-not-after";
+const SIGNATURE_HEADER: &str = "x-posnext-signature";
+
+/// How connections come to be, and the secrets requests prove themselves by.
 #[derive(Debug)]
 pub(super) struct Transport<S> {
-    client: Client<Connect, Full<Bytes>>,
+    connector: Connect,
     secrets: S,
+    now: fn() -> UnixMillis,
 }
 
 /// One request.
@@ -46,8 +61,12 @@ pub(super) struct Ask<'a> {
     pub(super) idempotency_key: Option<String>,
     pub(super) body: Vec<u8>,
     pub(super) traceparent: Option<&'a str>,
+    /// After this nothing is to be made of it.
+    pub(super) not_after: Option<UnixMillis>,
     /// In bytes; a larger one counts as cut.
     pub(super) largest_answer: usize,
+    /// Tells this request and its answer from any other.
+    pub(super) id: String,
 }
 
 impl<'a> Ask<'a> {
@@ -61,129 +80,255 @@ impl<'a> Ask<'a> {
 
     /// About anything.
     pub(super) fn new(method: Method, path: String) -> Self {
-        Self { method, path, idempotency_key: None, body: Vec::new(), traceparent: None, largest_answer: LARGEST_ANSWER }
+        Self {
+            method,
+            path,
+            idempotency_key: None,
+            body: Vec::new(),
+            traceparent: None,
+            not_after: None,
+            largest_answer: LARGEST_ANSWER,
+            id: Uuid::now_v7().to_string(),
+        }
     }
 }
 
 /// How far a request got.
+#[derive(Debug)]
 pub(super) enum Reply {
     /// An answer, read whole.
-    Answer { status: StatusCode, retry_after: Option<Duration>, body: Bytes },
+    Answer(Answer),
     /// The request can never be sent.
-    Never(String),
+    Never(Cause),
     /// It certainly did not reach the POS.
-    NotSent(String),
+    NotSent(Cause),
     /// It may have.
-    Cut(String),
+    Cut(Cause),
+}
+
+/// A way to a POS for one request: a connection, and what proves the request; or why there is none.
+#[derive(Debug)]
+pub struct Line(Result<Open, Cause>);
+
+#[derive(Debug)]
+struct Open {
+    stream: Stream,
+    secret: Option<String>,
+    at: Moment,
 }
 
 impl<S: Secrets> Transport<S> {
-    /// A client of its own pool; certificates of the public web are trusted (Mozilla's list, compiled in).
-    pub(super) fn new(secrets: S) -> Self {
-        let client = connect::client().pool_idle_timeout(POOL_IDLE).build(Connect::trusting_the_web(CONNECT_LIMIT));
-        Self { client, secrets }
+    /// Certificates of the public web are trusted (Mozilla's list, compiled in). `now` is the wall clock.
+    pub(super) fn new(secrets: S, now: fn() -> UnixMillis) -> Self {
+        Self { connector: Connect::impatient(CONNECT_LIMIT, UNACKNOWLEDGED), secrets, now }
     }
 
-    /// Sends one request and reads its answer, all within `limit`.
-    pub(super) async fn send(&self, settings: &Settings, ask: Ask<'_>, limit: Duration) -> Reply {
-        let began = Instant::now();
-        let largest = ask.largest_answer;
-        let prepared = tokio::time::timeout(limit, self.request(settings, ask)).await;
-        let mut request = match prepared {
-            Ok(Ok(request)) => request,
-            Ok(Err(reply)) => return reply,
-            Err(_) => return Reply::NotSent("the POS secret could not be read in time".to_owned()),
+    /// Opens a way to this POS.
+    pub(super) async fn open(&self, settings: &Settings) -> Line {
+        Line(self.opened(settings).await)
+    }
+
+    async fn opened(&self, settings: &Settings) -> Result<Open, Cause> {
+        if settings.contract != CONTRACT {
+            let spoken = settings.contract;
+            return Err(Cause::Unsendable(format!("the location is mapped for contract {spoken} of the connector, not {CONTRACT}")));
+        }
+        let uri = address(settings, "")?;
+        let (stream, secret) = tokio::join!(line::connect(&self.connector, uri), self.secret(settings));
+        Ok(Open { secret: secret?, stream: stream.map_err(Cause::NoConnection)?, at: Moment::now((self.now)()) })
+    }
+
+    async fn secret(&self, settings: &Settings) -> Result<Option<String>, Cause> {
+        let Some(auth) = &settings.auth else { return Ok(None) };
+        let read = timeout(CONNECT_LIMIT, self.secrets.pos_secret(auth.secret(), Refresh::No)).await;
+        let read = read.map_err(|_| Cause::NoSecret(format!("not within {} ms", millis(CONNECT_LIMIT))))?;
+        read.map(Some).map_err(|error| Cause::NoSecret(error.to_string()))
+    }
+
+    /// Sends one request and reads its answer, all within `limit`. `may_begin` is asked with what is left of that, right before the first
+    /// byte leaves.
+    pub(super) async fn send(
+        &self,
+        settings: &Settings,
+        line: Option<Line>,
+        ask: &Ask<'_>,
+        limit: Duration,
+        may_begin: impl Fn(Duration) -> bool + Send + Sync,
+    ) -> Reply {
+        let (until, sent) = (Instant::now() + limit, AtomicBool::new(false));
+        let may_begin = || may_begin(until.saturating_duration_since(Instant::now()));
+        let reply = match tokio::time::timeout_at(until, self.exchange(settings, line, ask, &sent, may_begin)).await {
+            Ok(reply) => reply,
+            Err(_) if sent.load(Ordering::Relaxed) => Reply::Cut(Cause::NoAnswer(millis(limit).unsigned_abs())),
+            Err(_) => Reply::NotSent(Cause::NoConnection(format!("none within {} ms", millis(limit)))),
         };
-        let connected = capture_connection(&mut request);
-        let exchange = async {
-            let response = self.client.request(request).await?;
-            let status = response.status();
-            let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-            let body = Limited::new(response.into_body(), largest).collect().await?.to_bytes();
-            Ok::<_, BoxError>(Reply::Answer { status, retry_after: retry_after.map(Duration::from_secs), body })
+        if let (Reply::Answer(answer), Some(auth)) = (&reply, &settings.auth)
+            && matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        {
+            // A secret that was replaced: the next try finds the new one.
+            let _ = tokio::time::timeout_at(until, self.secrets.pos_secret(auth.secret(), Refresh::Mismatch)).await;
+        }
+        reply
+    }
+
+    async fn exchange(
+        &self,
+        settings: &Settings,
+        line: Option<Line>,
+        ask: &Ask<'_>,
+        sent: &AtomicBool,
+        may_begin: impl Fn() -> bool,
+    ) -> Reply {
+        let line = line.filter(|line| line.0.as_ref().map_or(true, |open| open.at.age((self.now)()) < FRESH));
+        let mut opened = match line {
+            Some(line) => line.0,
+            None => self.opened(settings).await,
         };
-        let outcome = tokio::time::timeout(limit.saturating_sub(began.elapsed()), exchange).await;
-        let reached = connected.connection_metadata().is_some();
-        let reason = match outcome {
-            Ok(Ok(answer)) => {
-                if let (Reply::Answer { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, .. }, Some(auth)) =
-                    (&answer, &settings.auth)
-                {
-                    // A rotated secret: the next try finds the new one.
-                    let left = limit.saturating_sub(began.elapsed());
-                    let _ = tokio::time::timeout(left, self.secrets.pos_secret(auth.secret(), Refresh::Mismatch)).await;
+        let mut tries = 0;
+        loop {
+            let (stream, request) = match opened.and_then(|open| Ok((open.stream, self.request(settings, ask, open.secret.as_deref())?))) {
+                Ok(ready) => ready,
+                Err(cause @ Cause::Unsendable(_)) => return Reply::Never(cause),
+                Err(cause) => return Reply::NotSent(cause),
+            };
+            if !may_begin() {
+                return Reply::NotSent(Cause::NoTimeLeft);
+            }
+            match line::exchange(stream, request, ask.largest_answer, || sent.store(true, Ordering::Relaxed)).await {
+                Ok(answer) => return Reply::Answer(answer),
+                Err(Broken::Cut(why)) => return Reply::Cut(Cause::Cut(why)),
+                Err(Broken::Unsent) if tries > 0 => {
+                    return Reply::NotSent(Cause::NoConnection("the POS closed it before anything was sent".to_owned()));
                 }
-                return answer;
+                Err(Broken::Unsent) => {}
             }
-            Ok(Err(error)) => causes(error.as_ref()),
-            Err(_) => format!("no answer within {} ms", limit.as_millis()),
-        };
-        if reached { Reply::Cut(reason) } else { Reply::NotSent(format!("could not connect: {reason}")) }
+            // It was closed while it waited for its request: once more.
+            sent.store(false, Ordering::Relaxed);
+            tries += 1;
+            opened = self.opened(settings).await;
+        }
     }
 
-    async fn request(&self, settings: &Settings, ask: Ask<'_>) -> Result<Request<Full<Bytes>>, Reply> {
-        let Ask { method, path, idempotency_key, body, traceparent, .. } = ask;
-        let uri: Uri = format!("{}{path}", settings.base.trim_end_matches('/'))
-            .parse()
-            .map_err(|error| Reply::Never(format!("the POS address is no URL: {error}")))?;
-        let loopback = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
-        if uri.scheme_str() != Some("https") && !(uri.scheme_str() == Some("http") && loopback) {
-            return Err(Reply::Never("the POS address must be https".to_owned()));
-        }
-        let mut request = Request::builder().method(method.clone()).uri(&uri).header(header::ACCEPT, "application/json");
-        if !body.is_empty() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-        }
-        if let Some(key) = idempotency_key {
-            request = request.header("idempotency-key", key);
-        }
-        if let Some(traceparent) = traceparent {
-            request = request.header("traceparent", traceparent);
-        }
-        let secret = async |name: &str| {
-            self.secrets
-                .pos_secret(name, Refresh::No)
-                .await
-                .map_err(|error| Reply::NotSent(format!("the POS secret cannot be read: {error}")))
-        };
-        match &settings.auth {
-            None => {}
-            Some(HttpAuth::Bearer { secret: name }) => {
-                request = request.header(header::AUTHORIZATION, format!("Bearer {}", secret(name).await?));
-            }
-            Some(HttpAuth::Hmac { secret: name }) => {
-                let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-                let signature = sign(&secret(name).await?, seconds, &method, uri.path(), &body).map_err(Reply::Never)?;
-                request = request.header("x-posnext-signature", signature);
+    fn request(&self, settings: &Settings, ask: &Ask<'_>, secret: Option<&str>) -> Result<Request<Full<Bytes>>, Cause> {
+        let uri = address(settings, &ask.path)?;
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let unsendable = |error: http::Error| Cause::Unsendable(error.to_string());
+        let mut request = Request::builder().method(&ask.method).uri(path).header(header::HOST, host(&uri));
+        let headers = [
+            (header::ACCEPT.as_str(), Some("application/json".to_owned())),
+            (header::ACCEPT_ENCODING.as_str(), Some("identity".to_owned())),
+            (header::CONNECTION.as_str(), Some("close".to_owned())),
+            (header::CONTENT_TYPE.as_str(), (!ask.body.is_empty()).then(|| "application/json".to_owned())),
+            ("idempotency-key", ask.idempotency_key.clone()),
+            ("traceparent", ask.traceparent.map(str::to_owned)),
+            (CONTRACT_HEADER, Some(CONTRACT.to_string())),
+            (REQUEST_HEADER, Some(ask.id.clone())),
+            (NOT_AFTER_HEADER, ask.not_after.map(|at| at.0.to_string())),
+        ];
+        for (name, value) in headers {
+            if let Some(value) = value {
+                request = request.header(name, value);
             }
         }
-        request.body(Full::new(body.into())).map_err(|error| Reply::Never(error.to_string()))
+        match (&settings.auth, secret) {
+            (Some(HttpAuth::Bearer { .. }), Some(secret)) => {
+                request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
+            }
+            (Some(HttpAuth::Hmac { .. }), Some(secret)) => {
+                let seconds = (self.now)().seconds();
+                request = request.header(SIGNATURE_HEADER, sign(secret, seconds, path, ask).map_err(Cause::Unsendable)?);
+            }
+            _ => {}
+        }
+        request.body(Full::new(ask.body.clone().into())).map_err(unsendable)
     }
 }
 
-/// `t=<Unix seconds>,v1=<hex HMAC-SHA256 of "{t}.{METHOD}.{path}.{body}">`
-fn sign(secret: &str, seconds: u64, method: &Method, path: &str, body: &[u8]) -> Result<String, String> {
+/// Where a request goes.
+fn address(settings: &Settings, path: &str) -> Result<Uri, Cause> {
+    let base = settings.base.trim_end_matches('/');
+    let uri: Uri = format!("{base}{path}")
+        .parse()
+        .map_err(|error| Cause::Unsendable(format!("the POS address is no URL: {error}")))?;
+    let loopback = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    if uri.scheme_str() != Some("https") && !(uri.scheme_str() == Some("http") && loopback) {
+        return Err(Cause::Unsendable("the POS address must be https".to_owned()));
+    }
+    Ok(uri)
+}
+
+/// The `Host` of an address: without a port that is its scheme's own.
+fn host(uri: &Uri) -> String {
+    let own = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let name = uri.host().unwrap_or_default();
+    uri.port_u16().filter(|port| *port != own).map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
+}
+
+/// Whether an answer repeats the id of its request, and nothing else.
+pub(super) fn repeats(headers: &HeaderMap, ask: &Ask<'_>) -> bool {
+    let mut ids = headers.get_all(REQUEST_HEADER).iter().peekable();
+    ids.peek().is_some() && ids.all(|id| id.as_bytes() == ask.id.as_bytes())
+}
+
+/// `t=<Unix seconds>,v2=<hex HMAC-SHA256 of "{t}.{METHOD}.{path}.{contract}.{request}.{not-after}.{body}">`, where a header that is not
+/// there is empty.
+fn sign(secret: &str, seconds: i64, path: &str, ask: &Ask<'_>) -> Result<String, String> {
+    let Ask { method, id, body, .. } = ask;
+    let not_after = ask.not_after.map(|at| at.0.to_string()).unwrap_or_default();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|error| error.to_string())?;
-    mac.update(format!("{seconds}.{method}.{path}.").as_bytes());
+    mac.update(format!("{seconds}.{method}.{path}.{CONTRACT}.{id}.{not_after}.").as_bytes());
     mac.update(body);
-    Ok(format!("t={seconds},v1={}", hex::encode(mac.finalize().into_bytes())))
+    Ok(format!("t={seconds},v2={}", hex::encode(mac.finalize().into_bytes())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn ask() -> Ask<'static> {
+        let not_after = Some(UnixMillis(7));
+        Ask { body: b"{}".to_vec(), not_after, id: "r".to_owned(), ..Ask::new(Method::PUT, "/orders/k".to_owned()) }
+    }
+
     #[test]
-    fn a_signature_covers_time_method_path_and_body() {
-        let one = sign("s", 1, &Method::PUT, "/orders/k", b"{}").unwrap();
-        assert!(one.starts_with("t=1,v1=") && one.len() == 7 + 64);
-        for other in [
-            sign("x", 1, &Method::PUT, "/orders/k", b"{}"),
-            sign("s", 1, &Method::GET, "/orders/k", b"{}"),
-            sign("s", 1, &Method::PUT, "/orders/l", b"{}"),
-            sign("s", 1, &Method::PUT, "/orders/k", b"{ }"),
+    fn a_signature_covers_time_method_path_headers_and_body() {
+        let one = sign("s", 1, "/orders/k", &ask()).unwrap();
+        assert!(one.starts_with("t=1,v2=") && one.len() == 7 + 64);
+        let others = [
+            sign("x", 1, "/orders/k", &ask()),
+            sign("s", 2, "/orders/k", &ask()),
+            sign("s", 1, "/orders/l", &ask()),
+            sign("s", 1, "/orders/k", &Ask { method: Method::GET, ..ask() }),
+            sign("s", 1, "/orders/k", &Ask { body: b"{ }".to_vec(), ..ask() }),
+            sign("s", 1, "/orders/k", &Ask { id: "q".to_owned(), ..ask() }),
+            sign("s", 1, "/orders/k", &Ask { not_after: Some(UnixMillis(8)), ..ask() }),
+            sign("s", 1, "/orders/k", &Ask { not_after: None, ..ask() }),
+        ];
+        assert!(others.into_iter().all(|other| other.unwrap() != one));
+    }
+
+    #[test]
+    fn every_request_has_an_id_of_its_own_and_an_answer_must_repeat_that_one_alone() {
+        assert_ne!(Ask::new(Method::GET, String::new()).id, Ask::new(Method::GET, String::new()).id);
+        let answered = |ids: &[&str]| {
+            let mut headers = HeaderMap::new();
+            ids.iter().for_each(|id| drop(headers.append(REQUEST_HEADER, id.parse().unwrap())));
+            repeats(&headers, &ask())
+        };
+        assert!(answered(&["r"]) && answered(&["r", "r"]));
+        assert!(!answered(&[]) && !answered(&["q"]) && !answered(&["r", "q"]) && !answered(&["r, r"]) && !answered(&[""]));
+    }
+
+    #[test]
+    fn a_host_is_told_as_its_address_has_it() {
+        for (base, expected) in [
+            ("https://pos.example/v1", "pos.example"),
+            ("https://pos.example:443", "pos.example"),
+            ("https://pos.example:8443", "pos.example:8443"),
+            ("http://127.0.0.1:80", "127.0.0.1"),
+            ("http://[::1]:3100/x", "[::1]:3100"),
         ] {
-            assert_ne!(other.unwrap(), one);
+            assert_eq!(host(&base.parse().unwrap()), expected);
         }
     }
 }

@@ -8,10 +8,10 @@ use utoipa::{
 };
 
 use posnext_shared::domain::{
-    history::Change,
     money::Cents,
     processing::Processing,
     status::{OrderError, OrderStatus},
+    words::Change,
 };
 
 /// `ids::RequestUid`: letters, digits, `-`, `_`, `.` and `~`, and neither `.` nor `..`.

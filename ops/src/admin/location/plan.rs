@@ -166,7 +166,7 @@ fn location(add: &Add, shared_ids: Option<String>, auth: Option<HttpAuth>) -> Lo
         shared_ids,
         pull_menu: add.pos.pull_menu,
         live_availability: add.pos.live_availability,
-        connector: Connector::Http(HttpConnector { base: add.pos.base.clone(), auth, abilities }),
+        connector: Connector::Http(HttpConnector::new(add.pos.base.clone(), auth, abilities)),
     }
 }
 

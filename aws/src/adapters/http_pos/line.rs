@@ -1,0 +1,109 @@
+//! One connection for one request. It is driven by whoever waits for the answer, in no task of its own: once that is dropped, the socket is
+//! closed, and a reset discards what the kernel has not sent (docs/lifecycle.md#an-attempt-that-was-given-up).
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_rustls::MaybeHttpsStream;
+use hyper_util::rt::TokioIo;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+use super::super::{
+    causes,
+    connect::{BoxError, Connect},
+};
+
+/// A connection, with TLS or without.
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// How an exchange went wrong.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The connection was closed before a byte of the request was written.
+    Unsent,
+    /// Later than that.
+    Cut(String),
+}
+
+/// Connects. From now on the socket is reset when it is closed, and what it has not sent is discarded.
+pub(super) async fn connect(connector: &Connect, uri: Uri) -> Result<Stream, String> {
+    let stream = connector.clone().call(uri).await.map_err(|error| causes(error.as_ref()))?;
+    linger(&stream, Some(Duration::ZERO)).map_err(|error| error.to_string())?;
+    Ok(stream)
+}
+
+fn linger(stream: &Stream, time: Option<Duration>) -> io::Result<()> {
+    let tcp = match stream {
+        MaybeHttpsStream::Http(tcp) => tcp.inner(),
+        MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner().inner(),
+    };
+    SockRef::from(tcp).set_linger(time)
+}
+
+/// Sends a request and reads its answer, of which the body is at most `largest` bytes. `sending` is called right before the first byte may
+/// leave.
+pub(super) async fn exchange(
+    stream: Stream,
+    request: Request<Full<Bytes>>,
+    largest: usize,
+    sending: impl FnOnce(),
+) -> Result<Answer, Broken> {
+    let cut = |error: hyper::Error| Broken::Cut(causes(&error));
+    let (mut sender, mut connection) = http1::handshake(stream).await.map_err(cut)?;
+    sending();
+    let answering = sender.try_send_request(request);
+    let mut answer = pin!(async {
+        match answering.await {
+            Ok(response) => whole(response, largest).await.map_err(|error| Broken::Cut(causes(error.as_ref()))),
+            Err(mut error) => match error.take_message() {
+                Some(_) => Err(Broken::Unsent),
+                None => Err(Broken::Cut(causes(error.error()))),
+            },
+        }
+    });
+    let mut open = true;
+    let answer = poll_fn(|cx| {
+        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+            return Poll::Ready(answer);
+        }
+        if open && Pin::new(&mut connection).poll(cx).is_ready() {
+            open = false;
+        }
+        // The connection may just have read what is waited for.
+        answer.as_mut().poll(cx)
+    })
+    .await;
+    if answer.is_ok() {
+        // There is nothing left to discard, and a reset would look like a fault.
+        let _ = linger(&connection.into_parts().io, None);
+    }
+    answer
+}
+
+async fn whole(response: Response<Incoming>, largest: usize) -> Result<Answer, BoxError> {
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, largest).collect().await?.to_bytes();
+    Ok(Answer { status: head.status, headers: head.headers, body })
+}
+
+/// How long a connection may wait for its request: less than any POS waits for one.
+pub(super) const FRESH: Duration = Duration::from_millis(500);
