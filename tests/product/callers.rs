@@ -4,7 +4,10 @@ use aws_lambda_events::sqs::SqsEvent;
 use posnext_aws::{adapters::sandbox::SandboxPos, edge::queue::Consumer};
 use posnext_local::local::Product;
 use posnext_shared::{
-    app::{ports::Pos, process::Process},
+    app::{
+        ports::{Attempt, Pos},
+        process::Process,
+    },
     domain::{
         ability::{Cancelled, Found, Placed},
         directory::{Connector, Location, SandboxConnector},
@@ -50,10 +53,12 @@ async fn a_flood_of_bad_tokens_fetches_once_a_minute() {
 struct Panics(SandboxPos);
 
 impl Pos for Panics {
-    async fn place(&self, location: &Location, record: &OrderRecord, limit: std::time::Duration) -> Placed {
+    type Line = ();
+    async fn open(&self, _: &Location) {}
+    async fn place(&self, (): (), location: &Location, record: &OrderRecord, attempt: Attempt) -> Placed {
         assert_ne!(location.location_id.as_str(), "PAR-LOC-PANIC", "a defect, on purpose");
         let Connector::Sandbox(sandbox) = &location.connector else { panic!("sandbox") };
-        self.0.place(sandbox, location, &record.key, limit).await
+        self.0.place(sandbox, location, &record.key, attempt.limit).await
     }
     async fn find(&self, _: &Location, _: &OrderRecord, _: std::time::Duration) -> Found {
         Found::Absent
@@ -93,13 +98,15 @@ async fn put_waiting(product: &Product, uid: &str, location: &str) {
     use posnext_aws::adapters::orders::OrderTable;
     use posnext_shared::{
         app::ports::{ClaimOrder, Clock},
-        domain::{machine, order::Body, policy::Policy},
+        domain::{history::Actor, machine, order::Body, pinned::Pinned, policy::Policy},
     };
     let policy = Policy::default();
+    let mapped = self::location(location, Connector::Sandbox(SandboxConnector::prompt()));
     let ctx = machine::Context {
         now: posnext_aws::adapters::clock::SystemClock.now(),
         policy: &policy,
-        abilities: SandboxConnector::prompt().abilities,
+        mapped: Some(&mapped),
+        by: Actor::Submit,
         lease: policy.submit_lease(),
         function_timeout: WORKER_FUNCTION_TIMEOUT,
         write_id: fresh_uid("w"),
@@ -108,7 +115,7 @@ async fn put_waiting(product: &Product, uid: &str, location: &str) {
     let order = std::sync::Arc::new(Body::parse(order(uid, location).as_bytes()).unwrap().into_order().unwrap());
     let key = OrderKey { tenant: Tenant::new("par-local").unwrap(), request_uid: order.request_uid().clone() };
     let new = machine::New { key, order, shared_id: "local".into(), traceparent: None };
-    let record = machine::claim(new, machine::Start::Queued, &ctx);
+    let record = machine::claim(new, Pinned::of(&mapped), machine::Start::Queued, &ctx);
     let table = OrderTable::new(
         aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb),
         product.services.parts.settings().orders_table.clone(),

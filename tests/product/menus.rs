@@ -210,7 +210,7 @@ async fn a_menu_that_cannot_be_read_now_serves_on_and_is_not_asked_for_again_by_
 
 async fn pulling(product: &Product, menu: &Arc<Mutex<String>>) -> (ParId, ParId) {
     let base = selling_pos(Arc::clone(menu), &[]).await;
-    let connector = Connector::Http(HttpConnector { base, auth: None, abilities: Abilities::default() });
+    let connector = Connector::Http(HttpConnector::new(base, None, Abilities::default()));
     let location = Location { pull_menu: true, internal_id: "a/b ü".to_owned(), ..location("PAR-LOC-PULL", connector) };
     product.services.parts.directory().put_location(&location).await.unwrap();
     (location.organization_id, location.location_id)

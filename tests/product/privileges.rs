@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     runtime::Runtime,
+    stub_pos::answering,
     support::{ROOT, digest_of, location, now, order, selling_pos, token},
 };
 
@@ -227,10 +228,8 @@ async fn misconfigured_pos(services: &Services) -> Connector {
     let secrets = aws_sdk_secretsmanager::Client::new(&services.aws.secrets);
     let value = json!({ "live": [{ "id": "1", "value": "0123456789abcdef0123456789abcdef" }] }).to_string();
     secrets.create_secret().name(&secret).secret_string(value).send().await.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, Router::new()).await.unwrap() });
-    Connector::Http(HttpConnector { base, auth: Some(HttpAuth::Bearer { secret }), abilities: Abilities::default() })
+    let (base, _) = answering(422, r#"{"key":"$KEY","status":"invalid"}"#).await;
+    Connector::Http(HttpConnector::new(base, Some(HttpAuth::Bearer { secret }), Abilities::default()))
 }
 
 /// A POS during whose placement somebody else writes the order's row.
@@ -240,12 +239,12 @@ async fn overtaking_pos(services: &Services, uid: &'static str) -> Connector {
         let update = dynamodb.update_item().table_name("posnext-orders");
         let update = update.key("pk", AttributeValue::S(format!("par-local#{uid}"))).update_expression("SET ver = ver + :one");
         update.expression_attribute_values(":one", AttributeValue::N("1".to_owned())).send().await.unwrap();
-        axum::Json(json!({ "status": "placed", "pos_order_id": "P-1" }))
+        axum::Json(json!({ "key": format!("par-local.{uid}"), "status": "placed", "pos_order_id": "P-1" }))
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, Router::new().route("/orders/{key}", place)).await.unwrap() });
-    Connector::Http(HttpConnector { base, auth: None, abilities: Abilities::default() })
+    Connector::Http(HttpConnector::new(base, None, Abilities::default()))
 }
 
 /// A stored menu, and one that is fetched from a POS behind a secret, replacing one of long ago.

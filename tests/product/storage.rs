@@ -1,6 +1,9 @@
 //! The orders table's promises, over the wire: every change is conditional, and a repeat of our own write is no conflict.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use posnext_aws::adapters::orders::OrderTable;
 use posnext_local::local::Product;
@@ -8,10 +11,13 @@ use posnext_shared::{
     app::ports::{ClaimOrder, Claimed, ListOpen, NudgeOrder, ReadOrder, SaveOrder, TakeOrder, Taken},
     domain::{
         ability::Placed,
+        directory::{Connector, Location, SandboxConnector},
         guard::Guard,
+        history::{Actor, Cause},
         ids::{OrderKey, RequestUid, Tenant},
         machine::{Context, Input, New, Next, Start, advance, claim},
         order::Body,
+        pinned::Pinned,
         policy::Policy,
         record::{OrderRecord, Row},
         take::Take,
@@ -19,7 +25,7 @@ use posnext_shared::{
     },
 };
 
-use crate::support::{fresh_uid, in_process, order};
+use crate::support::{fresh_uid, in_process, location, order};
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
@@ -30,10 +36,17 @@ fn table(product: &Product) -> OrderTable {
     )
 }
 
+/// The orders' location.
+fn mapped() -> &'static Location {
+    static MAPPED: LazyLock<Location> =
+        LazyLock::new(|| location("PAR-LOC-12345", Connector::Sandbox(SandboxConnector::prompt())));
+    &MAPPED
+}
+
 fn context<'a>(policy: &'a Policy, write_id: &str) -> Context<'a> {
     let (lease, function_timeout) = (policy.submit_lease(), Duration::from_secs(15));
-    let abilities = posnext_shared::domain::directory::SandboxConnector::prompt().abilities;
-    Context { now: NOW, policy, abilities, lease, function_timeout, write_id: write_id.into(), random: 0 }
+    let (mapped, by) = (Some(mapped()), Actor::Submit);
+    Context { now: NOW, policy, mapped, by, lease, function_timeout, write_id: write_id.into(), random: 0 }
 }
 
 fn key(uid: &str) -> OrderKey {
@@ -46,7 +59,7 @@ fn new(uid: &str) -> New {
 }
 
 fn claimed(uid: &str, write_id: &str) -> OrderRecord {
-    claim(new(uid), Start::Placing, &context(&Policy::default(), write_id))
+    claim(new(uid), Pinned::of(mapped()), Start::Placing, &context(&Policy::default(), write_id))
 }
 
 fn placed(record: &OrderRecord, write_id: &str) -> OrderRecord {
@@ -149,7 +162,7 @@ async fn a_guard_holds_until_it_expires_or_is_taken_over_from_its_owner() {
 async fn a_waiting_order_is_taken_once_and_the_row_is_what_the_taker_was_given() {
     let (product, _) = in_process().await;
     let (table, uid) = (table(&product), fresh_uid("take"));
-    let queued = claim(new(&uid), Start::Queued, &context(&Policy::default(), "w1"));
+    let queued = claim(new(&uid), Pinned::of(mapped()), Start::Queued, &context(&Policy::default(), "w1"));
     table.claim(&queued, None, NOW).await.unwrap();
     let take = |write_id: &str, version| Take::new(key(&uid), version, &context(&Policy::default(), write_id));
     assert!(matches!(table.take(&take("early", 2)).await, Ok(Taken::Stands(_))), "another version");
@@ -173,9 +186,9 @@ async fn what_may_not_be_placed_without_a_look_is_not_taken() {
     let ctx = context(&policy, "w3");
     assert!(matches!(table.take(&take("nobody", &ctx)).await, Ok(Taken::Absent)));
     for (placed, late, taken) in [
-        (Placed::NotStarted { reason: "down".into(), retry_after: None }, Duration::ZERO, true),
-        (Placed::NotStarted { reason: "down".into(), retry_after: None }, Duration::from_secs(51), false),
-        (Placed::Unknown("cut".into()), Duration::ZERO, false),
+        (Placed::NotStarted { cause: Cause::NoConnection("down".into()), retry_after: None }, Duration::ZERO, true),
+        (Placed::NotStarted { cause: Cause::NoConnection("down".into()), retry_after: None }, Duration::from_secs(51), false),
+        (Placed::Unknown(Cause::Cut("cut".into())), Duration::ZERO, false),
     ] {
         let uid = fresh_uid("look");
         let record = claimed(&uid, "w1");

@@ -62,7 +62,7 @@ async fn both_spellings_of_the_path_are_served_and_only_with_post() {
 async fn a_location_that_asks_its_pos_is_told_what_is_sold_out_now() {
     let (product, caller) = in_process().await;
     let base = selling_pos(Arc::new(Mutex::new(String::new())), &["4720"]).await;
-    let connector = Connector::Http(HttpConnector { base, auth: None, abilities: Abilities::default() });
+    let connector = Connector::Http(HttpConnector::new(base, None, Abilities::default()));
     put(&product, &Location { live_availability: true, ..location("PAR-LOC-LIVE", connector) }).await;
     let sandbox = SandboxConnector { sold_out: vec!["17".to_owned()], ..SandboxConnector::prompt() };
     put(&product, &Location { live_availability: true, ..location("PAR-LOC-PLAYED", Connector::Sandbox(sandbox)) }).await;

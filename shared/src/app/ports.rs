@@ -213,7 +213,7 @@ impl Attempt {
     /// first byte leaves: the process may have stood still since the lease was taken (docs/lifecycle.md#leases).
     #[must_use]
     pub fn may_begin(&self, needed: Duration, now: UnixMillis) -> bool {
-        self.lease_taken.age(now).saturating_add(needed) + CLOCK_SKEW <= self.lease
+        self.lease_taken.age(now).saturating_add(needed).saturating_add(CLOCK_SKEW) <= self.lease
     }
 
     /// After this the POS is to make nothing of it.

@@ -1,6 +1,6 @@
 //! One request for each way in which the API answers, sent to the functions' own handlers over local services.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::{Request, Response};
 use lambda_http::Body;
@@ -203,15 +203,15 @@ async fn ends(product: &Product, caller: &Caller, log: &mut Log) {
         ..SandboxConnector::default()
     };
     product.services.parts.directory().put_location(&location("PAR-LOC-CANCELS", Connector::Sandbox(cancels))).await.unwrap();
-    // A POS that knows no orders.
-    let base = crate::support::selling_pos(Arc::default(), &[]).await;
+    // A POS that can take no order as it is sent.
+    let (base, _) = crate::stub_pos::answering(422, r#"{"key":"$KEY","status":"invalid"}"#).await;
     product
         .services
         .parts
         .directory()
         .put_location(&location(
             "PAR-LOC-NOPOS",
-            Connector::Http(HttpConnector { base, auth: None, abilities: Abilities::default() }),
+            Connector::Http(HttpConnector::new(base, None, Abilities::default())),
         ))
         .await
         .unwrap();
@@ -220,7 +220,7 @@ async fn ends(product: &Product, caller: &Caller, log: &mut Log) {
     log.add(
         SUBMIT,
         "misconfigured",
-        "The POS has no such path.",
+        "The POS can never take it as it was sent.",
         Some(&body),
         product.services.parts.submit().handle(signed(SUBMIT, &body).body(body.clone()).unwrap()).await,
     );

@@ -112,7 +112,7 @@ pub struct Line(Result<Open, Cause>);
 
 #[derive(Debug)]
 struct Open {
-    stream: Stream,
+    stream: Box<Stream>,
     secret: Option<String>,
     at: Moment,
 }
@@ -134,8 +134,8 @@ impl<S: Secrets> Transport<S> {
             return Err(Cause::Unsendable(format!("the location is mapped for contract {spoken} of the connector, not {CONTRACT}")));
         }
         let uri = address(settings, "")?;
-        let (stream, secret) = tokio::join!(line::connect(&self.connector, uri), self.secret(settings));
-        Ok(Open { secret: secret?, stream: stream.map_err(Cause::NoConnection)?, at: Moment::now((self.now)()) })
+        let (stream, secret) = Box::pin(async { tokio::join!(line::connect(&self.connector, uri), self.secret(settings)) }).await;
+        Ok(Open { secret: secret?, stream: Box::new(stream.map_err(Cause::NoConnection)?), at: Moment::now((self.now)()) })
     }
 
     async fn secret(&self, settings: &Settings) -> Result<Option<String>, Cause> {
@@ -157,7 +157,9 @@ impl<S: Secrets> Transport<S> {
     ) -> Reply {
         let (until, sent) = (Instant::now() + limit, AtomicBool::new(false));
         let may_begin = || may_begin(until.saturating_duration_since(Instant::now()));
-        let reply = match tokio::time::timeout_at(until, self.exchange(settings, line, ask, &sent, may_begin)).await {
+        // On the heap: a connection and what is read over it are too large to be part of every future around them.
+        let exchange = Box::pin(self.exchange(settings, line, ask, &sent, may_begin));
+        let reply = match tokio::time::timeout_at(until, exchange).await {
             Ok(reply) => reply,
             Err(_) if sent.load(Ordering::Relaxed) => Reply::Cut(Cause::NoAnswer(millis(limit).unsigned_abs())),
             Err(_) => Reply::NotSent(Cause::NoConnection(format!("none within {} ms", millis(limit)))),
@@ -194,7 +196,7 @@ impl<S: Secrets> Transport<S> {
             if !may_begin() {
                 return Reply::NotSent(Cause::NoTimeLeft);
             }
-            match line::exchange(stream, request, ask.largest_answer, || sent.store(true, Ordering::Relaxed)).await {
+            match line::exchange(*stream, request, ask.largest_answer, || sent.store(true, Ordering::Relaxed)).await {
                 Ok(answer) => return Reply::Answer(answer),
                 Err(Broken::Cut(why)) => return Reply::Cut(Cause::Cut(why)),
                 Err(Broken::Unsent) if tries > 0 => {
@@ -312,7 +314,9 @@ mod tests {
         assert_ne!(Ask::new(Method::GET, String::new()).id, Ask::new(Method::GET, String::new()).id);
         let answered = |ids: &[&str]| {
             let mut headers = HeaderMap::new();
-            ids.iter().for_each(|id| drop(headers.append(REQUEST_HEADER, id.parse().unwrap())));
+            for id in ids {
+                headers.append(REQUEST_HEADER, id.parse().unwrap());
+            }
             repeats(&headers, &ask())
         };
         assert!(answered(&["r"]) && answered(&["r", "r"]));
