@@ -133,7 +133,7 @@ async fn a_row_of_a_newer_format_hides_no_other_order_from_the_operator() {
     }
     let update = aws_sdk_dynamodb::Client::new(&services.aws.dynamodb).update_item().table_name("posnext-orders");
     let update = update.key("pk", AttributeValue::S(format!("par-local#{newer}"))).update_expression("SET v = :newer");
-    update.expression_attribute_values(":newer", AttributeValue::N("3".to_owned())).send().await.unwrap();
+    update.expression_attribute_values(":newer", AttributeValue::N("99".to_owned())).send().await.unwrap();
 
     let (code, text) = admin(&services, &["orders"]).await;
     assert!(code == 0 && text.contains(&format!("order par-local#{newer} cannot be read")) && text.contains(&open), "{text}");

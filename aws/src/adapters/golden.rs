@@ -65,7 +65,8 @@ fn new() -> New {
 /// What becomes of an order that goes through these inputs, 35 seconds apart: the third is past the deadline.
 fn after(start: Start, abilities: Abilities, inputs: impl IntoIterator<Item = Input>) -> OrderRecord {
     let policy = Policy::default();
-    let mut record = claim(new(), Pinned::of(mapped(abilities)), start, &context(&policy, abilities, 0));
+    let accepted = Context { by: Actor::Submit, ..context(&policy, abilities, 0) };
+    let mut record = claim(new(), Pinned::of(mapped(abilities)), start, &accepted);
     for (turn, input) in (1..).zip(inputs) {
         record = match advance(&record, input, &context(&policy, abilities, 35 * turn)) {
             Next::Act(record, _) | Next::End(record, _) | Next::HandOff(record, _) | Next::Park(record) => record,

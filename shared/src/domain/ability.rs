@@ -14,6 +14,7 @@ pub struct Abilities {
     /// The same key and order again gives the first result, a refusal too.
     pub idempotent_place: bool,
     /// The POS can be asked for an order by its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub find: Option<Find>,
     /// The POS can cancel by key and refuses (410) a place of that key that comes later.
     pub cancel: bool,
