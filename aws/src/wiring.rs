@@ -13,7 +13,7 @@ use crate::{
         clock::SystemClock,
         connections::ConnectionTable,
         directory::DirectoryTable,
-        http_pos::HttpPos,
+        http_pos::{HttpPos, Roots},
         menu_table::MenuTable,
         order_item,
         orders::OrderTable,
@@ -109,6 +109,8 @@ pub struct Parts {
     secrets: S,
     menus: M,
     contract: Arc<Contract>,
+    /// Whose certificates a POS may have.
+    pos_roots: Roots,
 }
 
 /// A sentence that says what keeps a function from starting.
@@ -123,14 +125,21 @@ pub fn start() -> Result<Parts, StartError> {
     let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".to_owned());
     crate::edge::log::start(settings.log, function);
     tracing::info!(target: METRICS, ColdStarts = 1);
-    let roots = settings.ca_file.as_ref().map(std::fs::read).transpose().map_err(|error| format!("POSNEXT_CA_FILE: {error}"))?;
+    let file = |name: &str, path: &Option<String>| -> Result<Option<Vec<u8>>, String> {
+        path.as_ref().map(std::fs::read).transpose().map_err(|error| format!("{name}: {error}"))
+    };
+    let roots = file("POSNEXT_CA_FILE", &settings.ca_file)?;
+    let mut pos_roots = Roots::of_the_web();
+    if let Some(pem) = file("POSNEXT_POS_CA_FILE", &settings.pos_ca_file)? {
+        pos_roots = pos_roots.and(&pem).map_err(|error| format!("POSNEXT_POS_CA_FILE: {error}"))?;
+    }
     let sdk = aws::on_lambda(roots.as_deref())?;
     let service = |service| aws::at_endpoint_of(service, &sdk);
     let aws = Aws { dynamodb: service("DYNAMODB"), sqs: aws::for_messages(&service("SQS")), secrets: service("SECRETS_MANAGER") };
     // As for every other service, in the SDK's own variable.
     settings.connections_endpoint =
         settings.connections_endpoint.map(|set| aws::endpoint_of("APIGATEWAYMANAGEMENTAPI").unwrap_or(set));
-    Ok(Parts::new(settings, &aws))
+    Ok(Parts { pos_roots, ..Parts::new(settings, &aws) })
 }
 
 /// What a background function's time-out leaves of an invocation that begins now.
@@ -161,6 +170,7 @@ impl Parts {
             menus: Arc::new(MenuTable::new(dynamodb.clone(), settings.menus_table.clone())),
             contract: Arc::new(settings.contract.clone()),
             aws: aws.clone(),
+            pos_roots: Roots::of_the_web(),
             dynamodb,
             settings,
         }
@@ -245,7 +255,8 @@ impl Parts {
     }
 
     fn pos(&self) -> P {
-        PosRouter { http: HttpPos::new(Arc::clone(&self.secrets), || SystemClock.now()), sandbox: self.settings.allow_sandbox.then(|| self.sandbox()) }
+        let http = HttpPos::new(Arc::clone(&self.secrets), self.pos_roots.clone(), || SystemClock.now());
+        PosRouter { http, sandbox: self.settings.allow_sandbox.then(|| self.sandbox()) }
     }
 
     /// submit-order.

@@ -118,7 +118,15 @@ impl Worker {
     /// # Errors
     /// What the function failed with, or how it died.
     pub async fn invoke(&mut self, body: String, timeout: Duration) -> anyhow::Result<Value> {
-        self.events.send(Event { body, deadline: SystemTime::now() + timeout }).await?;
+        self.invoke_until(body, SystemTime::now() + timeout, timeout).await
+    }
+
+    /// The same for a process whose wall clock is another: `end` is what it is told of the end of its time.
+    ///
+    /// # Errors
+    /// What the function failed with, or how it died.
+    pub async fn invoke_until(&mut self, body: String, end: SystemTime, timeout: Duration) -> anyhow::Result<Value> {
+        self.events.send(Event { body, deadline: end }).await?;
         tokio::select! {
             answer = self.answers.recv() => match answer {
                 Some(Ok(answer)) => Ok(answer),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::HeaderMap;
-use posnext_aws::adapters::{clock::SystemClock, http_pos::HttpPos};
+use posnext_aws::adapters::{clock::SystemClock, http_pos::{HttpPos, Roots}};
 use posnext_shared::{
     app::{
         moment::Moment,
@@ -98,7 +98,7 @@ fn settings(location: &Location) -> &HttpConnector {
 }
 
 pub(crate) fn http_pos<S: Secrets>(secrets: S) -> HttpPos<S> {
-    HttpPos::new(secrets, || SystemClock.now())
+    HttpPos::new(secrets, Roots::of_the_web(), || SystemClock.now())
 }
 
 /// An attempt whose lease was taken at this time.

@@ -19,6 +19,8 @@ mod docs;
 mod events;
 mod faults;
 mod flood;
+#[cfg(target_os = "linux")]
+mod frozen;
 mod gateway;
 mod layers;
 mod limits;

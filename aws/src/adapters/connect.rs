@@ -79,13 +79,11 @@ impl Service<Name> for PublicOnly {
 }
 
 impl Connect {
-    /// Trusts the certificates of the public web (Mozilla's list, compiled in). The kernel gives a connection up of which bytes stay
-    /// unacknowledged for so long.
-    pub(super) fn impatient(limit: Duration, unacknowledged: Duration) -> Self {
+    /// Trusts these. The kernel gives a connection up of which bytes stay unacknowledged for so long.
+    pub(super) fn impatient(roots: Roots, limit: Duration, unacknowledged: Duration) -> Self {
         let mut tcp = tcp(GaiResolver::new());
         tcp.set_tcp_user_timeout(Some(unacknowledged));
-        let https = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1();
-        Self { https: https.wrap_connector(tcp), limit }
+        Self { https: https(roots, tcp), limit }
     }
 
     /// Trusts these certificates (PEM).
@@ -93,26 +91,51 @@ impl Connect {
     /// # Errors
     /// A sentence when there is none, or one that cannot be used.
     pub(super) fn trusting(roots: &[u8], limit: Duration) -> Result<Self, String> {
-        let mut store = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(roots) {
+        Ok(Self { https: https(Roots::none().and(roots)?, tcp(GaiResolver::new())), limit })
+    }
+}
+
+/// Authorities whose certificates are trusted.
+#[derive(Debug, Clone)]
+pub struct Roots(Arc<RootCertStore>);
+
+impl Roots {
+    /// Those of the public web (Mozilla's list, compiled in).
+    #[must_use]
+    pub fn of_the_web() -> Self {
+        Self(Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() }))
+    }
+
+    fn none() -> Self {
+        Self(Arc::new(RootCertStore::empty()))
+    }
+
+    /// These (PEM) as well.
+    ///
+    /// # Errors
+    /// A sentence when there is none, or one that cannot be used.
+    pub fn and(self, pem: &[u8]) -> Result<Self, String> {
+        let (mut store, before) = (RootCertStore::clone(&self.0), self.0.len());
+        for certificate in CertificateDer::pem_slice_iter(pem) {
             let certificate = certificate.map_err(|error| format!("a certificate is no PEM: {error}"))?;
             store.add(certificate).map_err(|error| format!("a certificate cannot be trusted: {error}"))?;
         }
-        if store.is_empty() {
+        if store.len() == before {
             return Err("there is no certificate in PEM (-----BEGIN CERTIFICATE-----) to trust".to_owned());
         }
-        let tls = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(store)
-            .with_no_client_auth();
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp(GaiResolver::new()));
-        Ok(Self { https, limit })
+        Ok(Self(Arc::new(store)))
     }
+}
+
+/// TLS by *ring*, to servers with these certificates; plain where the address says so. No early data is sent.
+#[expect(clippy::expect_used, reason = "*ring* has what the default versions of TLS need, whatever the roots are")]
+fn https(roots: Roots, tcp: HttpConnector) -> HttpsConnector<HttpConnector> {
+    let config = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.2 and 1.3")
+        .with_root_certificates(roots.0)
+        .with_no_client_auth();
+    HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().wrap_connector(tcp)
 }
 
 impl Connect<PublicOnly> {

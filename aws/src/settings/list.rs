@@ -289,7 +289,7 @@ const MENUS: [Setting; 3] = [
     },
 ];
 
-const OPERATION: [Setting; 3] = [
+const OPERATION: [Setting; 4] = [
     flag(
         "POSNEXT_ALLOW_SANDBOX",
         "false",
@@ -301,6 +301,13 @@ const OPERATION: [Setting; 3] = [
         default: Some(""),
         allowed: Allowed::Text,
         meaning: "file of PEM certificates to trust for AWS instead of Amazon's own",
+        contract: "",
+    },
+    Setting {
+        name: "POSNEXT_POS_CA_FILE",
+        default: Some(""),
+        allowed: Allowed::Text,
+        meaning: "file of PEM certificates to trust for POS systems, beside those of the public web",
         contract: "",
     },
     Setting {

@@ -45,6 +45,8 @@ pub struct Settings {
     pub allow_sandbox: bool,
     /// PEM file to trust for AWS instead of Amazon's own certificates.
     pub ca_file: Option<String>,
+    /// PEM file to trust for POS systems, beside the certificates of the public web.
+    pub pos_ca_file: Option<String>,
     /// Least severe level that is logged.
     pub log: tracing::Level,
 }
@@ -188,6 +190,7 @@ impl Settings {
             client_secrets_are_base64: reader.parsed("POSNEXT_CLIENT_SECRET_BASE64"),
             allow_sandbox: reader.parsed("POSNEXT_ALLOW_SANDBOX"),
             ca_file: reader.optional("POSNEXT_CA_FILE"),
+            pos_ca_file: reader.optional("POSNEXT_POS_CA_FILE"),
             log: reader.parsed::<Level>("POSNEXT_LOG").0,
         };
         if settings.policy.retention < settings.policy.guard {

@@ -171,11 +171,11 @@ where
             Action::Find => {
                 let began_at = self.clock.now();
                 let found = self.in_time(record, self.pos.find(location, record, ASK_LIMIT)).await;
-                Input::Found { found: found.unwrap_or_else(|GivenUp| Found::Unknown(Cause::GivenUp)), began_at }
+                Input::Found { found: found.unwrap_or(Found::Unknown(Cause::GivenUp)), began_at }
             }
             Action::Cancel => {
                 let cancelled = self.in_time(record, self.pos.cancel(location, record, ASK_LIMIT)).await;
-                Input::Cancelled(cancelled.unwrap_or_else(|GivenUp| Cancelled::Unknown(Cause::GivenUp)))
+                Input::Cancelled(cancelled.unwrap_or(Cancelled::Unknown(Cause::GivenUp)))
             }
         }
     }
@@ -206,7 +206,7 @@ where
         };
         let attempt = Attempt { limit: attempt.limit.saturating_sub(began.elapsed()), ..attempt };
         let placed = self.in_time(record, self.pos.place(line, location, record, attempt)).await;
-        placed.unwrap_or_else(|GivenUp| Placed::Unknown(Cause::GivenUp))
+        placed.unwrap_or(Placed::Unknown(Cause::GivenUp))
     }
 
     /// A limit does not hold where the process stood still, or an adapter forgets it. What is given up here is unknown, and the write

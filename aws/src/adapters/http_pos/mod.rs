@@ -27,6 +27,7 @@ use posnext_shared::{
         time::UnixMillis,
     },
 };
+pub use super::connect::Roots;
 pub use transport::Line;
 use transport::{Ask, Reply, Transport, repeats};
 
@@ -45,10 +46,10 @@ struct PlaceBody<'a> {
 }
 
 impl<S: Secrets> HttpPos<S> {
-    /// Certificates of the public web are trusted (Mozilla's list, compiled in). `now` is the wall clock.
+    /// `roots`: whose certificates are trusted. `now` is the wall clock.
     #[must_use]
-    pub fn new(secrets: S, now: fn() -> UnixMillis) -> Self {
-        Self { transport: Transport::new(secrets, now), now }
+    pub fn new(secrets: S, roots: Roots, now: fn() -> UnixMillis) -> Self {
+        Self { transport: Transport::new(secrets, roots, now), now }
     }
 
     /// Opens a way to this POS, for one placement.

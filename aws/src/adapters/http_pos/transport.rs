@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{
-    super::connect::Connect,
+    super::connect::{Connect, Roots},
     line::{self, Answer, Broken, FRESH, Stream},
 };
 use posnext_shared::{
@@ -118,9 +118,8 @@ struct Open {
 }
 
 impl<S: Secrets> Transport<S> {
-    /// Certificates of the public web are trusted (Mozilla's list, compiled in). `now` is the wall clock.
-    pub(super) fn new(secrets: S, now: fn() -> UnixMillis) -> Self {
-        Self { connector: Connect::impatient(CONNECT_LIMIT, UNACKNOWLEDGED), secrets, now }
+    pub(super) fn new(secrets: S, roots: Roots, now: fn() -> UnixMillis) -> Self {
+        Self { connector: Connect::impatient(roots, CONNECT_LIMIT, UNACKNOWLEDGED), secrets, now }
     }
 
     /// Opens a way to this POS.
