@@ -31,6 +31,7 @@ use posnext_shared::{
 use crate::{
     stub_pos::{answering, with_headers},
     support::{fresh_uid, hmac_hex, in_process, order},
+    tls_pos::AUTHORITY,
 };
 
 pub(crate) const LIMIT: Duration = Duration::from_millis(700);
@@ -98,7 +99,7 @@ fn settings(location: &Location) -> &HttpConnector {
 }
 
 pub(crate) fn http_pos<S: Secrets>(secrets: S) -> HttpPos<S> {
-    HttpPos::new(secrets, Roots::of_the_web(), || SystemClock.now())
+    HttpPos::new(secrets, Roots::of_the_web().and(AUTHORITY).unwrap(), || SystemClock.now())
 }
 
 /// An attempt whose lease was taken at this time.
@@ -107,9 +108,14 @@ fn attempt(lease_taken: UnixMillis) -> Attempt {
 }
 
 pub(crate) async fn place_at(location: &Location, record: &OrderRecord) -> Placed {
+    place_within(LIMIT, location, record).await
+}
+
+pub(crate) async fn place_within(limit: Duration, location: &Location, record: &OrderRecord) -> Placed {
     let (pos, settings) = (http_pos(OneSecret::default()), settings(location));
     let line = pos.open(settings).await;
-    pos.place(Some(line), settings, location, record, attempt(SystemClock.now())).await
+    let attempt = Attempt { limit, ..attempt(SystemClock.now()) };
+    pos.place(Some(line), settings, location, record, attempt).await
 }
 
 async fn place(base: &str) -> Placed {
