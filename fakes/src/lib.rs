@@ -16,5 +16,5 @@ mod played;
 mod table;
 mod world;
 
-pub use directory::{Mapped, MappedInner, OneLocation, Unreadable};
+pub use directory::{Here, Mapped, MappedInner, OneLocation, Unreadable};
 pub use world::{Fault, Inner, World, all, done, key, location, mapped, new};

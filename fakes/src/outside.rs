@@ -45,14 +45,32 @@ fn no_answer(limit: Duration) -> Cause {
     Cause::NoAnswer(millis(limit).unsigned_abs())
 }
 
+impl World {
+    fn called(&self, call: &'static str, location: &Location) {
+        self.0.calls.lock().unwrap().push(call);
+        self.0.stores.lock().unwrap().push(location.internal_id.clone());
+    }
+}
+
 impl Pos for World {
     type Line = ();
 
-    async fn open(&self, _: &Location) {}
+    async fn open(&self, _: &Location) {
+        let takes = {
+            let (takes, opened) = &mut *self.0.opening.lock().unwrap();
+            *opened += 1;
+            *takes
+        };
+        tokio::time::sleep(takes).await;
+    }
 
     async fn place(&self, (): (), location: &Location, record: &OrderRecord, attempt: Attempt) -> Placed {
         let limit = attempt.limit;
-        self.0.calls.lock().unwrap().push("place");
+        // As an adapter does: right before the first byte would leave.
+        if !attempt.may_begin(limit, self.now()) {
+            return Placed::NotStarted { cause: Cause::NoTimeLeft, retry_after: None };
+        }
+        self.called("place", location);
         let panics_at = self.0.panics_at.lock().unwrap().clone();
         assert_ne!(panics_at.as_ref(), Some(&location.location_id), "a defect, on purpose");
         // The attempt must be in the row before it begins.
@@ -81,14 +99,14 @@ impl Pos for World {
         placed
     }
     async fn find(&self, location: &Location, record: &OrderRecord, _: Duration) -> Found {
-        self.0.calls.lock().unwrap().push("find");
+        self.called("find", location);
         if let Some(found) = self.with_played(|played| played.find(location, &record.key, self.now())) {
             return found;
         }
         self.0.found.lock().unwrap().pop_front().unwrap_or(Found::Absent)
     }
     async fn cancel(&self, location: &Location, record: &OrderRecord, _: Duration) -> Cancelled {
-        self.0.calls.lock().unwrap().push("cancel");
+        self.called("cancel", location);
         self.with_played(|played| played.cancel(location, &record.key, self.now())).unwrap_or(Cancelled::Done)
     }
 }

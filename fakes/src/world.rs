@@ -68,6 +68,12 @@ pub struct Inner {
     pub found: Mutex<VecDeque<Found>>,
     /// The POS's calls.
     pub calls: Mutex<Vec<&'static str>>,
+    /// The stores that were asked, one a call, by the vendor's own id.
+    pub stores: Mutex<Vec<String>>,
+    /// How long it takes to open a line to the POS, and how many were opened.
+    pub opening: Mutex<(Duration, u32)>,
+    /// How far the wall clock has gone on while the process stood still.
+    pub stood_still: Mutex<Duration>,
     /// Claims by their token: one stands for identical parameters, as on AWS.
     pub tokens: Mutex<HashMap<String, Option<OrderKey>>>,
     /// A POS that does as its location's sandbox connector says, once it is switched on.
@@ -98,6 +104,17 @@ impl World {
             Some(Row::Order(record)) => (**record).clone(),
             other => panic!("{key}: {other:?}"),
         }
+    }
+
+    /// The process stands still: the wall clock goes on by this, and no other.
+    pub fn stand_still(&self, time: Duration) {
+        *self.0.stood_still.lock().unwrap() += time;
+    }
+
+    /// The stores that were asked so far.
+    #[must_use]
+    pub fn stores(&self) -> Vec<String> {
+        self.0.stores.lock().unwrap().clone()
     }
 
     /// The POS's calls so far.
@@ -214,7 +231,7 @@ pub fn done() -> Placed {
 impl Clock for World {
     fn now(&self) -> UnixMillis {
         let (began, at) = self.0.start.get_or_init(|| (Instant::now(), UnixMillis(1_742_049_045_000)));
-        at.plus(began.elapsed())
+        at.plus(began.elapsed()).plus(*self.0.stood_still.lock().unwrap())
     }
     fn fresh_id(&self) -> String {
         self.0.ids.fetch_add(1, Ordering::Relaxed).to_string()

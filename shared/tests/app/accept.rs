@@ -17,7 +17,7 @@ use posnext_shared::{
         machine::New,
         policy::Policy,
         record::{OrderRecord, Row, State},
-        status::OrderStatus,
+        status::{OrderStatus, Stage},
         time::UnixMillis,
     },
 };
@@ -254,6 +254,51 @@ async fn a_second_name_of_an_order_has_its_own_content() {
     submit(&world, new("v", "X", 1)).await;
     assert!(matches!(submit(&world, new("v", "X", 2)).await, Accepted::Conflict(OrderStatus::Placed)));
     assert!(matches!(submit(&world, new("v", "Z", 1)).await, Accepted::Conflict(OrderStatus::Placed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_line_to_the_pos_is_opened_while_the_claim_is_written() {
+    let world = World::default();
+    world.0.opening.lock().unwrap().0 = 2 * SECOND;
+    world.fail_next(Fault::Slow(2_000));
+    world.pos_does(SECOND, done());
+    let began = Instant::now();
+    let (record, _) = stored(submit(&world, new("u", "X", 1)).await);
+    assert_eq!((record.status(), began.elapsed()), (OrderStatus::Placed, 3 * SECOND));
+    assert_eq!(world.0.opening.lock().unwrap().1, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_does_not_come_to_be_in_time_is_no_attempt_that_anybody_need_ask_about() {
+    let world = World::default();
+    world.0.opening.lock().unwrap().0 = 60 * SECOND;
+    let began = Instant::now();
+    let (record, _) = stored(submit(&world, new("u", "X", 1)).await);
+    assert!(began.elapsed() <= 5 * SECOND);
+    let open = record.open().unwrap();
+    assert_eq!((open.stage, open.unknown_until, world.calls().len()), (Stage::Retrying, None, 0));
+    assert!(matches!(record.history.last().unwrap().cause, Some(Cause::NoConnection(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_line_is_opened_for_an_order_that_is_not_placed_at_once() {
+    let world = World::default();
+    submit_to(&world, new("u", "X", 1), Location { mode: Mode::Async, ..location(all()) }).await;
+    submit_to(&world, new("v", "Y", 1), Location { enabled: false, ..location(all()) }).await;
+    assert_eq!(world.0.opening.lock().unwrap().1, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submit_that_stood_still_after_its_claim_places_nothing() {
+    let world = World::default();
+    world.0.opening.lock().unwrap().0 = SECOND;
+    let (accepted, ()) = tokio::join!(submit(&world, new("u", "X", 1)), async {
+        tokio::time::sleep(SECOND / 2).await;
+        world.stand_still(7 * SECOND);
+    });
+    let (record, _) = stored(accepted);
+    assert_eq!(record.open().unwrap().unknown_until, None, "it certainly did not begin");
+    assert_eq!(record.history.last().unwrap().cause, Some(Cause::NoTimeLeft));
 }
 
 async fn submit_late(world: &World, policy: Policy, late: Duration) -> Duration {

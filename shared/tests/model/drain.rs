@@ -4,7 +4,7 @@
 use super::{
     model::{Fate, OrderModel, Step},
     pos::Choice,
-    state::{Acting, Ended, Process, Reply, SLOTS, World},
+    state::{Acting, Ended, Person, Process, Reply, SLOTS, World},
     time::{self, Clock},
 };
 
@@ -42,7 +42,8 @@ impl OrderModel {
             let Some(row) = world.row else { return true };
             match row.open() {
                 None => return true,
-                Some(open) if open.person && !must_end => return true,
+                Some(open) if open.person == Person::NoNumber => return true,
+                Some(open) if open.person == Person::Waits && !must_end => return true,
                 Some(_) => {}
             }
             let Some(step) = self.next_step(&world, pos) else { return false };

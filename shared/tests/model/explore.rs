@@ -8,7 +8,7 @@ use stateright::{Checker, DiscoveryClassification, HasDiscoveries, Model};
 use super::{
     model::OrderModel,
     product::{Product, Tenure, Times},
-    properties::EXAMPLES,
+    properties::examples,
     time::Clock,
 };
 
@@ -24,6 +24,8 @@ pub const TIMES: Times = Times {
 };
 /// Clocks differ, and a lease has room for that.
 pub const SKEWED: Times = Times { skew: 1, ..TIMES };
+/// Clocks differ, and no function outlives its lease.
+pub const TIGHT: Times = Times { submit: Tenure { lease: 4, timeout: 4 }, worker: Tenure { lease: 5, timeout: 5 }, ..SKEWED };
 /// Room for more turns.
 const LONG: Times = Times {
     deadline: 30,
@@ -66,7 +68,7 @@ fn explore_all(model: OrderModel) {
         }
     }
     assert!(checker.is_done() && checker.unique_state_count() > 10_000, "the space is explored whole, and is one");
-    for name in EXAMPLES {
+    for name in examples(declared) {
         assert!(found.contains_key(name), "never seen: {name}");
     }
 }

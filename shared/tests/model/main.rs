@@ -20,6 +20,7 @@ mod pos;
 mod premises;
 mod product;
 mod properties;
+mod proxy;
 mod state;
 mod table;
 mod tidy;

@@ -47,7 +47,7 @@ pub enum Step {
     Receive(usize, Secs, usize, Fate),
     /// The POS handles a request whose caller waits.
     Handle(usize, Choice),
-    /// The POS's answer, or none (`Unknown`), reaches the caller, which writes what follows.
+    /// An answer, or none that counts (`Unknown`), reaches the caller, which writes what follows.
     Answer(usize, Reply, usize, Fate),
     /// A write that was on its way arrives, a result is written again, or the process reads what has become of the row.
     Proceed(usize, Fate),
@@ -121,7 +121,7 @@ impl Model for OrderModel {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        properties::all()
+        properties::all(self.product.declared)
     }
 }
 
@@ -163,14 +163,9 @@ impl OrderModel {
                 }
                 return;
             }
-            Process::Acting(Acting { asked, handled, .. }) => {
-                let replies: &[Reply] = match (handled, asked) {
-                    (Some(reply), _) => &[reply, Reply::Unknown],
-                    (None, Asked::Place) => &[Reply::NotStarted, Reply::Permanent, Reply::Unknown],
-                    (None, _) => &[Reply::Unknown],
-                };
-                for reply in replies {
-                    each(&|random, fate| Step::Answer(slot, *reply, random, fate), steps);
+            Process::Acting(acting) => {
+                for reply in self.replies(world, &acting) {
+                    each(&|random, fate| Step::Answer(slot, reply, random, fate), steps);
                 }
             }
             Process::Fenced { handled, .. } => {
@@ -258,7 +253,7 @@ impl OrderModel {
             Process::Acting(acting) => acting,
             Process::Fenced { left, .. } => {
                 self.leave(world, slot, reply);
-                if reply == Reply::Done {
+                if matches!(reply, Reply::Done | Reply::NoNumber) {
                     world.processes[slot] = Process::TooLate { left };
                 }
                 return Some(());
@@ -267,7 +262,7 @@ impl OrderModel {
         };
         let next = self.next(&row, Event::Answered(asked, reply, began), slot, clock, random)?;
         self.leave(world, slot, reply);
-        let done = asked == Asked::Place && reply == Reply::Done;
+        let done = matches!(reply, Reply::Done | Reply::NoNumber | Reply::WillNot);
         let left = if matches!(next, Next::Act(..)) { self.tenure(slot).timeout } else { left };
         self.write(world, slot, Writing { next, done, again: false, clock, left }, fate)
     }
@@ -280,34 +275,18 @@ impl OrderModel {
     }
 
     fn handle(&self, world: &mut World, slot: usize, choice: Choice) {
-        let promises = self.promises();
+        let (promises, arrives) = (self.promises(), self.may_arrive(world, slot));
         match &mut world.processes[slot] {
             Process::Acting(Acting { asked, handled, .. }) => {
                 *handled = Some(match asked {
+                    Asked::Place if !arrives => Reply::NotStarted,
                     Asked::Place => world.pos.place(promises, choice),
                     Asked::Find => world.pos.find(),
                     Asked::Cancel => world.pos.cancel(promises, choice),
                 });
             }
-            Process::Fenced { handled, .. } => *handled = Some(world.pos.place(promises, choice)),
-            _ => {}
-        }
-    }
-
-    /// The process waits no longer. A request that is not answered may still take effect.
-    fn leave(&self, world: &mut World, slot: usize, reply: Reply) {
-        if reply == Reply::Unknown {
-            self.stop(world, slot);
-        }
-        world.processes[slot] = Process::Idle;
-    }
-
-    /// The process is gone; what it has asked of the POS may still take effect.
-    pub fn stop(&self, world: &mut World, slot: usize) {
-        match std::mem::replace(&mut world.processes[slot], Process::Idle) {
-            Process::Acting(Acting { asked: Asked::Place, handled: None, left, .. })
-            | Process::Fenced { handled: None, left, .. } => world.pos.fly(self.promises(), self.product.bound(left)),
-            Process::Acting(Acting { asked: Asked::Cancel, handled: None, .. }) => world.pos.flying_cancel = true,
+            Process::Fenced { handled, .. } if arrives => *handled = Some(world.pos.place(promises, choice)),
+            Process::Fenced { handled, .. } => *handled = Some(Reply::NotStarted),
             _ => {}
         }
     }

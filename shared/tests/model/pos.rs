@@ -9,7 +9,7 @@ use super::state::{MAX_FLYING, NEVER, Pos, Reply, Secs};
 pub enum Choice {
     /// Takes a place; cancels.
     Does,
-    /// Refuses a place, so that `find` tells; will not cancel.
+    /// Refuses a place, so that `find` tells. To a cancel: will not, or says that it had refused the order.
     DoesNot,
     /// Refuses a place as if it had never been sent: `find` does not know it.
     Forgets,
@@ -63,6 +63,9 @@ impl Pos {
         if self.standing > 0 && (self.cooking || choice != Choice::Does) {
             self.cooking = true;
             return Reply::WillNot;
+        }
+        if choice == Choice::DoesNot && self.tells_refused && !self.tombstone {
+            return Reply::Refused;
         }
         self.standing = 0;
         self.tombstone = promises.tombstones;

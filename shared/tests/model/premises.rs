@@ -6,11 +6,11 @@ use posnext_shared::domain::ability::Abilities;
 use stateright::{Checker, HasDiscoveries, Model};
 
 use super::{
-    explore::{ALL, CANCEL, FIND, FIND_CANCEL, IDEMPOTENT, NOTHING, SKEWED, TIMES},
+    explore::{ALL, CANCEL, FIND, FIND_CANCEL, IDEMPOTENT, NOTHING, SKEWED, TIGHT, TIMES},
     model::OrderModel,
     product::{Product, Times},
     properties::{
-        CARRIED, DUE, ERRORED, FENCED, FINAL, HEALED, ONE_ATTEMPT, ONE_MEAL, PLACED, REJECTED, STALE, TOLD, UNKNOWABLE,
+        CARRIED, DUE, ERRORED, FENCED, FINAL, HEALED, NUMBER, ONE_ATTEMPT, ONE_MEAL, PLACED, REJECTED, STALE, TOLD, UNKNOWABLE,
     },
     time::Clock,
 };
@@ -42,6 +42,18 @@ pub enum Premise {
     PlaceOnlyOnLease,
     /// Where one clock's time is compared with another's, the skew is counted. Without: it is not.
     SkewCounted,
+    /// A POS makes nothing of a place that arrives after its not-after. Without: whenever it arrives.
+    NotAfter,
+    /// An attempt that was given up is over: its connection is reset. Without: it may still leave this machine.
+    GivenUpIsOver,
+    /// Who says that nothing was made has read this request. Without: anything between says so of any request.
+    OwnWord,
+    /// A refusal counts only as the answer to this request. Without: that of an earlier one does as well.
+    RefusalRepeatsRequest,
+    /// `not_started` and `invalid` hold of every copy of the request. Without: a proxy's other copy may be made.
+    NotStartedOfEveryCopy,
+    /// The row says that the number cannot be used until a person acts. Without: only that it waits for one.
+    NumberRemembered,
 }
 
 /// Without the premise each of these properties is violated: the exploration goes on until it has found them all.
@@ -59,7 +71,10 @@ fn finds(premise: Premise, declared: Abilities, times: Times, violated: &[&'stat
 
 /// Without the premise all of these properties hold all the same, everywhere.
 fn holds(premise: Premise, declared: Abilities, kept: &[&'static str]) {
-    let model = OrderModel::new(Product::new(declared, TIMES, Some(premise)), Clock::Moments);
+    keeps(OrderModel::new(Product::new(declared, TIMES, Some(premise)), Clock::Moments), kept);
+}
+
+fn keeps(model: OrderModel, kept: &[&'static str]) {
     let checker = model.checker().threads(2).spawn_bfs().join();
     assert!(checker.is_done());
     for name in kept {
@@ -136,6 +151,64 @@ fn a_place_that_outlasts_its_lease_makes_no_second_meal() {
 
 #[test]
 fn removing_the_skew_of_clocks_is_found() {
-    finds(Premise::SkewCounted, FIND, SKEWED, &[ONE_MEAL, ERRORED]);
+    finds(Premise::SkewCounted, FIND, TIGHT, &[ONE_MEAL, ERRORED]);
     finds(Premise::SkewCounted, IDEMPOTENT, SKEWED, &[ONE_ATTEMPT]);
+}
+
+/// Where a function outlives its lease, the not-after alone covers the skew.
+#[test]
+fn clocks_that_differ_make_no_second_meal_where_a_function_outlives_its_lease() {
+    let model = OrderModel::new(Product::new(FIND, SKEWED, Some(Premise::SkewCounted)), Clock::Moments);
+    keeps(model, &[ONE_MEAL, ERRORED, REJECTED]);
+}
+
+#[test]
+fn removing_the_not_after_is_found() {
+    finds(Premise::NotAfter, FIND, TIMES, &[ONE_MEAL, ERRORED]);
+    finds(Premise::NotAfter, FIND_CANCEL, TIMES, &[ONE_MEAL]);
+}
+
+#[test]
+fn removing_the_end_of_an_attempt_that_was_given_up_is_found() {
+    finds(Premise::GivenUpIsOver, IDEMPOTENT, TIMES, &[ONE_ATTEMPT]);
+}
+
+/// What leaves this machine late is late at the POS as well.
+#[test]
+fn an_attempt_that_leaves_late_makes_no_second_meal() {
+    holds(Premise::GivenUpIsOver, FIND, &[ONE_MEAL, ERRORED, REJECTED]);
+}
+
+#[test]
+fn removing_the_poss_own_word_is_found() {
+    finds(Premise::OwnWord, NOTHING, TIMES, &[ONE_MEAL, ERRORED]);
+    finds(Premise::OwnWord, FIND, TIMES, &[ONE_MEAL, ERRORED]);
+    finds(Premise::OwnWord, CANCEL, TIMES, &[ERRORED]);
+}
+
+/// The POS refuses, and its answer is held. It is asked, and does not know the order. It takes the next place, and what is heard is the
+/// refusal of the first.
+#[test]
+fn removing_the_rule_that_a_refusal_repeats_its_request_is_found() {
+    finds(Premise::RefusalRepeatsRequest, FIND, TIMES, &[REJECTED]);
+}
+
+/// Where placing is idempotent, or a place is never repeated, a refusal stays true.
+#[test]
+fn a_refusal_that_is_left_over_stays_true_at_other_poss() {
+    for declared in [NOTHING, IDEMPOTENT, CANCEL] {
+        holds(Premise::RefusalRepeatsRequest, declared, &[REJECTED]);
+    }
+}
+
+#[test]
+fn removing_the_rule_that_not_started_holds_of_every_copy_is_found() {
+    finds(Premise::NotStartedOfEveryCopy, IDEMPOTENT, TIMES, &[ERRORED]);
+    finds(Premise::NotStartedOfEveryCopy, NOTHING, TIMES, &[ONE_MEAL, ERRORED]);
+}
+
+#[test]
+fn removing_the_memory_of_a_number_that_cannot_be_used_is_found() {
+    finds(Premise::NumberRemembered, IDEMPOTENT, TIMES, &[NUMBER]);
+    finds(Premise::NumberRemembered, CANCEL, TIMES, &[NUMBER]);
 }

@@ -19,7 +19,7 @@ use posnext_shared::domain::{
 
 use super::{
     premises::Premise,
-    state::{Asked, Ended, Lease, Life, NEVER, Next, Open, Reply, Row, Secs},
+    state::{Asked, Ended, Lease, Life, NEVER, Next, Open, Person, Reply, Row, Secs},
 };
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
@@ -88,12 +88,6 @@ impl Product {
         self.without == Some(premise)
     }
 
-    /// For how long a place may take effect whose function certainly stops `left` from now: as the POS promises with
-    /// `find`, else for ever.
-    pub fn bound(&self, left: Secs) -> Secs {
-        if self.declared.find.is_some() { left + self.times.settle } else { NEVER }
-    }
-
     /// What the use cases add wherever one clock's time is compared with another's.
     pub fn counted_skew(&self) -> Secs {
         if self.is_without(Premise::SkewCounted) { 0 } else { self.times.skew }
@@ -114,7 +108,8 @@ impl Product {
 
     /// The first version of the row.
     pub fn claim(&self, start: Start, clock: Secs) -> Row {
-        let record = machine::claim(self.new.clone(), Pinned::of(&self.location), start, &self.context(self.times.submit, clock, 0));
+        let record =
+            machine::claim(self.new.clone(), Pinned::of(&self.location), start, &self.context(self.times.submit, clock, 0));
         let mut row = project(&record);
         row.version = 0;
         self.mend(&mut row);
@@ -158,6 +153,7 @@ impl Product {
             Event::Delivered(version) => Input::Delivered { version: VERSION.saturating_add_signed(version.into()) },
             Event::Answered(Asked::Place, reply, _) => Input::Placed(match reply {
                 Reply::Done => Placed::Done { pos_order_id: text() },
+                Reply::NoNumber => Placed::NoNumber,
                 Reply::Refused => Placed::Refused(errors()),
                 Reply::Gone => Placed::Cancelled,
                 Reply::Permanent => Placed::Permanent(cause()),
@@ -168,6 +164,7 @@ impl Product {
             Event::Answered(Asked::Find, reply, began) => {
                 let found = match reply {
                     Reply::Done => Found::Placed { pos_order_id: text() },
+                    Reply::NoNumber => Found::NoNumber,
                     Reply::Refused => Found::Refused(errors()),
                     Reply::Gone => Found::Cancelled,
                     Reply::Absent => Found::Absent,
@@ -178,6 +175,8 @@ impl Product {
             Event::Answered(Asked::Cancel, reply, _) => Input::Cancelled(match reply {
                 Reply::Gone => Cancelled::Done,
                 Reply::WillNot => Cancelled::WillNot { pos_order_id: text() },
+                Reply::NoNumber => Cancelled::NoNumber,
+                Reply::Refused => Cancelled::Refused(errors()),
                 _ => Cancelled::Unknown(cause()),
             }),
         }
@@ -193,6 +192,9 @@ impl Product {
             if self.is_without(Premise::AskingAboutUnknown) {
                 open.unknown_until = None;
                 open.lease = open.lease.map(|lease| Lease { placing_until: None, ..lease });
+            }
+            if self.is_without(Premise::NumberRemembered) && open.person == Person::NoNumber {
+                open.person = Person::Waits;
             }
         }
         self.revive(&row)
@@ -224,7 +226,11 @@ impl Product {
                 unknown_until: open.unknown_until.map(at),
                 cancelling: open.cancelling,
                 hand_offs: HAND_OFFS,
-                person: open.person.then_some(NeedsPerson::Overdue),
+                person: match open.person {
+                    Person::No => None,
+                    Person::Waits => Some(NeedsPerson::Overdue),
+                    Person::NoNumber => Some(NeedsPerson::NoNumber),
+                },
             }),
             Life::Ended(ended) => State::Final(record::Final { outcome: outcome(ended), expires_at: NOW }),
         };
@@ -252,7 +258,11 @@ fn project(record: &OrderRecord) -> Row {
             due: secs(open.due_at),
             unknown_until: open.unknown_until.map(secs),
             cancelling: open.cancelling,
-            person: open.person.is_some(),
+            person: match open.person {
+                None => Person::No,
+                Some(NeedsPerson::NoNumber) => Person::NoNumber,
+                Some(NeedsPerson::Overdue | NeedsPerson::Unaskable) => Person::Waits,
+            },
         }),
         State::Final(end) => Life::Ended(match end.outcome {
             Outcome::Placed { .. } => Ended::Placed,

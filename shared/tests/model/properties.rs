@@ -2,6 +2,7 @@
 //! (docs/architecture.md#what-may-never-happen).
 
 use posnext_shared::domain::{
+    ability::Abilities,
     machine::Ignored,
     policy::{HANDOFF_GRACE, MAX_DELAY, PERSON_INTERVAL},
 };
@@ -11,7 +12,7 @@ use super::{
     drain::PosIs,
     model::OrderModel,
     pos::Choice,
-    state::{Acting, Asked, Ended, Process, SLOTS, Secs, World},
+    state::{Acting, Asked, Ended, Person, Process, Reply, SLOTS, Secs, World},
 };
 
 pub const DURABLE: &str = "1 an order answered 200 or 202 is stored";
@@ -20,6 +21,8 @@ pub const ONE_MEAL: &str = "2 the POS never makes a second meal of an order";
 pub const ERRORED: &str = "2 errored: no meal stands at the POS and none can come";
 pub const REJECTED: &str = "2 rejected: no meal stands at the POS and none can come";
 pub const PLACED: &str = "2 placed: a meal stands at the POS";
+pub const HELD: &str = "2 waiting for its number: a meal stands at the POS";
+pub const NUMBER: &str = "2 an order whose number cannot be used is never placed again and never cancelled";
 pub const FINAL: &str = "3 a final status never changes";
 pub const ANSWERED: &str = "3 a final status that is answered is the one stored";
 pub const TOLD: &str = "4 an order that cannot be ended is marked for a person, though the POS is silent and all else stops";
@@ -32,9 +35,9 @@ pub const FEW_FLYING: &str = "(bound) requests whose callers are gone are never 
 pub const STALE: &str = "12 a stale writer never wins";
 pub const FENCED: &str = "12 only another holder fences off a holder";
 
-pub fn all() -> Vec<Property<OrderModel>> {
+pub fn all(declared: Abilities) -> Vec<Property<OrderModel>> {
     let mut all = always();
-    all.extend(examples());
+    all.extend(of(declared).map(|(name, condition)| Property::sometimes(name, condition)));
     all
 }
 
@@ -52,6 +55,10 @@ fn always() -> Vec<Property<OrderModel>> {
         Property::always(PLACED, |model: &OrderModel, world: &World| {
             world.ended() != Some(Ended::Placed) || meal_stays(model, world)
         }),
+        Property::always(HELD, |model: &OrderModel, world: &World| {
+            !world.row.is_some_and(|row| row.lacks_number()) || meal_stays(model, world)
+        }),
+        Property::always(NUMBER, |_, world: &World| !world.broken.number_forgotten),
         Property::always(FINAL, |_, world: &World| !world.broken.final_changed),
         Property::always(ANSWERED, |_, world: &World| !world.broken.answered_otherwise),
         Property::always(TOLD, |model: &OrderModel, world: &World| model.comes_to_an_end(world, PosIs::Silent)),
@@ -68,35 +75,42 @@ fn always() -> Vec<Property<OrderModel>> {
     ]
 }
 
-/// Not what must hold but what must be possible: a model in which nothing happens proves nothing.
-pub const EXAMPLES: [&str; 6] = [
-    "an order is placed",
-    "an order is rejected after the POS was asked",
-    "an order is errored",
-    "an open order is marked for a person",
-    "a place is in flight whose caller is gone",
-    "a write may still be applied whose caller has given it up",
-];
+/// Something that must be possible.
+type Example = (&'static str, fn(&OrderModel, &World) -> bool);
 
-fn examples() -> Vec<Property<OrderModel>> {
-    let conditions: [fn(&OrderModel, &World) -> bool; 6] = [
-        |_, world| world.ended() == Some(Ended::Placed),
-        |_, world| world.ended() == Some(Ended::Rejected) && world.pos.refused,
-        |_, world| world.ended() == Some(Ended::Errored),
-        |_, world| world.row.is_some_and(|row| row.open().is_some_and(|open| open.person)),
-        |_, world| world.pos.flying[0] > 0,
-        |_, world| world.late.is_some(),
-    ];
-    EXAMPLES.into_iter().zip(conditions).map(|(name, condition)| Property::sometimes(name, condition)).collect()
+/// Not what must hold but what must be possible: a model in which nothing happens proves nothing.
+const EXAMPLES: [Example; 7] = [
+    ("an order is placed", |_, world| world.ended() == Some(Ended::Placed)),
+    ("an order is rejected after the POS was asked", |_, world| world.ended() == Some(Ended::Rejected) && world.pos.refused),
+    ("an order is errored", |_, world| world.ended() == Some(Ended::Errored)),
+    ("an open order is marked for a person", |_, world| person(world) == Some(Person::Waits)),
+    ("an order waits for a person because of its number", |_, world| person(world) == Some(Person::NoNumber)),
+    ("a place is in flight whose caller is gone", |_, world| world.pos.flying[0] > 0),
+    ("a write may still be applied whose caller has given it up", |_, world| world.late.is_some()),
+];
+/// At a POS with `cancel`.
+const EXAMPLES_OF_CANCEL: [Example; 1] = [("a cancel is told that the order was refused", |_, world| {
+    world
+        .processes
+        .iter()
+        .any(|process| matches!(process, Process::Acting(Acting { asked: Asked::Cancel, handled: Some(Reply::Refused), .. })))
+})];
+
+/// What must be seen at a POS with these promises.
+pub fn examples(declared: Abilities) -> impl Iterator<Item = &'static str> {
+    of(declared).map(|(name, _)| name)
+}
+
+fn of(declared: Abilities) -> impl Iterator<Item = Example> {
+    EXAMPLES.into_iter().chain(EXAMPLES_OF_CANCEL.into_iter().filter(move |_| declared.cancel))
+}
+
+fn person(world: &World) -> Option<Person> {
+    world.row.and_then(|row| row.open().map(|open| open.person))
 }
 
 fn no_meal(model: &OrderModel, world: &World) -> bool {
-    let arrives = |process: &Process| match process {
-        Process::Acting(Acting { asked, handled, .. }) => *asked == Asked::Place && handled.is_none(),
-        Process::Fenced { handled, .. } => handled.is_none(),
-        _ => false,
-    };
-    let flies = world.pos.flying[0] > 0 || world.processes.iter().any(arrives);
+    let flies = world.pos.flying[0] > 0 || (0..SLOTS).any(|slot| model.may_arrive(world, slot));
     world.pos.standing == 0 && !(flies && world.pos.would_take(model.promises()))
 }
 
@@ -117,7 +131,7 @@ fn unknown_stays_pending(model: &OrderModel, world: &World) -> bool {
     let Some(open) = world.row.as_ref().and_then(|row| row.open()) else { return true };
     let promises_nothing = !declared.idempotent_place && declared.find.is_none() && !declared.cancel;
     // Whoever placed it may still hear the answer while it has the lease; after that nobody can.
-    !promises_nothing || open.unknown_until.is_none() || open.person
+    !promises_nothing || open.unknown_until.is_none() || open.person != Person::No
 }
 
 fn is_due_before_long(world: &World) -> bool {

@@ -45,7 +45,17 @@ pub struct Open {
     pub due: Secs,
     pub unknown_until: Option<Secs>,
     pub cancelling: bool,
-    pub person: bool,
+    pub person: Person,
+}
+
+/// Whether an order waits for a person, as far as the machine goes by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Person {
+    No,
+    /// Nobody knows what became of it.
+    Waits,
+    /// The POS holds it under a number that cannot be used.
+    NoNumber,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,6 +94,10 @@ impl Row {
         }
     }
 
+    pub fn lacks_number(&self) -> bool {
+        self.open().is_some_and(|open| open.person == Person::NoNumber)
+    }
+
     pub fn lease_left(&self) -> Secs {
         self.open().and_then(|open| open.lease).map_or(0, |lease| lease.until.max(0))
     }
@@ -101,6 +115,8 @@ pub enum Asked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reply {
     Done,
+    /// It holds the order, under a number that cannot be used.
+    NoNumber,
     Refused,
     Gone,
     Permanent,
@@ -147,6 +163,7 @@ pub enum Process {
     Fenced {
         runs: Secs,
         handled: Option<Reply>,
+        clock: Secs,
         left: Secs,
     },
     /// A write is on its way.
@@ -182,7 +199,7 @@ pub struct Acting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Writing {
     pub next: Next,
-    /// It is due to the POS's answer that it holds the order.
+    /// It is due to an answer of the POS that it holds the order.
     pub done: bool,
     /// It is the second try of a result.
     pub again: bool,
@@ -241,6 +258,7 @@ pub struct Broken {
     pub second_attempt: bool,
     pub healed_live: bool,
     pub fenced_by_healing: bool,
+    pub number_forgotten: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

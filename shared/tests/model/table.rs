@@ -24,6 +24,7 @@ impl OrderModel {
         }
         world.broken.stale_write |= stale;
         world.broken.final_changed |= stored.ended().is_some() && stored.life != row.life;
+        world.broken.number_forgotten |= stored.lacks_number() && !row.lacks_number();
         put(world, row, by);
         true
     }
@@ -127,10 +128,12 @@ impl OrderModel {
     fn begin(&self, world: &mut World, slot: usize, mut acting: Acting) {
         let limit = self.limit(slot);
         let Acting { row, asked, clock, .. } = acting;
+        world.broken.number_forgotten |= row.lacks_number();
         let in_time = row.lease_left() - clock - self.product.counted_skew() >= limit && row.deadline - clock >= limit;
         if asked == Asked::Place && (in_time || self.product.is_without(Premise::PlaceOnlyOnLease)) {
             let another = (0..SLOTS).any(|other| other != slot && self.runs(world, other) > 0);
-            world.broken.second_attempt |= another;
+            let unsent = self.product.is_without(Premise::GivenUpIsOver) && world.pos.flying[0] > 0;
+            world.broken.second_attempt |= another || unsent;
         } else if asked == Asked::Place {
             acting.began = -limit;
             acting.handled = Some(Reply::NotStarted);
@@ -163,7 +166,8 @@ impl OrderModel {
                 world.processes[slot] = Process::Idle;
                 let ended = world.row.and_then(|row| row.ended());
                 // The meal must not be made; the alarm goes off as well.
-                world.pos.flying_cancel |= ended == Some(Ended::Errored) && self.product.declared.cancel;
+                let otherwise = matches!(ended, Some(Ended::Errored | Ended::Rejected));
+                world.pos.flying_cancel |= otherwise && self.product.declared.cancel;
             }
             _ => {}
         }

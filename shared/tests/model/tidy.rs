@@ -40,10 +40,10 @@ impl OrderModel {
         let mine = world.row_by == self.writer(world, slot);
         let written = |row: &Row| row.version == 1 || (row.version == 0 && mine);
         match world.processes[slot] {
-            Process::Acting(acting @ Acting { handled, left, .. }) if acting.row.version != 0 => {
+            Process::Acting(acting @ Acting { handled, clock, left, .. }) if acting.row.version != 0 => {
                 world.broken.fenced_by_healing |= world.row_by == Writer::Healing;
                 if acting.asked == Asked::Place {
-                    world.processes[slot] = Process::Fenced { runs: self.runs(world, slot), handled, left };
+                    world.processes[slot] = Process::Fenced { runs: self.runs(world, slot), handled, clock, left };
                 } else {
                     self.stop(world, slot);
                 }

@@ -1,0 +1,98 @@
+//! What stands between a process and its POS: a proxy that hands on the answer, an older answer about the same order, or one that does
+//! not count, and delivers a request late. What it cannot do is what contract 2 of the connector takes from it (docs/connector.md#an-answer-that-counts).
+
+use posnext_shared::domain::ability::Abilities;
+
+use super::{
+    model::OrderModel,
+    pos::Promises,
+    premises::Premise,
+    state::{Acting, Asked, NEVER, Process, Reply, Secs, World},
+};
+
+impl OrderModel {
+    /// What a process that waits for an answer may hear.
+    pub fn replies(&self, world: &World, acting: &Acting) -> Vec<Reply> {
+        let mut replies = match (acting.handled, acting.asked) {
+            // Nothing was sent.
+            (Some(Reply::NotStarted), _) => return vec![Reply::NotStarted, Reply::Unknown],
+            (Some(made @ (Reply::Done | Reply::WillNot)), _) => vec![made, Reply::NoNumber],
+            (Some(reply), _) => vec![reply],
+            (None, Asked::Place) => vec![Reply::NotStarted, Reply::Permanent],
+            (None, _) => Vec::new(),
+        };
+        // A page of HTML, half an answer, another order's answer, or none.
+        replies.push(Reply::Unknown);
+        replies.extend(self.left_over(world, acting.asked));
+        if self.product.is_without(Premise::OwnWord) {
+            replies.extend(match acting.asked {
+                Asked::Place => &[Reply::NotStarted, Reply::Permanent][..],
+                Asked::Find => &[Reply::Absent],
+                Asked::Cancel => &[Reply::Gone],
+            });
+        }
+        replies.sort_unstable();
+        replies.dedup();
+        replies
+    }
+
+    /// What the POS has said of the order before, and may be heard again: what counts without the id of the request. It has said so if it
+    /// ever had reason to.
+    fn left_over(&self, world: &World, asked: Asked) -> Vec<Reply> {
+        let Promises { abilities: Abilities { idempotent_place, cancel, .. }, .. } = self.promises();
+        let mut said = Vec::new();
+        if asked == Asked::Cancel {
+            said.extend(world.pos.cooking.then_some(Reply::WillNot));
+            return said;
+        }
+        said.extend((world.pos.taken > 0).then_some(Reply::Done));
+        // A refusal says that nothing was made. Where placing is not idempotent, a later place may have been taken.
+        let lasts = idempotent_place || self.product.is_without(Premise::RefusalRepeatsRequest);
+        said.extend((world.pos.refused && lasts).then_some(Reply::Refused));
+        // A tombstone of a POS that has none.
+        said.extend((!cancel).then_some(Reply::Gone));
+        said
+    }
+
+    /// For how long a place of this process may still take effect. What lies behind the POS's check of the not-after has the bound that it
+    /// promises with `find`, or none.
+    pub fn bound(&self, slot: usize, clock: Secs, left: Secs) -> Secs {
+        let (tenure, times) = (self.tenure(slot), self.product.times);
+        if self.product.declared.find.is_none() || self.product.is_without(Premise::NotAfter) {
+            return NEVER;
+        }
+        let not_after = left - tenure.timeout + tenure.lease + clock;
+        (not_after + times.settle).max(0)
+    }
+
+    /// Whether a place of this process may still take effect though nothing was heard of it.
+    pub fn may_arrive(&self, world: &World, slot: usize) -> bool {
+        match world.processes[slot] {
+            Process::Acting(Acting { asked: Asked::Place, handled: None, clock, left, .. })
+            | Process::Fenced { handled: None, clock, left, .. } => self.bound(slot, clock, left) > 0,
+            _ => false,
+        }
+    }
+
+    /// The process waits no longer. A request of which nothing was heard may still take effect.
+    pub fn leave(&self, world: &mut World, slot: usize, reply: Reply) {
+        let said_so = matches!(reply, Reply::NotStarted | Reply::Permanent);
+        let believed = !self.product.is_without(Premise::OwnWord) && !self.product.is_without(Premise::NotStartedOfEveryCopy);
+        if !(said_so && believed) {
+            self.stop(world, slot);
+        }
+        world.processes[slot] = Process::Idle;
+    }
+
+    /// The process is gone; what it has asked of the POS may still take effect.
+    pub fn stop(&self, world: &mut World, slot: usize) {
+        match std::mem::replace(&mut world.processes[slot], Process::Idle) {
+            Process::Acting(Acting { asked: Asked::Place, handled: None, clock, left, .. })
+            | Process::Fenced { handled: None, clock, left, .. } => {
+                world.pos.fly(self.promises(), self.bound(slot, clock, left));
+            }
+            Process::Acting(Acting { asked: Asked::Cancel, handled: None, .. }) => world.pos.flying_cancel = true,
+            _ => {}
+        }
+    }
+}
