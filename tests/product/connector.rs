@@ -6,6 +6,10 @@ use std::{
 };
 
 use http::HeaderMap;
+use posnext_aws::{
+    settings::Settings,
+    wiring::Parts,
+};
 use posnext_aws::adapters::{clock::SystemClock, http_pos::{HttpPos, Roots}};
 use posnext_shared::{
     app::{
@@ -345,6 +349,24 @@ async fn the_product_places_at_a_pos_behind_http() {
     let seen = seen.lock().unwrap();
     let traces: Vec<&str> = seen.iter().map(|seen| seen.0.headers["traceparent"].to_str().unwrap()).collect();
     assert_eq!(traces, [trace, "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01"]);
+}
+
+#[tokio::test]
+async fn a_wrong_secret_that_lasts_to_the_deadline_is_told_as_such() {
+    let (product, caller) = in_process().await;
+    let (base, _) = answering(401, r#"{"key":"$KEY","status":"not_started"}"#).await;
+    product.services.parts.directory().put_location(&location(&base, None)).await.unwrap();
+    // 8 seconds leave a worker no time to place.
+    let settings = Settings { policy: Policy::new(Duration::from_secs(8), Duration::from_secs(5)), ..product.services.parts.settings().clone() };
+    let uid = fresh_uid("http");
+    let submission = caller.submission(&order(&uid, "PAR-LOC-HTTP")).build().unwrap();
+    let mut request = http::Request::post(submission.url().path()).body(order(&uid, "PAR-LOC-HTTP")).unwrap();
+    request.headers_mut().clone_from(submission.headers());
+    let accepted = Parts::new(settings, &product.services.aws).submit().handle(request).await;
+    assert_eq!(accepted.status().as_u16(), 202, "{}", accepted.body());
+    let answer = caller.final_answer(&uid, Duration::from_secs(30)).await;
+    assert_eq!((answer.status(), answer.error()), ("errored", "pos_misconfigured"));
+    assert!(answer.text.contains("the POS did not accept our credentials before the order's deadline"), "{}", answer.text);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use tokio::{
 use crate::{
     connector::{location, place_at, record},
     support::order,
+    tls_pos::acceptor,
 };
 
 async fn place(base: &str) -> Placed {
@@ -96,6 +97,24 @@ async fn of_an_attempt_that_was_given_up_no_byte_leaves_any_more() {
     assert!(matches!(placed, Placed::Unknown(Cause::NoAnswer(_))), "{placed:?}");
     // By now it is reset, although nobody has read: the answer was not given before.
     let mut stream = stream.unwrap().0;
+    let (arrived, end) = tokio::time::timeout(Duration::from_secs(5), drained(&mut stream)).await.expect("it is still open");
+    assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    assert!(arrived < text.len(), "all of it arrived");
+}
+
+#[tokio::test]
+async fn of_an_attempt_that_was_given_up_over_tls_no_byte_leaves_any_more() {
+    let listener = shut().await;
+    let base = format!("https://{}", listener.local_addr().unwrap());
+    let text = order("u-1", "PAR-LOC-HTTP").replacen('{', &format!(r#"{{"note":"{}","#, "x".repeat(8 << 20)), 1);
+    let (location, record) = (location(&base, None), record(&text));
+    let pos = async {
+        let tls = acceptor().accept(listener.accept().await.unwrap().0).await.unwrap();
+        // From here on it reads nothing.
+        tls.into_inner().0
+    };
+    let (placed, mut stream) = tokio::join!(place_at(&location, &record), pos);
+    assert!(matches!(placed, Placed::Unknown(Cause::NoAnswer(_))), "{placed:?}");
     let (arrived, end) = tokio::time::timeout(Duration::from_secs(5), drained(&mut stream)).await.expect("it is still open");
     assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     assert!(arrived < text.len(), "all of it arrived");
