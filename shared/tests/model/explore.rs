@@ -124,6 +124,11 @@ fn orders_are_safe_when_clocks_differ_at_a_pos_with_find() {
 }
 
 #[test]
+fn orders_are_safe_when_clocks_differ_and_no_function_outlives_its_lease() {
+    explore(FIND, TIGHT, Clock::Moments);
+}
+
+#[test]
 #[ignore = "ten minutes: every set of promises with clocks that differ, with many writes on their way, and with longer times"]
 fn orders_are_safe_with_more_room() {
     for declared in [NOTHING, IDEMPOTENT, FIND, CANCEL, IDEMPOTENT_FIND, IDEMPOTENT_CANCEL, FIND_CANCEL, ALL] {

@@ -186,8 +186,8 @@ fn removing_the_poss_own_word_is_found() {
     finds(Premise::OwnWord, CANCEL, TIMES, &[ERRORED]);
 }
 
-/// The POS refuses, and its answer is held. It is asked, and does not know the order. It takes the next place, and what is heard is the
-/// refusal of the first.
+/// The POS refuses, and its answer is held. It is asked, and does not know the order. It takes the next place, and what is
+/// heard is the refusal of the first.
 #[test]
 fn removing_the_rule_that_a_refusal_repeats_its_request_is_found() {
     finds(Premise::RefusalRepeatsRequest, FIND, TIMES, &[REJECTED]);

@@ -1,5 +1,6 @@
-//! What stands between a process and its POS: a proxy that hands on the answer, an older answer about the same order, or one that does
-//! not count, and delivers a request late. What it cannot do is what contract 2 of the connector takes from it (docs/connector.md#an-answer-that-counts).
+//! What stands between a process and its POS: a proxy that hands on the answer, an older answer about the same order, or
+//! one that does not count, and delivers a request late. What it cannot do is what contract 2 of the connector takes from it
+//! (docs/connector.md#an-answer-that-counts).
 
 use posnext_shared::domain::ability::Abilities;
 
@@ -36,8 +37,8 @@ impl OrderModel {
         replies
     }
 
-    /// What the POS has said of the order before, and may be heard again: what counts without the id of the request. It has said so if it
-    /// ever had reason to.
+    /// What the POS has said of the order before, and may be heard again: what counts without the id of the request. It has said
+    /// so if it ever had reason to.
     fn left_over(&self, world: &World, asked: Asked) -> Vec<Reply> {
         let Promises { abilities: Abilities { idempotent_place, cancel, .. }, .. } = self.promises();
         let mut said = Vec::new();
@@ -54,8 +55,9 @@ impl OrderModel {
         said
     }
 
-    /// For how long a place of this process may still take effect. What lies behind the POS's check of the not-after has the bound that it
-    /// promises with `find`, or none.
+    /// For how long a place of this process may still take effect. What lies behind the POS's check of the not-after has the
+    /// bound that it promises with `find`, or none. The POS's clock is within the skew of the process's, so it is right at the
+    /// least.
     pub fn bound(&self, slot: usize, clock: Secs, left: Secs) -> Secs {
         let (tenure, times) = (self.tenure(slot), self.product.times);
         if self.product.declared.find.is_none() || self.product.is_without(Premise::NotAfter) {
