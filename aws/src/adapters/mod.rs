@@ -13,6 +13,7 @@ pub mod http_pos;
 pub mod menu_table;
 pub mod order_item;
 pub mod orders;
+mod pinned_item;
 pub mod pos;
 pub mod push;
 pub mod queue;

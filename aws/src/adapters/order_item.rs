@@ -5,13 +5,13 @@ use std::{collections::HashMap, io, sync::Arc};
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use serde::{Deserialize, Serialize};
 
+use super::pinned_item::PinnedItem;
 use posnext_shared::{
     app::ports::PortError,
     domain::{
         history::HistoryEntry,
         ids::OrderKey,
         order::{Fingerprint, Order},
-        pinned::Pinned,
         record::{Alias, OrderRecord, Row, State},
         status::Stage,
         take::Take,
@@ -42,7 +42,7 @@ struct OrderItem {
     /// Fingerprint.
     fp: Fingerprint,
     /// Where it goes.
-    pos: Pinned,
+    pos: PinnedItem,
     /// Id of the SharedId.
     sid: String,
     /// Accepted, in the index too.
@@ -98,7 +98,7 @@ pub fn to_item(record: &OrderRecord) -> Result<Item, PortError> {
         ver: record.version,
         wid: record.write_id.clone(),
         fp: record.order.fingerprint().clone(),
-        pos: record.pos.clone(),
+        pos: PinnedItem::from(&record.pos),
         sid: record.shared_id.clone(),
         acc: record.accepted_at,
         dl: record.deadline,
@@ -200,7 +200,7 @@ pub fn from_item(mut item: Item) -> Result<Row, PortError> {
         version: row.ver,
         write_id: row.wid,
         order: Arc::new(order),
-        pos: row.pos,
+        pos: row.pos.into(),
         shared_id: row.sid,
         accepted_at: row.acc,
         deadline: row.dl,
@@ -247,7 +247,7 @@ mod tests {
         ability::Abilities,
         ids::{ParId, RequestUid, Tenant},
         order::Body,
-        pinned::PinnedPos,
+        pinned::{Pinned, PinnedPos},
         record::{Final, Outcome},
     };
 
