@@ -79,7 +79,7 @@ impl Cost {
 }
 
 fn asks_the_pos(job: Job) -> bool {
-    matches!(job, Job::Submit | Job::SubmitWithMenu | Job::Process)
+    matches!(job, Job::Submit | Job::SubmitWithMenu | Job::SubmitOverTls | Job::Process)
 }
 
 /// A million times so many bytes, at a price a GB.

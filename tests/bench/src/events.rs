@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     job::Job,
-    stage::{ASYNC, SYNC, Stage, order_key},
+    stage::{ASYNC, OVER_TLS, SYNC, Stage, order_key},
 };
 
 impl Stage {
@@ -43,10 +43,11 @@ impl Stage {
                     events.push(self.batch(ASYNC, 1).await?);
                 }
             }
-            Job::Submit | Job::SubmitWithMenu | Job::SubmitLater | Job::Rejected | Job::Validate => {
+            Job::Submit | Job::SubmitWithMenu | Job::SubmitOverTls | Job::SubmitLater | Job::Rejected | Job::Validate => {
                 for _ in 0..count {
                     let (path, order) = match job {
                         Job::Submit => (submit, five_lines(SYNC, &fresh_uid())),
+                        Job::SubmitOverTls => (submit, five_lines(OVER_TLS, &fresh_uid())),
                         Job::SubmitWithMenu => (submit, sample_order(local::ORGANIZATION, MENU_LOCATION, &fresh_uid())),
                         Job::Rejected => (submit, sold_out(&fresh_uid())),
                         Job::SubmitLater => (submit, five_lines(ASYNC, &fresh_uid())),

@@ -13,6 +13,7 @@ pub(crate) enum Job {
     Hello,
     Submit,
     SubmitWithMenu,
+    SubmitOverTls,
     SubmitLater,
     Rejected,
     Replay,
@@ -30,11 +31,12 @@ pub(crate) fn of(functions: &[&str]) -> impl Iterator<Item = Job> + Clone {
 
 impl Job {
     /// Recover before all that leaves orders open: with any due it does another job.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Hello,
         Self::Recover,
         Self::Submit,
         Self::SubmitWithMenu,
+        Self::SubmitOverTls,
         Self::SubmitLater,
         Self::Rejected,
         Self::Replay,
@@ -49,6 +51,7 @@ impl Job {
             Self::Hello => "hello",
             Self::Submit => "submit 200",
             Self::SubmitWithMenu => "submit 200, with a menu",
+            Self::SubmitOverTls => "submit 200, a POS over TLS",
             Self::SubmitLater => "submit 202",
             Self::Rejected => "submit, rejected by the menu",
             Self::Replay => "submit, a replay",
@@ -63,7 +66,9 @@ impl Job {
     pub(crate) fn function(self) -> &'static str {
         match self {
             Self::Hello => "hello",
-            Self::Submit | Self::SubmitWithMenu | Self::SubmitLater | Self::Rejected | Self::Replay => "submit-order",
+            Self::Submit | Self::SubmitWithMenu | Self::SubmitOverTls | Self::SubmitLater | Self::Rejected | Self::Replay => {
+                "submit-order"
+            }
             Self::Validate => "validate-order",
             Self::Menu => "get-menu",
             Self::Get => "get-order",
@@ -78,7 +83,7 @@ impl Job {
         let order =
             |expected: &str| serde_json::from_str(body).is_ok_and(|order: Value| order.get("status") == Some(&expected.into()));
         let right = match self {
-            Self::Submit | Self::SubmitWithMenu | Self::Replay | Self::Get => status == Some(200) && order("placed"),
+            Self::Submit | Self::SubmitWithMenu | Self::SubmitOverTls | Self::Replay | Self::Get => status == Some(200) && order("placed"),
             Self::SubmitLater => status == Some(202) && order("pending"),
             Self::Rejected => status == Some(200) && order("rejected"),
             Self::Validate => status == Some(200) && order("validated"),

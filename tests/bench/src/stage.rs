@@ -34,6 +34,9 @@ pub(crate) const SYNC: &str = "BENCH-SYNC";
 /// The location whose orders are always accepted.
 pub(crate) const ASYNC: &str = "BENCH-ASYNC";
 
+/// The location whose POS is asked over TLS.
+pub(crate) const OVER_TLS: &str = "BENCH-OVER-TLS";
+
 /// The stage.
 pub(crate) struct Stage {
     pub(crate) services: Services,
@@ -64,8 +67,11 @@ impl Stage {
             services.parts.directory().put_location(&location(name, mode, &base)?).await?;
         }
         let (behind, counter) = (Tls::new()?, Counter::default());
-        let mut tls = vec![("POSNEXT_CA_FILE".to_owned(), AUTHORITY.to_owned())];
-        let mut counted = Vec::new();
+        let over_tls = behind.before(&format!("http://{pos}")).await?;
+        services.parts.directory().put_location(&location(OVER_TLS, Mode::Sync, &format!("{over_tls}/all/prompt"))?).await?;
+        let of_the_pos = ("POSNEXT_POS_CA_FILE".to_owned(), AUTHORITY.to_owned());
+        let mut tls = vec![("POSNEXT_CA_FILE".to_owned(), AUTHORITY.to_owned()), of_the_pos.clone()];
+        let mut counted = vec![of_the_pos];
         for (name, value) in services.environment() {
             if name.starts_with("AWS_ENDPOINT_URL_") {
                 tls.push((name.to_owned(), behind.before(&value).await?));
