@@ -76,9 +76,13 @@ pub(crate) fn location(base: &str, auth: Option<HttpAuth>) -> Location {
 
 /// An order, under a lease for its first attempt.
 pub(crate) fn record(text: &str) -> OrderRecord {
+    claimed_at(SystemClock.now(), text)
+}
+
+fn claimed_at(now: UnixMillis, text: &str) -> OrderRecord {
     let (policy, location) = (Policy::default(), location("https://127.0.0.1:9", None));
     let ctx = Context {
-        now: SystemClock.now(),
+        now,
         policy: &policy,
         mapped: Some(&location),
         by: Actor::Submit,
@@ -314,6 +318,9 @@ async fn a_lease_that_has_grown_old_by_either_clock_sends_nothing() {
         let placed = pos.place(Some(line), settings(&location), &location, &an_order(), attempt(lease_taken)).await;
         assert_eq!(placed, Placed::NotStarted { cause: Cause::NoTimeLeft, retry_after: None });
     }
+    let over = claimed_at(now.minus(Duration::from_hours(1)), &order("u-1", "PAR-LOC-HTTP"));
+    let cancelled = pos.cancel(settings(&location), &over, LIMIT).await;
+    assert_eq!(cancelled, Cancelled::Unknown(Cause::NoTimeLeft));
     assert!(seen.lock().unwrap().is_empty());
 }
 

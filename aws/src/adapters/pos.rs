@@ -48,6 +48,9 @@ impl<S: Secrets> Pos for PosRouter<S> {
     async fn place(&self, line: Option<Line>, location: &Location, record: &OrderRecord, attempt: Attempt) -> Placed {
         match (&location.connector, &self.sandbox) {
             (Connector::Http(connector), _) => self.http.place(line, connector, location, record, attempt).await,
+            (Connector::Sandbox(_), Some(sandbox)) if !attempt.may_begin(attempt.limit, sandbox.now()) => {
+                Placed::NotStarted { cause: Cause::NoTimeLeft, retry_after: None }
+            }
             (Connector::Sandbox(connector), Some(sandbox)) => {
                 sandbox.place(connector, location, &record.key, attempt.limit).await
             }

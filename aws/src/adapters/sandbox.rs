@@ -85,6 +85,11 @@ impl SandboxPos {
         Self { dynamo, table, now }
     }
 
+    /// The time there.
+    pub(super) fn now(&self) -> UnixMillis {
+        (self.now)()
+    }
+
     /// Places an order.
     pub async fn place(&self, connector: &SandboxConnector, location: &Location, key: &OrderKey, limit: Duration) -> Placed {
         let not_reached = || Placed::NotStarted { cause: unreachable(), retry_after: None };

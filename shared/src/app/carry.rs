@@ -230,10 +230,15 @@ where
         if !ended {
             return;
         }
+        // Nobody's lease is needed for it any more.
+        let mut record = record.clone();
+        if let State::Open(open) = &mut record.state {
+            open.lease = None;
+        }
         let target: Option<Cow<'_, Location>> = location.map(|location| record.pos.target(location));
         let cancelled = match target {
-            Some(location) if machine::promises(record, &self.context(Some(&location))).cancel => {
-                Some(self.pos.cancel(&location, record, ASK_LIMIT).await)
+            Some(location) if machine::promises(&record, &self.context(Some(&location))).cancel => {
+                Some(self.pos.cancel(&location, &record, ASK_LIMIT).await)
             }
             _ => None,
         };

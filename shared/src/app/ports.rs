@@ -239,7 +239,7 @@ pub trait Pos: Send + Sync {
     ) -> impl Future<Output = Placed> + Send;
     /// Asks for an order.
     fn find(&self, location: &Location, record: &OrderRecord, limit: Duration) -> impl Future<Output = Found> + Send;
-    /// Cancels an order and leaves a tombstone.
+    /// Cancels an order and leaves a tombstone, as long as the record's lease lasts, if it has one.
     fn cancel(&self, location: &Location, record: &OrderRecord, limit: Duration) -> impl Future<Output = Cancelled> + Send;
 }
 

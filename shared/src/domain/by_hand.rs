@@ -43,7 +43,7 @@ pub enum Refusal {
     #[error("an attempt may still reach the POS until {}; ask the POS after that, then try again", .0.rfc3339())]
     AttemptMayRun(UnixMillis),
     /// The order is being cancelled at the POS.
-    #[error("the order is being cancelled at the POS, so it can only end errored, or placed if the POS will not cancel")]
+    #[error("the order is being cancelled at the POS, so it can only end errored, or as the POS says if it will not cancel")]
     Cancelling,
 }
 

@@ -74,7 +74,7 @@ pub struct Open {
     /// Set while an earlier attempt's outcome is unknown: no such attempt runs after this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_until: Option<UnixMillis>,
-    /// Written before the first cancel: from then on the order ends `errored`, or `placed` if the POS will not cancel.
+    /// Written before the first cancel: from then on the order ends `errored`, or as the POS says that will not cancel.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancelling: bool,
     /// Hand-offs so far: what the back-off grows with.

@@ -133,7 +133,7 @@ pub enum ErrorCode {
     PosRefused,
     /// The POS could not be reached before the order's deadline.
     PosUnreachable,
-    /// The POS can never take a request of this form; its mapping needs mending.
+    /// The POS can never take a request of this form, or does not accept our credentials: its mapping needs mending.
     PosMisconfigured,
     /// The order was ended at its deadline and is cancelled at the POS.
     DeadlineExceeded,
@@ -187,7 +187,7 @@ impl ErrorCode {
             Self::PriceMismatch => "The price is not the menu's",
             Self::PosRefused => "The POS refused the order",
             Self::PosUnreachable => "The POS could not be reached in time",
-            Self::PosMisconfigured => "The POS cannot take orders of this form",
+            Self::PosMisconfigured => "The POS is not set up to take our orders",
             Self::DeadlineExceeded => "Not done in time, and cancelled",
             Self::EndedByOperator => "Ended by a person",
         }

@@ -64,12 +64,10 @@ impl Pos {
             self.cooking = true;
             return Reply::WillNot;
         }
-        if choice == Choice::DoesNot && self.tells_refused && !self.tombstone {
-            return Reply::Refused;
-        }
         self.standing = 0;
+        // Whatever it says: a place that is still under way must come to nothing.
         self.tombstone = promises.tombstones;
-        Reply::Gone
+        if choice == Choice::DoesNot && self.refused { Reply::Refused } else { Reply::Gone }
     }
 
     /// A place whose caller is gone. The bound on how many there are is never met by the product: a property says so.

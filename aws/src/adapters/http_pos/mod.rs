@@ -23,6 +23,7 @@ use posnext_shared::{
         ability::{Cancelled, Found, Placed},
         directory::{HttpConnector as Settings, Location},
         history::{Cause, Lack, PosStatus},
+        policy::CLOCK_SKEW,
         record::OrderRecord,
         time::UnixMillis,
     },
@@ -103,7 +104,7 @@ impl<S: Secrets> HttpPos<S> {
         }
     }
 
-    /// Cancels an order.
+    /// Cancels an order, as long as the record's lease lasts, if it has one.
     pub async fn cancel(&self, settings: &Settings, record: &OrderRecord, limit: Duration) -> Cancelled {
         let Said { status, pos_order_id, errors } = match self.ask(Method::DELETE, settings, record, limit).await {
             Ok((said, http)) if unsettled(said.status) => return Cancelled::Unknown(Cause::Answered(http, said.status)),
@@ -126,7 +127,10 @@ impl<S: Secrets> HttpPos<S> {
         limit: Duration,
     ) -> Result<(Said, u16), Cause> {
         let ask = Ask::of_order(method, record);
-        match self.transport.send(settings, None, &ask, limit, |_| true).await {
+        // A cancel of a lease that is over would meet what somebody else has decided since; asking does no harm.
+        let lease = record.open().and_then(|open| open.lease).filter(|_| ask.method == Method::DELETE);
+        let may_begin = |left| lease.is_none_or(|lease| (self.now)().plus(left).plus(CLOCK_SKEW) <= lease.until);
+        match self.transport.send(settings, None, &ask, limit, may_begin).await {
             Reply::Never(cause) | Reply::NotSent(cause) | Reply::Cut(cause) => Err(cause),
             Reply::Answer(answer) => Ok((said(&answer, &ask, record)?, answer.status.as_u16())),
         }
