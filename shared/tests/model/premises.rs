@@ -130,6 +130,8 @@ fn removing_the_mark_that_an_order_is_being_cancelled_is_found() {
 #[test]
 fn removing_the_tombstone_is_found() {
     finds(Premise::Tombstone, CANCEL, TIMES, &[ERRORED]);
+    // A cancel that is told of a refusal leaves one as well.
+    finds(Premise::Tombstone, FIND_CANCEL, TIMES, &[ERRORED, REJECTED]);
 }
 
 #[test]

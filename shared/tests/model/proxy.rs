@@ -44,6 +44,7 @@ impl OrderModel {
         let mut said = Vec::new();
         if asked == Asked::Cancel {
             said.extend(world.pos.cooking.then_some(Reply::WillNot));
+            said.extend((world.pos.refused && world.pos.tombstone).then_some(Reply::Refused));
             return said;
         }
         said.extend((world.pos.taken > 0).then_some(Reply::Done));
