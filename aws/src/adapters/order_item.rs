@@ -3,13 +3,12 @@
 use std::{collections::HashMap, io, sync::Arc};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::pinned_item::PinnedItem;
 use posnext_shared::{
     app::ports::PortError,
     domain::{
-        history::HistoryEntry,
         ids::OrderKey,
         order::{Fingerprint, Order},
         record::{Alias, OrderRecord, Row, State},
@@ -41,8 +40,8 @@ struct OrderItem {
     wid: String,
     /// Fingerprint.
     fp: Fingerprint,
-    /// Where it goes.
-    pos: PinnedItem,
+    /// Where it goes: JSON, as text. A map would be read and written member by member, and with every write.
+    pos: String,
     /// Id of the SharedId.
     sid: String,
     /// Accepted, in the index too.
@@ -52,7 +51,8 @@ struct OrderItem {
     /// Attempts.
     n: u32,
     st: State,
-    hist: Vec<HistoryEntry>,
+    /// What happened: JSON, as text, each.
+    hist: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tp: Option<String>,
     /// Partition and sort key of the sparse index: present while the order is open.
@@ -98,13 +98,13 @@ pub fn to_item(record: &OrderRecord) -> Result<Item, PortError> {
         ver: record.version,
         wid: record.write_id.clone(),
         fp: record.order.fingerprint().clone(),
-        pos: PinnedItem::from(&record.pos),
+        pos: json(&PinnedItem::from(&record.pos))?,
         sid: record.shared_id.clone(),
         acc: record.accepted_at,
         dl: record.deadline,
         n: record.attempts,
         st: record.state.clone(),
-        hist: record.history.clone(),
+        hist: record.history.iter().map(json).collect::<Result<_, _>>()?,
         tp: record.traceparent.clone(),
         due_shard: due_at.map(|_| shard(&pk)),
         due_at,
@@ -139,7 +139,7 @@ pub(super) fn taking(take: &Take) -> Result<Item, PortError> {
         (":until".to_owned(), value(take.lease.until)?),
         (":lease".to_owned(), value(take.lease)?),
         (":stage".to_owned(), value(Stage::Placing)?),
-        (":entry".to_owned(), value([&take.entry])?),
+        (":entry".to_owned(), value([json(&take.entry)?])?),
         (":ver".to_owned(), value(take.version)?),
         (":format".to_owned(), value(FORMAT)?),
         (":deadline".to_owned(), value(take.earliest_deadline)?),
@@ -200,13 +200,13 @@ pub fn from_item(mut item: Item) -> Result<Row, PortError> {
         version: row.ver,
         write_id: row.wid,
         order: Arc::new(order),
-        pos: row.pos.into(),
+        pos: parsed::<PinnedItem>(&row.pos)?.into(),
         shared_id: row.sid,
         accepted_at: row.acc,
         deadline: row.dl,
         attempts: row.n,
         state,
-        history: row.hist,
+        history: row.hist.iter().map(|entry| parsed(entry)).collect::<Result<_, _>>()?,
         traceparent: row.tp,
     })))
 }
@@ -224,6 +224,14 @@ pub fn changed(image: Item) -> Result<Option<OrderRecord>, PortError> {
         Row::Order(record) => Some(*record),
         Row::Alias(_) => None,
     })
+}
+
+fn json(value: &impl Serialize) -> Result<String, PortError> {
+    serde_json::to_string(value).map_err(corrupt)
+}
+
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, PortError> {
+    serde_json::from_str(text).map_err(corrupt)
 }
 
 fn corrupt(error: impl std::fmt::Display) -> PortError {
