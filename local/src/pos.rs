@@ -1,6 +1,6 @@
 //! A POS behind HTTP that is played (docs/pos-connector.openapi.yaml): it keeps its promises and misbehaves as its address
-//! says, `/{abilities}/{behaviour}/orders/{key}`, and tells at `/ledger` which meals it holds. It makes nothing of a place that comes too
-//! late, nor of one that it has not read whole.
+//! says, `/{abilities}/{behaviour}/orders/{key}`, and tells at `/ledger` which meals it holds. It makes nothing of a
+//! place that comes too late, nor of half of one.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -38,12 +38,17 @@ pub const ABILITIES: [(&str, Abilities); 6] = [
 const FIND: Option<Find> = Some(Find { settle_s: SETTLE_S });
 
 /// How it behaves, by the word in its address. A number instead is the milliseconds that a placement takes.
-pub const BEHAVIOURS: [&str; 9] = ["prompt", "slow", "late", "later", "lost", "flaky", "refuse", "stubborn", "down"];
+pub const BEHAVIOURS: [&str; 11] =
+    ["prompt", "slow", "late", "later", "lost", "flaky", "refuse", "reopens", "stubborn", "nameless", "down"];
 
 /// What the POS knows of one order.
 #[derive(Debug, Default)]
 struct Ticket {
     calls: u32,
+    /// Placements that came after their not-after.
+    late: u32,
+    /// It refused the order once.
+    refused: bool,
     meals: Vec<Meal>,
     cancelled_at: Option<Instant>,
 }
@@ -59,6 +64,10 @@ struct Meal {
 pub struct Entry {
     /// Placements that reached the POS.
     pub calls: u32,
+    /// Placements that came too late, of which nothing was made.
+    pub late: u32,
+    /// A meal is being made, and can be seen later.
+    pub landing: bool,
     /// The meals that were made and not cancelled.
     pub meals: Vec<String>,
     /// The order was cancelled.
@@ -99,16 +108,16 @@ pub async fn serve(listener: TcpListener) -> io::Result<Infallible> {
 async fn handle(tickets: Tickets, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
     // What does not arrive whole is nothing.
-    body.collect().await.map_err(io::Error::other)?;
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let id = head.headers.get("posnext-request").cloned();
-    let mut answer = answered(&tickets, &head).await?;
+    let mut answer = answered(&tickets, &head, &body).await?;
     if let Some(id) = id {
         answer.headers_mut().insert("posnext-request", id);
     }
     Ok(answer)
 }
 
-async fn answered(tickets: &Tickets, head: &http::request::Parts) -> Answer {
+async fn answered(tickets: &Tickets, head: &Parts, body: &[u8]) -> Answer {
     let path: Vec<&str> = head.uri.path().trim_matches('/').split('/').collect();
     match *path.as_slice() {
         ["ledger"] => answer(StatusCode::OK, &json!(ledger(tickets))),
@@ -121,8 +130,12 @@ async fn answered(tickets: &Tickets, head: &http::request::Parts) -> Answer {
                 return pos.says(StatusCode::BAD_REQUEST, "invalid");
             }
             match head.method {
-                Method::PUT if too_late(&head.headers) => pos.says(StatusCode::SERVICE_UNAVAILABLE, "not_started"),
-                Method::PUT => pos.place().await,
+                Method::PUT if too_late(head) => {
+                    pos.ticket(|ticket| ticket.late += 1);
+                    pos.says(StatusCode::SERVICE_UNAVAILABLE, "not_started")
+                }
+                Method::PUT if !pos.is_of(body) => pos.says(StatusCode::BAD_REQUEST, "invalid"),
+                Method::PUT => pos.place(not_after(head)).await,
                 Method::GET if abilities.find.is_some() => pos.find(),
                 Method::DELETE if abilities.cancel => pos.cancel(),
                 _ => answer(StatusCode::NOT_IMPLEMENTED, &json!({ "message": "not promised" })),
@@ -132,11 +145,14 @@ async fn answered(tickets: &Tickets, head: &http::request::Parts) -> Answer {
     }
 }
 
-/// Whether the sender no longer waits for what comes of a request: by this machine's clock, which is the sender's.
-fn too_late(headers: &HeaderMap) -> bool {
-    let not_after = headers.get("posnext-not-after").and_then(|value| value.to_str().ok()?.parse::<u128>().ok());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    not_after.is_some_and(|not_after| now > not_after)
+/// Until when a place counts, by this machine's clock, which is the sender's.
+fn not_after(head: &Parts) -> Option<SystemTime> {
+    let millis = head.headers.get("posnext-not-after")?.to_str().ok()?.parse().ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_millis(millis))
+}
+
+fn too_late(head: &Parts) -> bool {
+    not_after(head).is_some_and(|not_after| SystemTime::now() > not_after)
 }
 
 fn ledger(tickets: &Tickets) -> BTreeMap<String, Entry> {
@@ -144,7 +160,8 @@ fn ledger(tickets: &Tickets) -> BTreeMap<String, Entry> {
     let entry = |ticket: &Ticket| {
         let made = ticket.made().map(|meal| meal.pos_order_id.clone());
         let meals = if ticket.cancelled() { Vec::new() } else { made.collect() };
-        Entry { calls: ticket.calls, meals, cancelled: ticket.cancelled() }
+        let landing = !ticket.cancelled() && ticket.meals.iter().any(|meal| meal.lands_at > Instant::now());
+        Entry { calls: ticket.calls, late: ticket.late, landing, meals, cancelled: ticket.cancelled() }
     };
     tickets.iter().map(|(key, ticket)| (key.clone(), entry(ticket))).collect()
 }
@@ -176,37 +193,62 @@ impl Pos<'_> {
     }
 
     fn holds(&self, code: StatusCode, pos_order_id: &str) -> Answer {
+        // One of them has its orders under a name that cannot be used.
+        let pos_order_id = if self.behaviour == "nameless" { " " } else { pos_order_id };
         answer(code, &json!({ "key": self.key, "status": "placed", "pos_order_id": pos_order_id }))
     }
 
-    async fn place(&self) -> Answer {
-        let calls = self.ticket(|ticket| {
+    fn refuses(&self, code: StatusCode) -> Answer {
+        let errors = json!([{ "message": "item 4711 is not available" }]);
+        let body = json!({ "key": self.key, "status": "rejected", "errors": errors });
+        answer(code, &body)
+    }
+
+    /// Whether a body is that of a place of this order, and whole.
+    fn is_of(&self, body: &[u8]) -> bool {
+        #[derive(Deserialize)]
+        struct Whole {
+            key: String,
+        }
+        serde_json::from_slice::<Whole>(body).is_ok_and(|whole| whole.key == self.key)
+    }
+
+    /// When a meal can be seen of which the place counts until then.
+    fn lands_at(&self, not_after: Option<SystemTime>) -> Instant {
+        let left = not_after.and_then(|not_after| not_after.duration_since(SystemTime::now()).ok()).unwrap_or_default();
+        Instant::now()
+            + match self.behaviour {
+                "late" => Duration::from_millis(1_500),
+                // Just before an attempt counts as settled: that is 10 s and SETTLE_S after its not-after.
+                "later" => left + Duration::from_secs(12),
+                _ => Duration::ZERO,
+            }
+    }
+
+    async fn place(&self, not_after: Option<SystemTime>) -> Answer {
+        let (calls, refused) = self.ticket(|ticket| {
             ticket.calls += 1;
-            ticket.calls
+            ticket.refused |= self.behaviour == "refuse" || self.behaviour == "reopens" && ticket.calls == 1;
+            (ticket.calls, ticket.refused)
         });
         match self.behaviour {
             "down" => return self.says(StatusCode::SERVICE_UNAVAILABLE, "not_started"),
             "flaky" if calls <= 2 => return self.says(StatusCode::SERVICE_UNAVAILABLE, "not_started"),
-            "refuse" => {
-                let errors = json!([{ "message": "item 4711 is not available" }]);
-                let body = json!({ "key": self.key, "status": "rejected", "errors": errors });
-                return answer(StatusCode::UNPROCESSABLE_ENTITY, &body);
+            "refuse" => return self.refuses(StatusCode::UNPROCESSABLE_ENTITY),
+            // It refuses once, and where placing is idempotent for ever.
+            "reopens" if calls <= 1 || refused && self.abilities.idempotent_place => {
+                return self.refuses(StatusCode::UNPROCESSABLE_ENTITY);
             }
             _ => {}
         }
-        let lands_after = match self.behaviour {
-            "late" => Duration::from_millis(1_500),
-            // Just before a submit's attempt counts as settled (its function's time-out, the skew, and SETTLE_S).
-            "later" => Duration::from_secs(20),
-            _ => Duration::ZERO,
-        };
+        let lands_at = self.lands_at(not_after);
         let made = self.ticket(|ticket| {
             if ticket.cancelled() {
                 return None;
             }
             if ticket.meals.is_empty() || !self.abilities.idempotent_place {
                 let pos_order_id = format!("POS-{}", uuid::Uuid::now_v7().simple());
-                ticket.meals.push(Meal { pos_order_id, lands_at: Instant::now() + lands_after });
+                ticket.meals.push(Meal { pos_order_id, lands_at });
             }
             ticket.meals.last().cloned()
         });
@@ -237,15 +279,17 @@ impl Pos<'_> {
     }
 
     fn cancel(&self) -> Answer {
-        let kept = self.ticket(|ticket| {
+        let (kept, refused) = self.ticket(|ticket| {
             let made = ticket.made().next().cloned().filter(|_| self.behaviour == "stubborn" && !ticket.cancelled());
             if made.is_none() {
                 ticket.cancelled_at.get_or_insert_with(Instant::now);
             }
-            made.map(|meal| meal.pos_order_id)
+            (made.map(|meal| meal.pos_order_id), ticket.refused && ticket.meals.is_empty())
         });
         match kept {
             Some(pos_order_id) => self.holds(StatusCode::CONFLICT, &pos_order_id),
+            // The tombstone stands all the same.
+            None if refused => self.refuses(StatusCode::CONFLICT),
             None => self.says(StatusCode::OK, "cancelled"),
         }
     }

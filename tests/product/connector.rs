@@ -6,11 +6,11 @@ use std::{
 };
 
 use http::HeaderMap;
-use posnext_aws::{
-    settings::Settings,
-    wiring::Parts,
+use posnext_aws::adapters::{
+    clock::SystemClock,
+    http_pos::{HttpPos, Roots},
 };
-use posnext_aws::adapters::{clock::SystemClock, http_pos::{HttpPos, Roots}};
+use posnext_aws::{settings::Settings, wiring::Parts};
 use posnext_shared::{
     app::{
         moment::Moment,
@@ -164,8 +164,7 @@ async fn each_request_has_an_id_of_its_own_and_only_a_place_has_an_end() {
     assert_eq!(ask(&base).await.0, Found::Absent);
     place(&base).await;
     let seen = seen.lock().unwrap();
-    let ids: std::collections::BTreeSet<_> =
-        seen.iter().map(|(parts, _)| parts.headers["posnext-request"].as_bytes()).collect();
+    let ids: std::collections::BTreeSet<_> = seen.iter().map(|(parts, _)| parts.headers["posnext-request"].as_bytes()).collect();
     let ends: Vec<bool> = seen.iter().map(|(parts, _)| parts.headers.contains_key("posnext-not-after")).collect();
     assert_eq!((ids.len(), ends), (3, vec![false, false, true]));
 }
@@ -364,7 +363,10 @@ async fn a_wrong_secret_that_lasts_to_the_deadline_is_told_as_such() {
     let (base, _) = answering(401, r#"{"key":"$KEY","status":"not_started"}"#).await;
     product.services.parts.directory().put_location(&location(&base, None)).await.unwrap();
     // 8 seconds leave a worker no time to place.
-    let settings = Settings { policy: Policy::new(Duration::from_secs(8), Duration::from_secs(5)), ..product.services.parts.settings().clone() };
+    let settings = Settings {
+        policy: Policy::new(Duration::from_secs(8), Duration::from_secs(5)),
+        ..product.services.parts.settings().clone()
+    };
     let uid = fresh_uid("http");
     let submission = caller.submission(&order(&uid, "PAR-LOC-HTTP")).build().unwrap();
     let mut request = http::Request::post(submission.url().path()).body(order(&uid, "PAR-LOC-HTTP")).unwrap();

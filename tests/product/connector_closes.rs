@@ -1,5 +1,6 @@
-//! No placement goes out on a connection that may be dying: placements aimed at the moment at which a POS closes what it keeps. As a
-//! control the same is done with a client that keeps its connections for 5 seconds, as the connector did once.
+//! No placement goes out on a connection that may be dying: placements aimed at the moment at which a POS closes what
+//! it keeps. As a control the same is done with a client that keeps its connections for 5 seconds, as the connector did
+//! once.
 //!
 //! `POSNEXT_TEST_CLOSES=full` aims a thousand placements at closes at 1, 2 and 5 s; without it there are fewer, at 1 s.
 
@@ -86,7 +87,8 @@ impl Sender {
     }
 }
 
-/// What placements came to that were sent within two round trips of when the POS closes, by 32 senders, so many by each.
+/// What placements came to that were sent within two round trips of when the POS closes, by 32 senders, so many by
+/// each.
 async fn aimed(sender: &Sender, closes: Closes, rounds: u32) -> Vec<Came> {
     let pos = Arc::new(TlsPos::start(closes).await);
     let senders = (0..SENDERS).map(|number| {

@@ -1,4 +1,5 @@
-//! A POS over TLS, far away, that closes the connections it keeps: after a while without a request, after so many, or when it starts anew.
+//! A POS over TLS, far away, that closes the connections it keeps: after a while without a request, after so many, or
+//! when it starts anew.
 
 use std::{
     convert::Infallible,

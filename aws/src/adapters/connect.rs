@@ -153,8 +153,8 @@ pub(super) fn client() -> Builder {
     builder
 }
 
-/// A timer whose time goes on by the larger of what the monotonic and the wall clock have done, so that a connection that was kept while
-/// Lambda had frozen the process has grown old (docs/lifecycle.md#time).
+/// A timer whose time goes on by the larger of what the monotonic and the wall clock have done, so that a connection
+/// that was kept while Lambda had frozen the process has grown old (docs/lifecycle.md#time).
 #[derive(Debug, Clone)]
 struct BothClocks {
     timer: TokioTimer,

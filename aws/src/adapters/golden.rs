@@ -1,5 +1,5 @@
-//! Rows and messages of every version that counts, as files in `golden`: this version has to read them, and to write those of the
-//! newest format to the byte. Row format 3 is the first: no stack was deployed before it.
+//! Rows and messages of every version that counts, as files in `golden`: this version has to read them, and to write
+//! those of the newest format to the byte. Row format 3 is the first: no stack was deployed before it.
 //!
 //! A new format, or a new kind of row: write it into [`rows`] and run with `UPDATE_GOLDEN=1`, which adds the files that are not there. A
 //! file that is there is never changed: such rows are in somebody's table.
@@ -93,7 +93,10 @@ fn rows() -> BTreeMap<&'static str, Item> {
         ("needs-a-person", after(Start::Placing, NO_PROMISE, [unknown(), delivered(2)])),
         ("placed", after(Start::Placing, NO_PROMISE, [Input::Placed(Placed::Done { pos_order_id: "P-1".to_owned() })])),
         ("rejected", after(Start::Rejected(error(ErrorCode::PosRefused)), NO_PROMISE, [])),
-        ("errored", after(Start::Placing, NO_PROMISE, [Input::Placed(Placed::Permanent(Cause::Answered(422, PosStatus::Invalid)))])),
+        (
+            "errored",
+            after(Start::Placing, NO_PROMISE, [Input::Placed(Placed::Permanent(Cause::Answered(422, PosStatus::Invalid)))]),
+        ),
         ("found", after(Start::Placing, FIND_ONLY, [unknown(), delivered(2), found()])),
         ("cancelled", after(Start::Placing, CANCELS, [unknown(), delivered(2), Input::Cancelled(Cancelled::Done)])),
     ];

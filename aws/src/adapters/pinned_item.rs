@@ -1,4 +1,5 @@
-//! How an order's POS stands in its row. Names are short and what is not so is left out: they are paid for with every write.
+//! How an order's POS stands in its row. Names are short and what is not so is left out: they are paid for with every
+//! write.
 
 use serde::{Deserialize, Serialize};
 

@@ -126,7 +126,8 @@ where
             Start::Placing
         };
         let lease_taken = Moment::now(self.clock.now());
-        // The line to the POS is opened while the claim is written: a fresh one for each placement costs no time that way.
+        // The line to the POS is opened while the claim is written: a fresh one for each placement costs no time that
+        // way.
         let placing = matches!(start, Start::Placing);
         let mut opening = pin!(maybe_done(async { if placing { Some(self.pos.open(&location).await) } else { None } }));
         let record = match beside(self.claim(&new, start.clone(), &location, arrived), opening.as_mut()).await {

@@ -185,7 +185,8 @@ where
         Attempt { limit, lease_taken, lease: self.tenure.lease }
     }
 
-    /// Makes a placement attempt, whose lease is held: on the line that `opening` comes to, which may be on its way already.
+    /// Makes a placement attempt, whose lease is held: on the line that `opening` comes to, which may be on its way
+    /// already.
     pub async fn place(
         &self,
         opening: impl Future<Output = P::Line> + Send,
@@ -218,8 +219,8 @@ where
         })
     }
 
-    /// The POS holds an order whose row somebody else has moved on. If that ended it otherwise, PAR refunds and the meal must not be made:
-    /// it is cancelled and a person is told (docs/lifecycle.md#the-deadline).
+    /// The POS holds an order whose row somebody else has moved on. If that ended it otherwise, PAR refunds and the
+    /// meal must not be made: it is cancelled and a person is told (docs/lifecycle.md#the-deadline).
     async fn placed_too_late(&self, record: &OrderRecord, location: Option<&Location>) {
         let ended = match self.orders.read(&record.key).await {
             Ok(Some(Row::Order(stored))) => {

@@ -1,5 +1,6 @@
-//! Ages, on two clocks. Lambda freezes a process between invocations: its monotonic clock may stand still while the wall clock goes on. And
-//! a wall clock may be set back. So an age is the larger of both, and what seems to be younger than nothing has expired.
+//! Ages, on two clocks. Lambda freezes a process between invocations: its monotonic clock may stand still while the
+//! wall clock goes on. And a wall clock may be set back. So an age is the larger of both, and what seems to be younger
+//! than nothing has expired.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -37,8 +38,8 @@ impl Moment {
     }
 }
 
-/// A time of its own that goes on by what the clock that says more has done. A wall clock that was set back lets it go on by an hour, so
-/// that what was to last a while is over.
+/// A time of its own that goes on by what the clock that says more has done. A wall clock that was set back lets it go
+/// on by an hour, so that what was to last a while is over.
 #[derive(Debug, Default)]
 pub struct Ageing(Mutex<Option<(Moment, Duration)>>);
 

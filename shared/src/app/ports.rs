@@ -209,8 +209,9 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Whether what may still be needed fits on the lease by either clock, another machine's skew counted in. To be asked right before the
-    /// first byte leaves: the process may have stood still since the lease was taken (docs/lifecycle.md#leases).
+    /// Whether what may still be needed fits on the lease by either clock, another machine's skew counted in. To be
+    /// asked right before the first byte leaves: the process may have stood still since the lease was taken
+    /// (docs/lifecycle.md#leases).
     #[must_use]
     pub fn may_begin(&self, needed: Duration, now: UnixMillis) -> bool {
         self.lease_taken.age(now).saturating_add(needed).saturating_add(CLOCK_SKEW) <= self.lease

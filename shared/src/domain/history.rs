@@ -1,4 +1,5 @@
-//! What happened to an order, as types. They are stored as they are, and [`super::words`] alone makes sentences of them.
+//! What happened to an order, as types. They are stored as they are, and [`super::words`] alone makes sentences of
+//! them.
 
 use serde::{Deserialize, Serialize};
 
@@ -96,8 +97,8 @@ pub enum Step {
     EndedErrored,
 }
 
-/// Why something came to what it came to. What is text in here is for operators: it is never read by a program, and never told to a
-/// caller.
+/// Why something came to what it came to. What is text in here is for operators: it is never read by a program, and
+/// never told to a caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {

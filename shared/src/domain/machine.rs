@@ -140,8 +140,9 @@ impl From<(Step, Cause)> for Note {
     }
 }
 
-/// What the order's POS promises, as far as that holds: what it promised when the order went there and still promises. An order of which
-/// nothing was attempted goes where its location is mapped now. A location that is not mapped any more promises nothing.
+/// What the order's POS promises, as far as that holds: what it promised when the order went there and still promises.
+/// An order of which nothing was attempted goes where its location is mapped now. A location that is not mapped any
+/// more promises nothing.
 #[must_use]
 pub fn promises(record: &OrderRecord, ctx: &Context<'_>) -> Abilities {
     let now = ctx.mapped.map(|location| location.connector.abilities()).unwrap_or_default();
@@ -202,8 +203,8 @@ pub fn advance(record: &OrderRecord, input: Input, ctx: &Context<'_>) -> Next {
     }
 }
 
-/// The next version of a row that was just taken for its first attempt, if it is to go elsewhere than where its location was mapped when it
-/// was claimed. To be written before the attempt.
+/// The next version of a row that was just taken for its first attempt, if it is to go elsewhere than where its
+/// location was mapped when it was claimed. To be written before the attempt.
 #[must_use]
 pub fn follow(record: &OrderRecord, ctx: &Context<'_>) -> Option<OrderRecord> {
     let pos = Pinned::of(ctx.mapped?);
@@ -272,9 +273,7 @@ fn after_place(record: &OrderRecord, mut open: Open, placed: Placed, ctx: &Conte
             park_for_person(record, open, None, NeedsPerson::NoNumber, ctx)
         }
         // Only a POS that promised tombstones means one by it.
-        Placed::Cancelled if promises.cancel => {
-            Next::End(end(record, cancelled_outcome(), Step::FoundCancelled, ctx), None)
-        }
+        Placed::Cancelled if promises.cancel => Next::End(end(record, cancelled_outcome(), Step::FoundCancelled, ctx), None),
         Placed::Cancelled => {
             open.lease = record.open().and_then(|open| open.lease);
             after_place(record, open, Placed::Unknown(never_promised()), ctx)
@@ -468,13 +467,7 @@ fn ask_later(record: &OrderRecord, mut open: Open, note: impl Into<Note>, ctx: &
 }
 
 /// Nothing more can be done by itself. `note`: what came of what was just tried.
-fn park_for_person(
-    record: &OrderRecord,
-    mut open: Open,
-    note: Option<Note>,
-    why: NeedsPerson,
-    ctx: &Context<'_>,
-) -> Next {
+fn park_for_person(record: &OrderRecord, mut open: Open, note: Option<Note>, why: NeedsPerson, ctx: &Context<'_>) -> Next {
     let told = open.person.replace(why) == Some(why);
     open.lease = None;
     open.stage = Stage::Confirming;

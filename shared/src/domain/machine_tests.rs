@@ -36,7 +36,8 @@ impl Play {
         let key = OrderKey { tenant: Tenant::new("t").unwrap(), request_uid: RequestUid::new("u-1").unwrap() };
         let policy = Policy::default();
         let ctx = context(&policy, abilities, T0, policy.submit_lease());
-        let record = claim(New { key, order, shared_id: "s".into(), traceparent: None }, Pinned::of(mapped(abilities)), start, &ctx);
+        let record =
+            claim(New { key, order, shared_id: "s".into(), traceparent: None }, Pinned::of(mapped(abilities)), start, &ctx);
         Self { policy, abilities, by: Actor::Submit, now: T0, record }
     }
 
@@ -199,12 +200,10 @@ fn a_retry_never_sleeps_through_the_last_chance_to_place() {
 
 #[test]
 fn a_pos_that_says_when_to_come_back_is_obeyed() {
-    let Next::HandOff(_, delay) = Play::start(ALL)
-        .next(Input::Placed(Placed::NotStarted {
-            cause: Cause::Answered(429, PosStatus::NotStarted),
-            retry_after: Some(Duration::from_secs(17)),
-        }))
-    else {
+    let Next::HandOff(_, delay) = Play::start(ALL).next(Input::Placed(Placed::NotStarted {
+        cause: Cause::Answered(429, PosStatus::NotStarted),
+        retry_after: Some(Duration::from_secs(17)),
+    })) else {
         panic!("handed off")
     };
     assert_eq!(delay, Duration::from_secs(17));

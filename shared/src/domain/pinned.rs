@@ -1,5 +1,5 @@
-//! Where an order goes: the POS and the store there, as they were mapped when it was claimed. An order of which anything was attempted
-//! stays with that POS, whatever is mapped later (docs/lifecycle.md#where-an-order-goes).
+//! Where an order goes: the POS and the store there, as they were mapped when it was claimed. An order of which
+//! anything was attempted stays with that POS, whatever is mapped later (docs/lifecycle.md#where-an-order-goes).
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! Sentences about what happened to an order: the one place that makes them, for operators and for callers. A caller is told nothing
-//! of what is behind the API: no address, no secret's name, no person's reason.
+//! Sentences about what happened to an order: the one place that makes them, for operators and for callers. A caller is
+//! told nothing of what is behind the API: no address, no secret's name, no person's reason.
 
 use std::fmt;
 
@@ -186,15 +186,8 @@ impl fmt::Display for Lack {
 
 impl PosStatus {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Placed,
-        Self::Rejected,
-        Self::Invalid,
-        Self::InProgress,
-        Self::NotStarted,
-        Self::Unknown,
-        Self::Cancelled,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Placed, Self::Rejected, Self::Invalid, Self::InProgress, Self::NotStarted, Self::Unknown, Self::Cancelled];
 
     /// The value as it stands in JSON.
     #[must_use]

@@ -142,7 +142,12 @@ fn a_cause_is_one_sentence_for_operators_and_a_few_words_for_callers() {
             "outcome unknown: 200 text/html: not the POS's own answer: it is not one JSON object",
             Some("answered 200, which is not the POS's own answer"),
         ),
-        (Step::Unaskable, None, "waiting for a person: the POS may or may not hold this order, and cannot be asked", Some(UNASKABLE)),
+        (
+            Step::Unaskable,
+            None,
+            "waiting for a person: the POS may or may not hold this order, and cannot be asked",
+            Some(UNASKABLE),
+        ),
         (Step::EndedErrored, Some(Cause::Person("no gas".to_owned())), "errored by a person: no gas", None),
         (Step::Asking, None, "asking the POS", None),
     ] {

@@ -83,7 +83,9 @@ impl Job {
         let order =
             |expected: &str| serde_json::from_str(body).is_ok_and(|order: Value| order.get("status") == Some(&expected.into()));
         let right = match self {
-            Self::Submit | Self::SubmitWithMenu | Self::SubmitOverTls | Self::Replay | Self::Get => status == Some(200) && order("placed"),
+            Self::Submit | Self::SubmitWithMenu | Self::SubmitOverTls | Self::Replay | Self::Get => {
+                status == Some(200) && order("placed")
+            }
             Self::SubmitLater => status == Some(202) && order("pending"),
             Self::Rejected => status == Some(200) && order("rejected"),
             Self::Validate => status == Some(200) && order("validated"),

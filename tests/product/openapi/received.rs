@@ -209,10 +209,7 @@ async fn ends(product: &Product, caller: &Caller, log: &mut Log) {
         .services
         .parts
         .directory()
-        .put_location(&location(
-            "PAR-LOC-NOPOS",
-            Connector::Http(HttpConnector::new(base, None, Abilities::default())),
-        ))
+        .put_location(&location("PAR-LOC-NOPOS", Connector::Http(HttpConnector::new(base, None, Abilities::default()))))
         .await
         .unwrap();
 

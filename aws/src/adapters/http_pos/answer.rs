@@ -1,5 +1,5 @@
-//! What a POS says, and whether it counts: only if the POS itself said it, to this request (docs/connector.md#an-answer-that-counts).
-//! Reading is tolerant of everything that nobody reads.
+//! What a POS says, and whether it counts: only if the POS itself said it, to this request
+//! (docs/connector.md#an-answer-that-counts). Reading is tolerant of everything that nobody reads.
 
 use std::fmt;
 
@@ -52,7 +52,8 @@ pub(super) fn read(head: Head<'_>, body: &[u8], key: &str) -> Result<Said, Lack>
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     // Bytes that are no UTF-8 may stand where nobody reads. Where somebody does, their replacement gives them away.
     let text = String::from_utf8_lossy(body);
-    let Members { key: said_key, status, pos_order_id, errors, repeated } = serde_json::from_str(&text).map_err(|_| Lack::Json)?;
+    let Members { key: said_key, status, pos_order_id, errors, repeated } =
+        serde_json::from_str(&text).map_err(|_| Lack::Json)?;
     if repeated {
         return Err(Lack::OneOfEach);
     }
@@ -155,9 +156,8 @@ fn number_of(value: &RawValue) -> Option<String> {
         b'-' | b'0'..=b'9' => raw.to_owned(),
         _ => return None,
     };
-    let usable = !text.chars().all(is_blank)
-        && text.chars().count() <= LONGEST_NUMBER
-        && !text.contains(char::REPLACEMENT_CHARACTER);
+    let usable =
+        !text.chars().all(is_blank) && text.chars().count() <= LONGEST_NUMBER && !text.contains(char::REPLACEMENT_CHARACTER);
     usable.then_some(text)
 }
 

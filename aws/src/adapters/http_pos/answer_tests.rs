@@ -57,7 +57,8 @@ fn what_denies_counts_only_as_an_answer_to_this_very_request() {
         (Method::DELETE, 409, "placed", false),
     ] {
         let of = |repeats_request, aged| {
-            read(Head { method: &method, status, repeats_request, aged }, body(word).as_bytes(), KEY).map(|said| said.status.as_str())
+            read(Head { method: &method, status, repeats_request, aged }, body(word).as_bytes(), KEY)
+                .map(|said| said.status.as_str())
         };
         assert_eq!(of(true, false), Ok(word));
         assert_eq!(of(false, false), if denies { Err(Lack::RequestId) } else { Ok(word) }, "{method} {word}");
@@ -115,7 +116,8 @@ fn what_nobody_reads_hides_nothing() {
         let text = format!(r#"{{{odd},"key":"{KEY}","status":"placed","pos_order_id":"P-1"}}"#);
         assert_eq!(put(201, &text).unwrap().pos_order_id.as_deref(), Some("P-1"), "{odd:.40}");
     }
-    let (open, close) = (b"{\"note\":\"caf\xe9\",".as_slice(), b"\"key\":\"t.u-1\",\"status\":\"placed\",\"pos_order_id\":\"P-1\"}");
+    let (open, close) =
+        (b"{\"note\":\"caf\xe9\",".as_slice(), b"\"key\":\"t.u-1\",\"status\":\"placed\",\"pos_order_id\":\"P-1\"}");
     assert!(put(201, [open, close].concat()).is_ok(), "Latin-1");
     assert!(put(201, ["\u{feff}", &body("placed"), " \r\n"].concat()).is_ok(), "a BOM");
     assert!(put(201, r#"{"\u006bey":"t\u002eu-1","status":"plac\u0065d"}"#).is_ok(), "escapes");
@@ -123,7 +125,8 @@ fn what_nobody_reads_hides_nothing() {
 
 #[test]
 fn a_number_keeps_its_digits_and_one_that_cannot_be_used_is_none() {
-    let number = |raw: &str| put(201, format!(r#"{{"key":"{KEY}","status":"placed","pos_order_id":{raw}}}"#)).unwrap().pos_order_id;
+    let number =
+        |raw: &str| put(201, format!(r#"{{"key":"{KEY}","status":"placed","pos_order_id":{raw}}}"#)).unwrap().pos_order_id;
     for raw in ["20251128000000000001", "1234567.10", "1e3", "-0", "1E+400", "0.1000000000000000000000000000000001"] {
         assert_eq!(number(raw).as_deref(), Some(raw));
     }

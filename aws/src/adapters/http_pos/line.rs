@@ -1,5 +1,6 @@
-//! One connection for one request. It is driven by whoever waits for the answer, in no task of its own: once that is dropped, the socket is
-//! closed, and a reset discards what the kernel has not sent (docs/lifecycle.md#an-attempt-that-was-given-up).
+//! One connection for one request. It is driven by whoever waits for the answer, in no task of its own: once that is
+//! dropped, the socket is closed, and a reset discards what the kernel has not sent
+//! (docs/lifecycle.md#an-attempt-that-was-given-up).
 
 use std::{
     future::{Future, poll_fn},
@@ -59,8 +60,8 @@ fn linger(stream: &Stream, time: Option<Duration>) -> io::Result<()> {
     SockRef::from(tcp).set_linger(time)
 }
 
-/// Sends a request and reads its answer, of which the body is at most `largest` bytes. `sending` is called right before the first byte may
-/// leave.
+/// Sends a request and reads its answer, of which the body is at most `largest` bytes. `sending` is called right before
+/// the first byte may leave.
 pub(super) async fn exchange(
     stream: Stream,
     request: Request<Full<Bytes>>,

@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+pub use super::connect::Roots;
 use answer::{Head, Said};
 use line::Answer;
 use posnext_shared::{
@@ -28,7 +29,6 @@ use posnext_shared::{
         time::UnixMillis,
     },
 };
-pub use super::connect::Roots;
 pub use transport::Line;
 use transport::{Ask, Reply, Transport, repeats};
 

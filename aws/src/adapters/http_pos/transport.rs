@@ -1,5 +1,5 @@
-//! How a POS is asked: one connection a request, a limit on everything, proof of where the request comes from, and a report of how
-//! far it got.
+//! How a POS is asked: one connection a request, a limit on everything, proof of where the request comes from, and a
+//! report of how far it got.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -33,8 +33,8 @@ use posnext_shared::{
 
 /// Name resolution, TCP and TLS together.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// For this long bytes may stay unacknowledged before the kernel gives the connection up. An attempt that was given up has reset it by
-/// then; this is for a machine that stood still in between.
+/// For this long bytes may stay unacknowledged before the kernel gives the connection up. An attempt that was given up
+/// has reset it by then; this is for a machine that stood still in between.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 /// The largest answer about an order that is read.
 const LARGEST_ANSWER: usize = 64 * 1024;
@@ -130,7 +130,9 @@ impl<S: Secrets> Transport<S> {
     async fn opened(&self, settings: &Settings) -> Result<Open, Cause> {
         if settings.contract != CONTRACT {
             let spoken = settings.contract;
-            return Err(Cause::Unsendable(format!("the location is mapped for contract {spoken} of the connector, not {CONTRACT}")));
+            return Err(Cause::Unsendable(format!(
+                "the location is mapped for contract {spoken} of the connector, not {CONTRACT}"
+            )));
         }
         let uri = address(settings, "")?;
         let (stream, secret) = Box::pin(async { tokio::join!(line::connect(&self.connector, uri), self.secret(settings)) }).await;
@@ -144,8 +146,8 @@ impl<S: Secrets> Transport<S> {
         read.map(Some).map_err(|error| Cause::NoSecret(error.to_string()))
     }
 
-    /// Sends one request and reads its answer, all within `limit`. `may_begin` is asked with what is left of that, right before the first
-    /// byte leaves.
+    /// Sends one request and reads its answer, all within `limit`. `may_begin` is asked with what is left of that,
+    /// right before the first byte leaves.
     pub(super) async fn send(
         &self,
         settings: &Settings,
@@ -187,11 +189,12 @@ impl<S: Secrets> Transport<S> {
         };
         let mut tries = 0;
         loop {
-            let (stream, request) = match opened.and_then(|open| Ok((open.stream, self.request(settings, ask, open.secret.as_deref())?))) {
-                Ok(ready) => ready,
-                Err(cause @ Cause::Unsendable(_)) => return Reply::Never(cause),
-                Err(cause) => return Reply::NotSent(cause),
-            };
+            let (stream, request) =
+                match opened.and_then(|open| Ok((open.stream, self.request(settings, ask, open.secret.as_deref())?))) {
+                    Ok(ready) => ready,
+                    Err(cause @ Cause::Unsendable(_)) => return Reply::Never(cause),
+                    Err(cause) => return Reply::NotSent(cause),
+                };
             if !may_begin() {
                 return Reply::NotSent(Cause::NoTimeLeft);
             }
@@ -248,9 +251,8 @@ impl<S: Secrets> Transport<S> {
 /// Where a request goes.
 fn address(settings: &Settings, path: &str) -> Result<Uri, Cause> {
     let base = settings.base.trim_end_matches('/');
-    let uri: Uri = format!("{base}{path}")
-        .parse()
-        .map_err(|error| Cause::Unsendable(format!("the POS address is no URL: {error}")))?;
+    let uri: Uri =
+        format!("{base}{path}").parse().map_err(|error| Cause::Unsendable(format!("the POS address is no URL: {error}")))?;
     let loopback = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
     if uri.scheme_str() != Some("https") && !(uri.scheme_str() == Some("http") && loopback) {
         return Err(Cause::Unsendable("the POS address must be https".to_owned()));
@@ -271,8 +273,8 @@ pub(super) fn repeats(headers: &HeaderMap, ask: &Ask<'_>) -> bool {
     ids.peek().is_some() && ids.all(|id| id.as_bytes() == ask.id.as_bytes())
 }
 
-/// `t=<Unix seconds>,v2=<hex HMAC-SHA256 of "{t}.{METHOD}.{path}.{contract}.{request}.{not-after}.{body}">`, where a header that is not
-/// there is empty.
+/// `t=<Unix seconds>,v2=<hex HMAC-SHA256 of "{t}.{METHOD}.{path}.{contract}.{request}.{not-after}.{body}">`, where a
+/// header that is not there is empty.
 fn sign(secret: &str, seconds: i64, path: &str, ask: &Ask<'_>) -> Result<String, String> {
     let Ask { method, id, body, .. } = ask;
     let not_after = ask.not_after.map(|at| at.0.to_string()).unwrap_or_default();
