@@ -8,10 +8,11 @@ use std::{
 
 use posnext_shared::domain::{
     ability::Abilities,
+    history::NeedsPerson,
     record::{Final, OrderRecord, Outcome, State},
 };
 
-use super::{Options, chaos::Fate, client::Told};
+use super::{BEHIND, Options, chaos::Fate, client::Told};
 use posnext_local::{
     local::CLIENT_ID,
     pos::{ABILITIES, Entry},
@@ -22,33 +23,40 @@ use posnext_local::{
 pub(super) struct Report {
     orders: usize,
     accepted: usize,
-    outcomes: BTreeMap<&'static str, usize>,
+    /// Orders of each status, at a POS that is called directly, and at one behind the proxy.
+    outcomes: BTreeMap<&'static str, [usize; 2]>,
     /// Promises, and the orders that broke them.
     broken: BTreeMap<&'static str, Vec<String>>,
 }
 
 const LOST: &str = "lost: answered 200 or 202, and not in the table";
-const TWICE: &str = "placed twice: two meals of one order at the POS";
+pub(super) const TWICE: &str = "placed twice: two meals of one order at the POS";
 const CHANGED: &str = "a final status changed";
 const UNTRUE: &str = "a final status that is not what is stored";
 const MISSING: &str = "stored as placed, and the POS does not hold it under that id";
 const UNPAID: &str = "stored as rejected or errored, and the POS holds it";
 const UNTOLD: &str = "left open without a mark";
 const LEFT: &str = "left to a person though the POS can be asked or cancelled";
+const UNHELD: &str = "left to a person for its number, and the POS does not hold it";
 const NEVER: &str = "never answered 200 or 202, though asked again and again";
 const FOREIGN: &str = "a meal of no order that was sent";
 const WRONG: &str = "an answer that no promise allows, or without a right signature";
-const PROMISES: [&str; 11] = [NEVER, FOREIGN, LOST, TWICE, CHANGED, UNTRUE, MISSING, UNPAID, UNTOLD, LEFT, WRONG];
+const PROMISES: [&str; 12] = [NEVER, FOREIGN, LOST, TWICE, CHANGED, UNTRUE, MISSING, UNPAID, UNTOLD, LEFT, UNHELD, WRONG];
 
 fn abilities(location: &str) -> Abilities {
     let name = location.split(':').next().unwrap_or_default();
     ABILITIES.iter().find(|(ability, _)| *ability == name).map(|(_, abilities)| *abilities).unwrap_or_default()
 }
 
-/// Marked for a person, at a POS that can neither be asked nor cancelled.
+/// Marked for a person, at a POS that can neither be asked nor cancelled; or because of a number that cannot be used.
 pub(super) fn may_wait_for_a_person(record: &OrderRecord) -> bool {
     let abilities = abilities(&record.order.location_id().to_string());
-    record.open().is_some_and(|open| open.person.is_some()) && abilities.find.is_none() && !abilities.cancel
+    let unaskable = abilities.find.is_none() && !abilities.cancel;
+    record.open().is_some_and(|open| lacks_number(record) || open.person.is_some() && unaskable)
+}
+
+fn lacks_number(record: &OrderRecord) -> bool {
+    record.open().is_some_and(|open| open.person == Some(NeedsPerson::NoNumber))
 }
 
 pub(super) fn compare(told: &[Told], rows: &BTreeMap<String, OrderRecord>, meals: &BTreeMap<String, Entry>) -> Report {
@@ -84,7 +92,8 @@ pub(super) fn compare(told: &[Told], rows: &BTreeMap<String, OrderRecord>, meals
             continue;
         };
         let (word, pos_order_id) = stored(row);
-        *report.outcomes.entry(word).or_default() += 1;
+        let [direct, behind] = report.outcomes.entry(word).or_default();
+        *(if told.location.ends_with(BEHIND) { behind } else { direct }) += 1;
         let mut broken = |promise, detail: String| {
             report.broken.entry(promise).or_default().push(format!("{} at {}: {detail}", told.uid, told.location))
         };
@@ -97,6 +106,7 @@ pub(super) fn compare(told: &[Told], rows: &BTreeMap<String, OrderRecord>, meals
             "rejected" | "errored" if !meals.meals.is_empty() => broken(UNPAID, format!("{:?}", meals.meals)),
             "pending" if row.open().is_none_or(|open| open.person.is_none()) => broken(UNTOLD, history(row)),
             "pending" if !may_wait_for_a_person(row) => broken(LEFT, history(row)),
+            "pending" if lacks_number(row) && meals.meals.is_empty() => broken(UNHELD, history(row)),
             _ => {}
         }
     }
@@ -121,7 +131,13 @@ impl Report {
     }
 
     /// What a person reads.
-    pub(super) fn table(&self, options: &Options, counts: &BTreeMap<(String, Fate), u64>, times: [Duration; 2]) -> String {
+    pub(super) fn table(
+        &self,
+        options: &Options,
+        counts: &BTreeMap<(String, Fate), u64>,
+        lies: &str,
+        times: [Duration; 2],
+    ) -> String {
         let mut text = String::new();
         let [sent, all] = times.map(|time| time.as_secs());
         let faults: u64 = counts.values().sum();
@@ -147,12 +163,8 @@ impl Report {
             }
             let _ = writeln!(text, "{point:<48} {:>8} {:>8} {:>8} {:>8}", line[0], line[1], line[2], line[3]);
         }
-        let _ = writeln!(text, "\naccepted {} of {}; in the table:", self.accepted, self.orders);
-        for (word, count) in &self.outcomes {
-            let word = if *word == "pending" { "open, waiting for a person (but for those named below)" } else { word };
-            let _ = writeln!(text, "  {count:>7} {word}");
-        }
-        let _ = writeln!(text);
+        text += lies;
+        self.tell_outcomes(&mut text);
         for promise in PROMISES {
             let orders = self.broken.get(promise).map(Vec::as_slice).unwrap_or_default();
             let _ = writeln!(text, "{:>9} {promise}", orders.len());
@@ -162,117 +174,18 @@ impl Report {
         }
         text
     }
+
+    fn tell_outcomes(&self, text: &mut String) {
+        let _ = writeln!(text, "\naccepted {} of {}; in the table:", self.accepted, self.orders);
+        let _ = writeln!(text, "{:>9} {:>9}", "direct", "behind");
+        for (word, [direct, behind]) in &self.outcomes {
+            let word = if *word == "pending" { "open, waiting for a person (but for those named below)" } else { word };
+            let _ = writeln!(text, "{direct:>9} {behind:>9} {word}");
+        }
+        let _ = writeln!(text);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use posnext_shared::domain::{
-        ability::Placed,
-        directory::{Connector, HttpConnector, Location, Mode},
-        history::{Actor, Cause, NeedsPerson},
-        ids::ParId,
-        machine::{Context, Input, New, Next, Start, advance, claim},
-        order::Body,
-        pinned::Pinned,
-        policy::Policy,
-        time::UnixMillis,
-    };
-
-    use super::*;
-    use crate::faults::key;
-    use posnext_local::{local::ORGANIZATION, par::sample_order};
-
-    /// An order at a POS with these abilities, as it stands once its first attempt has come to this.
-    fn row(uid: &str, location: &str, placed: Option<Placed>) -> OrderRecord {
-        let policy = Policy::default();
-        let mapped = Location {
-            organization_id: ParId::new(ORGANIZATION).unwrap(),
-            location_id: ParId::new(location).unwrap(),
-            internal_id: "l".to_owned(),
-            enabled: true,
-            mode: Mode::Sync,
-            shared_ids: None,
-            pull_menu: false,
-            live_availability: false,
-            connector: Connector::Http(HttpConnector::new("https://pos.example", None, abilities(location))),
-        };
-        let ctx = Context {
-            now: UnixMillis(0),
-            policy: &policy,
-            mapped: Some(&mapped),
-            by: Actor::Submit,
-            lease: Duration::from_secs(8),
-            function_timeout: Duration::from_secs(15),
-            write_id: "w".to_owned(),
-            random: 0,
-        };
-        let order = Body::parse(sample_order(ORGANIZATION, location, uid).as_bytes()).unwrap().into_order().unwrap();
-        let new = New { key: key(uid).unwrap(), order: Arc::new(order), shared_id: "s".to_owned(), traceparent: None };
-        let claimed = claim(new, Pinned::of(&mapped), Start::Placing, &ctx);
-        let Some(placed) = placed else { return claimed };
-        match advance(&claimed, Input::Placed(placed), &ctx) {
-            Next::Act(row, _) | Next::End(row, _) | Next::HandOff(row, _) | Next::Park(row) => row,
-            Next::Ignore(why) => panic!("{why:?}"),
-        }
-    }
-
-    fn placed() -> Option<Placed> {
-        Some(Placed::Done { pos_order_id: "P".to_owned() })
-    }
-
-    fn told(finals: &[(&str, &str)]) -> Told {
-        let finals = finals.iter().map(|(status, id)| ((*status).to_owned(), (*id).to_owned())).collect();
-        Told { uid: "u".to_owned(), location: "all:prompt".to_owned(), accepted: true, finals, wrong: Vec::new() }
-    }
-
-    fn meals(ids: &[&str]) -> BTreeMap<String, Entry> {
-        let meals = ids.iter().map(|id| (*id).to_owned()).collect();
-        BTreeMap::from([(format!("{CLIENT_ID}.u"), Entry { meals, ..Entry::default() })])
-    }
-
-    /// The promises that are broken.
-    fn broken(told: Told, row: Option<OrderRecord>, meals: &BTreeMap<String, Entry>) -> Vec<&'static str> {
-        let rows = row.map(|row| ("u".to_owned(), row)).into_iter().collect();
-        let report = compare(&[told], &rows, meals);
-        let broken: Vec<_> = report.broken.keys().copied().collect();
-        assert_eq!(report.kept(), broken.is_empty());
-        broken
-    }
-
-    #[test]
-    fn an_order_that_all_agree_on_breaks_nothing() {
-        assert!(broken(told(&[("placed", "P")]), Some(row("u", "all:prompt", placed())), &meals(&["P"])).is_empty());
-        let refused = Some(Placed::Refused(Vec::new()));
-        assert!(broken(told(&[("rejected", "")]), Some(row("u", "all:prompt", refused)), &meals(&[])).is_empty());
-        let unknown = || Some(Placed::Unknown(Cause::Cut("lost".to_owned())));
-        assert!(broken(told(&[]), Some(row("u", "none:lost", unknown())), &meals(&["P"])).is_empty(), "nobody can know");
-    }
-
-    #[test]
-    fn each_broken_promise_is_named() {
-        let right = || Some(row("u", "all:prompt", placed()));
-        assert_eq!(broken(told(&[("placed", "P")]), None, &meals(&[])), [LOST]);
-        assert_eq!(broken(told(&[("placed", "P")]), right(), &meals(&["P", "Q"])), [TWICE]);
-        assert_eq!(broken(told(&[("errored", ""), ("placed", "P")]), right(), &meals(&["P"])), [CHANGED]);
-        assert_eq!(broken(told(&[("errored", "")]), right(), &meals(&["P"])), [UNTRUE]);
-        assert_eq!(broken(told(&[("placed", "P")]), right(), &meals(&[])), [MISSING]);
-        let refused = Some(row("u", "all:prompt", Some(Placed::Refused(Vec::new()))));
-        assert_eq!(broken(told(&[("rejected", "")]), refused, &meals(&["P"])), [UNPAID]);
-        assert_eq!(broken(told(&[]), Some(row("u", "none:lost", None)), &meals(&[])), [UNTOLD]);
-        assert_eq!(broken(Told { accepted: false, ..told(&[]) }, None, &meals(&[])), [NEVER]);
-        assert_eq!(broken(Told { wrong: vec!["w".to_owned()], ..told(&[("placed", "P")]) }, right(), &meals(&["P"])), [WRONG]);
-        let foreign = BTreeMap::from([("stranger".to_owned(), Entry::default())]);
-        assert_eq!(
-            broken(told(&[("rejected", "")]), Some(row("u", "all:prompt", Some(Placed::Refused(Vec::new())))), &foreign),
-            [FOREIGN]
-        );
-        // Marked, at a POS that could be asked.
-        let mut marked = row("u", "all:lost", Some(Placed::Unknown(Cause::Cut("lost".to_owned()))));
-        if let State::Open(open) = &mut marked.state {
-            open.person = Some(NeedsPerson::Overdue);
-        }
-        assert_eq!(broken(told(&[]), Some(marked), &meals(&["P"])), [LEFT]);
-    }
-}
+#[path = "ledger_tests.rs"]
+pub(super) mod tests;

@@ -1,9 +1,12 @@
 //! A fault run: the functions' own binaries, killed, cut off and stopped at every point between two effects, under a stream of
-//! orders; then three ledgers are compared: what clients were told, what the table holds, what the POS holds.
+//! orders, at a POS behind a proxy that lies; then three ledgers are compared: what clients were told, what the table holds,
+//! what the POS holds.
 
 mod chaos;
 mod client;
 mod ledger;
+mod lies;
+mod proxy;
 mod stack;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -29,12 +32,15 @@ use posnext_local::{
     par::Par,
     pos::{ABILITIES, BEHAVIOURS, Entry},
 };
+use proxy::{Manner, Proxy};
 use stack::{Functions, Services};
 
 /// How long the stack gets to bring every open order to its end, once nothing goes wrong any more.
 const QUIET: Duration = Duration::from_mins(8);
 /// Settings that are taken from this command's own environment.
 const SHARED: [&str; 3] = ["POSNEXT_ORDER_DEADLINE_S", "POSNEXT_ANSWER_DEADLINE_MS", "POSNEXT_LOCATION_RATE"];
+/// At the end of the id of a location whose POS is behind the proxy.
+const BEHIND: &str = ":behind-a-proxy";
 /// Of a thousand orders, so many are sent twice at once.
 const SENT_TWICE: u32 = 100;
 
@@ -50,6 +56,9 @@ pub struct Options {
     /// Faults in a thousand calls of the functions
     #[arg(long, default_value_t = 15)]
     pub rate: u32,
+    /// Lies in a thousand requests to a POS behind the proxy; half the orders go there
+    #[arg(long, default_value_t = 300)]
+    pub lies: u32,
     /// Orders under way at a time
     #[arg(long, default_value_t = 48)]
     pub clients: usize,
@@ -76,13 +85,19 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
     let mut services = Services::start(folder.path(), &url, &chaos).await?;
     chaos.set_pos(&pos_url);
     chaos.share(std::env::vars().filter(|(name, _)| SHARED.contains(&name.as_str())).collect());
-    put_locations(&directory(&services).await?, &chaos.pos_proxy().await?).await?;
+    let direct = chaos.pos_proxy().await?;
+    let manner = Manner { rate: options.lies, seed: options.seed, only: None, any_place_twice: false };
+    let (proxy, behind) = Proxy::start(manner, &direct, &pos_url).await?;
+    put_locations(&directory(&services).await?, &direct, "").await?;
+    put_locations(&directory(&services).await?, &behind, BEHIND).await?;
 
     let par = Arc::new(Par::new(&url, CLIENT_ID, CLIENT_SECRET, SHARED_ID)?);
     let mut told = send(&options, &chaos, &par, &mut services).await?;
     let sent = began.elapsed();
     chaos.stop();
+    proxy.stop();
     quiet(&services).await?;
+    let meals = landed(&proxy, &pos_url).await?;
     let bar = progress(told.len(), "asking once more");
     for told in told.iter_mut().filter(|told| told.accepted) {
         client::ask_again(&par, told).await;
@@ -96,10 +111,22 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
             rows.insert(told.uid.clone(), *record);
         }
     }
-    let meals: BTreeMap<String, Entry> = serde_json::from_str(&reqwest::get(format!("{pos_url}/ledger")).await?.text().await?)?;
     let report = ledger::compare(&told, &rows, &meals);
-    print!("{}", report.table(&options, &chaos.counts(), [sent, began.elapsed()]));
+    let lies = proxy.told().table(meals.values().map(|entry| entry.late).sum());
+    print!("{}", report.table(&options, &chaos.counts(), &lies, [sent, began.elapsed()]));
     Ok(report.kept())
+}
+
+/// What the POS holds once nothing is on its way there any more.
+async fn landed(proxy: &Proxy, pos: &str) -> anyhow::Result<BTreeMap<String, Entry>> {
+    loop {
+        let quiet = proxy.is_empty();
+        let meals: BTreeMap<String, Entry> = serde_json::from_str(&reqwest::get(format!("{pos}/ledger")).await?.text().await?)?;
+        if quiet && !meals.values().any(|entry| entry.landing) {
+            return Ok(meals);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Sends the orders while the services are stopped and killed now and then.
@@ -113,7 +140,8 @@ async fn send(
     let orders: Vec<_> = (0..options.orders)
         .map(|number| {
             let (abilities, behaviour) = (random.choice(ABILITIES).map_or("all", |(name, _)| name), random.choice(BEHAVIOURS));
-            let location = location_id(abilities, behaviour.unwrap_or("prompt"));
+            let behind = if random.bool() { BEHIND } else { "" };
+            let location = location_id(abilities, behaviour.unwrap_or("prompt"), behind);
             (format!("f{}-{number}", options.seed), location, random.u32(0..1000) < SENT_TWICE)
         })
         .collect();
@@ -162,20 +190,20 @@ async fn quiet(services: &Services) -> anyhow::Result<()> {
     }
 }
 
-fn location_id(abilities: &str, behaviour: &str) -> String {
-    format!("{abilities}:{behaviour}")
+fn location_id(abilities: &str, behaviour: &str, behind: &str) -> String {
+    format!("{abilities}:{behaviour}{behind}")
 }
 
 fn key(uid: &str) -> anyhow::Result<OrderKey> {
     Ok(OrderKey { tenant: Tenant::new(CLIENT_ID)?, request_uid: RequestUid::new(uid)? })
 }
 
-async fn put_locations(directory: &DirectoryTable, pos: &str) -> anyhow::Result<()> {
+async fn put_locations(directory: &DirectoryTable, pos: &str, behind: &str) -> anyhow::Result<()> {
     for (name, abilities) in ABILITIES {
         for behaviour in BEHAVIOURS {
             let location = Location {
                 organization_id: ParId::new(ORGANIZATION)?,
-                location_id: ParId::new(location_id(name, behaviour))?,
+                location_id: ParId::new(location_id(name, behaviour, behind))?,
                 internal_id: format!("{name}-{behaviour}"),
                 enabled: true,
                 mode: Mode::Sync,
