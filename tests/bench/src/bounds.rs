@@ -11,8 +11,9 @@ use crate::{
     units::units,
 };
 
-/// Instructions of an init and a first invocation but for its TLS endpoints.
-const COLD_BASE: u64 = 2_000_000;
+/// Instructions of an init and a first invocation but for its TLS endpoints. A tenth of a million is the connection that each placement
+/// has for itself, and the POS in the order's row (docs/decisions/0024, 0025); so it is of a warm submit.
+const COLD_BASE: u64 = 2_100_000;
 /// Instructions for opening a TLS endpoint.
 const ENDPOINT: u64 = 3_600_000;
 /// What submit opens: DynamoDB, SQS, Secrets Manager.
@@ -40,9 +41,11 @@ pub(crate) enum Figure {
 }
 
 /// At most so much.
-const OF_JOBS: [(Job, Figure, u64); 12] = [
+const OF_JOBS: [(Job, Figure, u64); 13] = [
     (Job::Submit, Figure::Cold, COLD_BASE + SUBMIT_ENDPOINTS * ENDPOINT),
-    (Job::Submit, Figure::Warm, 2_200_000),
+    (Job::Submit, Figure::Warm, 2_300_000),
+    // Two round trips and a resumed session of TLS for each placement.
+    (Job::SubmitOverTls, Figure::Warm, 3_600_000),
     (Job::Get, Figure::Warm, 900_000),
     (Job::Process, Figure::Warm, 1_600_000),
     (Job::Submit, Figure::Calls, 2),
