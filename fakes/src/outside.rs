@@ -105,7 +105,10 @@ impl Pos for World {
         }
         self.0.found.lock().unwrap().pop_front().unwrap_or(Found::Absent)
     }
-    async fn cancel(&self, location: &Location, record: &OrderRecord, _: Duration) -> Cancelled {
+    async fn cancel(&self, location: &Location, record: &OrderRecord, attempt: Attempt) -> Cancelled {
+        if !attempt.may_begin(attempt.limit, self.now()) {
+            return Cancelled::Unknown(Cause::NoTimeLeft);
+        }
         self.called("cancel", location);
         self.with_played(|played| played.cancel(location, &record.key, self.now())).unwrap_or(Cancelled::Done)
     }

@@ -130,11 +130,8 @@ async fn answered(tickets: &Tickets, head: &Parts, body: &[u8]) -> Answer {
                 return pos.says(StatusCode::BAD_REQUEST, "invalid");
             }
             match head.method {
-                Method::PUT if too_late(head) => {
-                    pos.ticket(|ticket| ticket.late += 1);
-                    pos.says(StatusCode::SERVICE_UNAVAILABLE, "not_started")
-                }
-                Method::PUT if !pos.is_of(body) => pos.says(StatusCode::BAD_REQUEST, "invalid"),
+                Method::PUT if !pos.is_of(body) || !has_end(head) => pos.says(StatusCode::BAD_REQUEST, "invalid"),
+                Method::PUT if too_late(head) => pos.too_late(),
                 Method::PUT => pos.place(not_after(head)).await,
                 Method::GET if abilities.find.is_some() => pos.find(),
                 Method::DELETE if abilities.cancel => pos.cancel(),
@@ -149,6 +146,12 @@ async fn answered(tickets: &Tickets, head: &Parts, body: &[u8]) -> Answer {
 fn not_after(head: &Parts) -> Option<SystemTime> {
     let millis = head.headers.get("posnext-not-after")?.to_str().ok()?.parse().ok()?;
     UNIX_EPOCH.checked_add(Duration::from_millis(millis))
+}
+
+/// Whether a place says until when it counts. Only who tries a POS by hand, and names no contract, may leave it out.
+fn has_end(head: &Parts) -> bool {
+    let named = |name| head.headers.contains_key(name);
+    not_after(head).is_some() || !named("posnext-contract") && !named("posnext-not-after")
 }
 
 fn too_late(head: &Parts) -> bool {
@@ -223,6 +226,19 @@ impl Pos<'_> {
                 "later" => left + Duration::from_secs(12),
                 _ => Duration::ZERO,
             }
+    }
+
+    /// Nothing is made of a place that comes too late. Of an order that it knows it says what it knows: "not started" would deny that.
+    fn too_late(&self) -> Answer {
+        let known = self.ticket(|ticket| {
+            ticket.late += 1;
+            (ticket.cancelled(), ticket.meals.first().cloned())
+        });
+        match known {
+            (true, _) if self.abilities.cancel => self.says(StatusCode::GONE, "cancelled"),
+            (_, Some(meal)) => self.holds(StatusCode::OK, &meal.pos_order_id),
+            _ => self.says(StatusCode::SERVICE_UNAVAILABLE, "not_started"),
+        }
     }
 
     async fn place(&self, not_after: Option<SystemTime>) -> Answer {

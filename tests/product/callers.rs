@@ -63,7 +63,7 @@ impl Pos for Panics {
     async fn find(&self, _: &Location, _: &OrderRecord, _: std::time::Duration) -> Found {
         Found::Absent
     }
-    async fn cancel(&self, _: &Location, _: &OrderRecord, _: std::time::Duration) -> Cancelled {
+    async fn cancel(&self, _: &Location, _: &OrderRecord, _: Attempt) -> Cancelled {
         Cancelled::Done
     }
 }

@@ -76,13 +76,9 @@ pub(crate) fn location(base: &str, auth: Option<HttpAuth>) -> Location {
 
 /// An order, under a lease for its first attempt.
 pub(crate) fn record(text: &str) -> OrderRecord {
-    claimed_at(SystemClock.now(), text)
-}
-
-fn claimed_at(now: UnixMillis, text: &str) -> OrderRecord {
     let (policy, location) = (Policy::default(), location("https://127.0.0.1:9", None));
     let ctx = Context {
-        now,
+        now: SystemClock.now(),
         policy: &policy,
         mapped: Some(&location),
         by: Actor::Submit,
@@ -133,7 +129,7 @@ async fn place(base: &str) -> Placed {
 /// What a find and a cancel come to.
 async fn ask(base: &str) -> (Found, Cancelled) {
     let (location, pos) = (location(base, None), http_pos(OneSecret::default()));
-    (pos.find(settings(&location), &an_order(), LIMIT).await, pos.cancel(settings(&location), &an_order(), LIMIT).await)
+    (pos.find(settings(&location), &an_order(), LIMIT).await, pos.cancel(settings(&location), &an_order(), attempt(SystemClock.now())).await)
 }
 
 fn not_own(status: u16, media_type: Option<&str>, lacks: Lack) -> Cause {
@@ -317,9 +313,60 @@ async fn a_lease_that_has_grown_old_by_either_clock_sends_nothing() {
         let placed = pos.place(Some(line), settings(&location), &location, &an_order(), attempt(lease_taken)).await;
         assert_eq!(placed, Placed::NotStarted { cause: Cause::NoTimeLeft, retry_after: None });
     }
-    let over = claimed_at(now.minus(Duration::from_hours(1)), &order("u-1", "PAR-LOC-HTTP"));
-    let cancelled = pos.cancel(settings(&location), &over, LIMIT).await;
-    assert_eq!(cancelled, Cancelled::Unknown(Cause::NoTimeLeft));
+    for lease_taken in [now.minus(lease), now.plus(Duration::from_mins(1))] {
+        let cancelled = pos.cancel(settings(&location), &an_order(), attempt(lease_taken)).await;
+        assert_eq!(cancelled, Cancelled::Unknown(Cause::NoTimeLeft));
+    }
+    assert!(seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_that_an_earlier_attempt_left_is_none_of_the_next() {
+    let rejected = r#"{"key":"$KEY","status":"rejected"}"#;
+    let (stale, _) = with_headers(422, rejected, |_| headers("posnext-request", "of-the-first-attempt")).await;
+    let (found, _) = with_headers(200, rejected, |_| headers("age", "31")).await;
+    for idempotent_place in [false, true] {
+        let abilities = Abilities { idempotent_place, find: Some(Find { settle_s: 5 }), cancel: false };
+        let at = |base: &str| Location { connector: Connector::Http(HttpConnector::new(base, None, abilities)), ..location(base, None) };
+        for attempts in [1, 2] {
+            let record = OrderRecord { attempts, pos: Pinned::of(&at(&stale)), ..an_order() };
+            let placed = place_at(&at(&stale), &record).await;
+            let asked = http_pos(OneSecret::default()).find(settings(&at(&found)), &record, LIMIT).await;
+            if attempts == 2 && !idempotent_place {
+                assert!(matches!(placed, Placed::Unknown(Cause::NotOwn { lacks: Lack::RequestId, .. })), "{placed:?}");
+                assert!(matches!(asked, Found::Unknown(Cause::NotOwn { lacks: Lack::Freshness, .. })), "{asked:?}");
+            } else {
+                assert!(matches!((&placed, &asked), (Placed::Refused(_), Found::Refused(_))), "{placed:?} {asked:?}");
+            }
+        }
+    }
+}
+
+/// A secret with a line's end, of which no header can be made.
+#[derive(Clone)]
+struct Unspeakable;
+
+impl Secrets for Unspeakable {
+    async fn client_secrets(&self, _: &str, _: Refresh) -> Result<Arc<Vec<ClientSecret>>, PortError> {
+        Err(PortError::Unavailable("not asked for".into()))
+    }
+    async fn shared_ids(&self, _: &str, _: Refresh) -> Result<Arc<Vec<SharedId>>, PortError> {
+        Err(PortError::Unavailable("not asked for".into()))
+    }
+    async fn pos_secret(&self, _: &str, _: Refresh) -> Result<String, PortError> {
+        Ok("abcdefghijklmnop\n".to_owned())
+    }
+    async fn refresh_stale(&self) {}
+}
+
+#[tokio::test]
+async fn a_secret_that_can_stand_in_no_header_is_one_that_cannot_be_read() {
+    let (base, seen) = answering(201, PLACED).await;
+    let location = location(&base, Some(HttpAuth::Bearer { secret: "pos".into() }));
+    let pos = http_pos(Unspeakable);
+    let line = pos.open(settings(&location)).await;
+    let placed = pos.place(Some(line), settings(&location), &location, &an_order(), attempt(SystemClock.now())).await;
+    assert!(matches!(placed, Placed::NotStarted { cause: Cause::NoSecret(_), .. }), "{placed:?}");
     assert!(seen.lock().unwrap().is_empty());
 }
 

@@ -102,6 +102,27 @@ async fn of_an_attempt_that_was_given_up_no_byte_leaves_any_more() {
     assert!(arrived < text.len(), "all of it arrived");
 }
 
+/// What stands before a POS often answers before it has read the request, and the answer is complete.
+#[tokio::test]
+async fn of_an_attempt_that_was_answered_early_by_a_proxy_no_byte_leaves_any_more() {
+    let listener = shut().await;
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let text = order("u-1", "PAR-LOC-HTTP").replacen('{', &format!(r#"{{"note":"{}","#, "x".repeat(8 << 20)), 1);
+    let (location, record) = (location(&base, None), record(&text));
+    let proxy = async {
+        let mut stream = listener.accept().await.unwrap().0;
+        let mut head = [0; 256];
+        stream.read_exact(&mut head).await.unwrap();
+        stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>").await.unwrap();
+        stream
+    };
+    let (placed, mut stream) = tokio::join!(place_at(&location, &record), proxy);
+    assert!(matches!(placed, Placed::Unknown(Cause::NotOwn { status: 502, .. })), "{placed:?}");
+    let (arrived, end) = tokio::time::timeout(Duration::from_secs(5), drained(&mut stream)).await.expect("it is still open");
+    assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    assert!(arrived < text.len(), "all of it arrived");
+}
+
 #[tokio::test]
 async fn of_an_attempt_that_was_given_up_over_tls_no_byte_leaves_any_more() {
     let listener = shut().await;

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     Client as Dynamo,
     error::SdkError,
     operation::{put_item::PutItemError, update_item::UpdateItemError},
-    types::AttributeValue,
+    types::{AttributeValue, ReturnValue},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -24,6 +24,20 @@ use posnext_shared::{
 
 const NEW: &str = "attribute_not_exists(pk)";
 const THERE: &str = "attribute_exists(pk)";
+
+/// Whether the connector can send requests to a POS at this base: it reads addresses more strictly than a browser does.
+///
+/// # Errors
+/// What it would not take, in words.
+pub fn can_be_asked(base: &str) -> Result<(), String> {
+    let uri: http::Uri = format!("{base}/orders/key").parse().map_err(|error| format!("the connector cannot use it: {error}"))?;
+    let loopback = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    match uri.scheme_str() {
+        Some("https") => Ok(()),
+        Some("http") if loopback => Ok(()),
+        _ => Err("must be https, unless its host is this machine".to_owned()),
+    }
+}
 
 /// The directory table, without a cache.
 #[derive(Debug)]
@@ -128,17 +142,25 @@ impl DirectoryAdmin {
         done(update.expression_attribute_values(":id", organization).send().await, failed)
     }
 
-    /// Switches a location on or off and leaves everything else as it is; `false` if there is no such location.
+    /// Switches a location on or off and leaves everything else as it is. Whether it was on; nothing if there is no such location.
     ///
     /// # Errors
     /// [`PortError`] when it is not known to be written.
-    pub async fn switch_location(&self, organization: &ParId, id: &ParId, enabled: bool) -> Result<bool, PortError> {
+    pub async fn switch_location(&self, organization: &ParId, id: &ParId, enabled: bool) -> Result<Option<bool>, PortError> {
         let update = self.update(location_pk(organization), id.as_str()).update_expression("SET enabled = :enabled");
-        let update = update.condition_expression(THERE);
-        let failed = |error: &SdkError<UpdateItemError>| {
-            error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
-        };
-        done(update.expression_attribute_values(":enabled", AttributeValue::Bool(enabled)).send().await, failed)
+        let update = update.condition_expression(THERE).return_values(ReturnValue::AllOld);
+        match update.expression_attribute_values(":enabled", AttributeValue::Bool(enabled)).send().await {
+            Ok(written) => {
+                let before = written.attributes.and_then(|row| row.get("enabled")?.as_bool().ok().copied());
+                Ok(Some(before.unwrap_or(!enabled)))
+            }
+            Err(error)
+                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(unavailable(&error)),
+        }
     }
 
     fn update(&self, pk: String, sk: &str) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder {

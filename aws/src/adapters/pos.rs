@@ -66,9 +66,9 @@ impl<S: Secrets> Pos for PosRouter<S> {
         }
     }
 
-    async fn cancel(&self, location: &Location, record: &OrderRecord, limit: Duration) -> Cancelled {
+    async fn cancel(&self, location: &Location, record: &OrderRecord, attempt: Attempt) -> Cancelled {
         match (&location.connector, &self.sandbox) {
-            (Connector::Http(connector), _) => self.http.cancel(connector, record, limit).await,
+            (Connector::Http(connector), _) => self.http.cancel(connector, record, attempt).await,
             (Connector::Sandbox(connector), Some(sandbox)) => sandbox.cancel(connector, location, &record.key).await,
             (Connector::Sandbox(_), None) => Cancelled::Unknown(no_sandbox()),
         }

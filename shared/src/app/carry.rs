@@ -174,7 +174,7 @@ where
                 Input::Found { found: found.unwrap_or(Found::Unknown(Cause::GivenUp)), began_at }
             }
             Action::Cancel => {
-                let cancelled = self.in_time(record, self.pos.cancel(location, record, ASK_LIMIT)).await;
+                let cancelled = self.in_time(record, self.pos.cancel(location, record, self.attempt(ASK_LIMIT, lease_taken))).await;
                 Input::Cancelled(cancelled.unwrap_or(Cancelled::Unknown(Cause::GivenUp)))
             }
         }
@@ -231,15 +231,12 @@ where
         if !ended {
             return;
         }
-        // Nobody's lease is needed for it any more.
-        let mut record = record.clone();
-        if let State::Open(open) = &mut record.state {
-            open.lease = None;
-        }
         let target: Option<Cow<'_, Location>> = location.map(|location| record.pos.target(location));
         let cancelled = match target {
-            Some(location) if machine::promises(&record, &self.context(Some(&location))).cancel => {
-                Some(self.pos.cancel(&location, &record, ASK_LIMIT).await)
+            // The order has ended, so that nobody's lease counts any more.
+            Some(target) if machine::promises(record, &self.context(location)).cancel => {
+                let attempt = self.attempt(ASK_LIMIT, Moment::now(self.clock.now()));
+                Some(self.pos.cancel(&target, record, attempt).await)
             }
             _ => None,
         };

@@ -45,6 +45,7 @@ pub struct Ageing(Mutex<Option<(Moment, Duration)>>);
 
 impl Ageing {
     const SET_BACK: Duration = Duration::from_hours(1);
+    const OUT_OF_TURN: Duration = Duration::from_secs(1);
     /// Steps that are added up are not shorter, or the wall clock's milliseconds would add up to too much.
     const STEP: Duration = Duration::from_millis(10);
 
@@ -53,7 +54,9 @@ impl Ageing {
     pub fn time(&self, wall: UnixMillis) -> Duration {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (moment, before) = last.get_or_insert_with(|| (Moment::now(wall), Duration::ZERO));
-        let age = moment.age(wall);
+        // Two threads may come in the other order than they looked at their clock.
+        let out_of_turn = wall < moment.wall && moment.wall.since(wall) < Self::OUT_OF_TURN;
+        let age = if out_of_turn { Duration::ZERO } else { moment.age(wall) };
         let now = before.saturating_add(if age == Duration::MAX { Self::SET_BACK } else { age });
         if age >= Self::STEP {
             *last = Some((Moment::now(wall), now));
@@ -93,6 +96,7 @@ mod tests {
         assert_eq!(ageing.time(WALL.plus(3_601 * second)), 3_603 * second);
         assert_eq!(ageing.time(WALL), 7_203 * second);
         assert_eq!(ageing.time(WALL.plus(second)), 7_204 * second);
+        assert_eq!(ageing.time(WALL.plus(second / 2)), 7_204 * second, "out of turn");
         // Many short steps add up to what they are.
         for _ in 0..1_000 {
             tokio::time::advance(Duration::from_micros(10)).await;

@@ -197,7 +197,7 @@ pub trait SetAside: Send + Sync {
     fn set_aside(&self, what: Aside<'_>, reason: &str) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// One attempt to place an order, under its lease.
+/// One attempt to place an order or to cancel it, under its lease.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
     /// It ends within this.
@@ -240,8 +240,13 @@ pub trait Pos: Send + Sync {
     ) -> impl Future<Output = Placed> + Send;
     /// Asks for an order.
     fn find(&self, location: &Location, record: &OrderRecord, limit: Duration) -> impl Future<Output = Found> + Send;
-    /// Cancels an order and leaves a tombstone, as long as the record's lease lasts, if it has one.
-    fn cancel(&self, location: &Location, record: &OrderRecord, limit: Duration) -> impl Future<Output = Cancelled> + Send;
+    /// Cancels an order and leaves a tombstone.
+    fn cancel(
+        &self,
+        location: &Location,
+        record: &OrderRecord,
+        attempt: Attempt,
+    ) -> impl Future<Output = Cancelled> + Send;
 }
 
 /// Asks a location's POS what is sold out right now.

@@ -21,7 +21,7 @@ pub struct Abilities {
 }
 
 /// The promise behind `find`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Find {
     /// Seconds after which an attempt that is not found has never happened and never will.

@@ -59,8 +59,9 @@ pub fn take_over(record: &OrderRecord, decision: &Decision, reason: &str, ctx: &
         return Err(Refusal::Held(until));
     }
     open.unknown_until = open.unknown_until.max(lease.and_then(|lease| lease.placing_until));
-    // What may still land, a person cannot see either.
-    let settle = machine::promises(record, ctx).find.map(Find::settle).unwrap_or_default();
+    // What may still land, a person cannot see either: as long as either promise says, in force or not.
+    let now = ctx.mapped.and_then(|location| location.connector.abilities().find);
+    let settle = record.pos.abilities().find.max(now).map(Find::settle).unwrap_or_default();
     let unsettled = open.unknown_until.and_then(|until| ahead(until.plus(settle)));
     if let (Decision::Rejected | Decision::Errored, Some(until)) = (decision, unsettled) {
         return Err(Refusal::AttemptMayRun(until));
@@ -178,13 +179,15 @@ mod tests {
         let abilities = Abilities { find: Some(Find { settle_s: 600 }), ..Abilities::default() };
         let waiting = waiting(&policy, abilities);
         let until = waiting.open().unwrap().unknown_until.unwrap();
-        let settled = until.plus(OPERATOR_SKEW);
+        // As long as was promised when it was sent, though nothing is promised now.
+        let settled = until.plus(Duration::from_secs(600)).plus(OPERATOR_SKEW);
         for decision in [Decision::Errored, Decision::Rejected] {
             let early = take_over(&waiting, &decision, "r", &ctx(&policy, 5));
             assert_eq!(early.unwrap_err(), Refusal::AttemptMayRun(settled));
             assert!(take_over(&waiting, &decision, "r", &Context { now: settled, ..ctx(&policy, 5) }).is_ok());
-            // At a POS that takes its time to show an order, later still.
-            let slow = Context { now: settled, ..promising(&policy, abilities, 5) };
+            // Where that time is longer now, later still.
+            let longer = Abilities { find: Some(Find { settle_s: 900 }), ..abilities };
+            let slow = Context { now: settled, ..promising(&policy, longer, 5) };
             assert!(matches!(take_over(&waiting, &decision, "r", &slow), Err(Refusal::AttemptMayRun(_))));
         }
         assert!(take_over(&waiting, &Decision::Placed { pos_order_id: "P".into() }, "r", &ctx(&policy, 5)).is_ok());

@@ -240,7 +240,12 @@ fn decide(record: &OrderRecord, open: Open, ctx: &Context<'_>) -> Next {
         return park_for_person(record, open, None, NeedsPerson::NoNumber, ctx);
     }
     if open.cancelling {
-        return act(record, open, Action::Cancel, ctx);
+        // It is never placed again. A cancel that is no promise any more proves nothing.
+        return match promises {
+            Abilities { cancel: true, .. } => act(record, open, Action::Cancel, ctx),
+            Abilities { find: Some(_), .. } => act(record, open, Action::Find, ctx),
+            _ => park_for_person(record, open, None, NeedsPerson::Unaskable, ctx),
+        };
     }
     if open.unknown_until.is_none() {
         return if may_place { act(record, open, Action::Place, ctx) } else { give_up(record, ctx) };
@@ -318,7 +323,7 @@ fn after_find(record: &OrderRecord, mut open: Open, found: Found, began_at: Unix
             match settled_at {
                 Some(at) if began_at >= at => {
                     open.unknown_until = None;
-                    if may_place { act(record, open, Action::Place, ctx) } else { give_up(record, ctx) }
+                    if may_place && !open.cancelling { act(record, open, Action::Place, ctx) } else { give_up(record, ctx) }
                 }
                 _ if !may_place && promises.cancel => act(record, open, Action::Cancel, ctx),
                 Some(at) => {
@@ -341,7 +346,10 @@ fn after_find(record: &OrderRecord, mut open: Open, found: Found, began_at: Unix
 
 fn after_cancel(record: &OrderRecord, open: Open, cancelled: Cancelled, ctx: &Context<'_>) -> Next {
     match cancelled {
-        Cancelled::Done => Next::End(end(record, cancelled_outcome(), Step::Cancelled, ctx), None),
+        Cancelled::Done if promises(record, ctx).cancel => {
+            Next::End(end(record, cancelled_outcome(), Step::Cancelled, ctx), None)
+        }
+        Cancelled::Done => ask_later(record, open, (Step::CouldNotCancel, never_promised()), ctx),
         Cancelled::WillNot { pos_order_id } => {
             Next::End(end(record, Outcome::Placed { pos_order_id }, Step::WillNotCancel, ctx), None)
         }
@@ -421,7 +429,7 @@ fn hand_off(
 
 /// Nothing was placed and nothing may be placed any more.
 fn give_up(record: &OrderRecord, ctx: &Context<'_>) -> Next {
-    let last = record.history.iter().rfind(|entry| entry.step == Step::NotStarted);
+    let last = record.history.iter().rfind(|entry| matches!(entry.step, Step::NotStarted | Step::OutcomeUnknown));
     out_of_time(record, last.and_then(|entry| entry.cause.clone()), ctx)
 }
 

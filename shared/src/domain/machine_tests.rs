@@ -347,6 +347,30 @@ fn an_order_that_cannot_be_found_out_is_written_cancelling_before_it_is_cancelle
 }
 
 #[test]
+fn a_cancel_that_is_no_promise_any_more_ends_nothing_and_nothing_is_placed_again() {
+    let cancelling = |left| {
+        let (mut play, action) = Play::start(FIND_CANCEL).placed(unknown()).at_deadline().deliver();
+        assert_eq!(action, Some(Action::Find));
+        play = play.found(Found::Unknown(down())).0;
+        assert!(play.open().cancelling);
+        play.abilities = left;
+        play
+    };
+    for left in [FIND, NOTHING, IDEMPOTENT] {
+        let (play, _) = cancelling(left).step(Input::Cancelled(Cancelled::Done));
+        assert_eq!(play.status(), OrderStatus::Pending, "{left:?}: a tombstone that nobody promises");
+        let (play, action) = play.after(400).deliver();
+        assert_eq!(action, left.find.map(|_| Action::Find), "{left:?}");
+        assert!(play.open().cancelling && play.open().person.is_some());
+    }
+    // What it is asked for ends it as the POS says.
+    let (play, _) = cancelling(FIND).after(60).deliver();
+    assert_eq!(play.found(Found::Placed { pos_order_id: "P".into() }).0.status(), OrderStatus::Placed);
+    let (play, _) = cancelling(FIND).after(60).deliver();
+    assert_eq!(play.found(Found::Absent).0.status(), OrderStatus::Errored, "settled: never placed, and never will be");
+}
+
+#[test]
 fn a_pos_that_will_not_cancel_has_placed() {
     let (play, _) = Play::start(CANCEL).placed(unknown()).at_deadline().deliver();
     let (play, _) = play.step(Input::Cancelled(Cancelled::WillNot { pos_order_id: "P".into() }));

@@ -181,6 +181,14 @@ fn the_last_cause_decides_the_words_of_an_order_that_ran_out_of_time() {
         assert_eq!((last.step, last.cause.as_ref()), (Step::OutOfTime, Some(&cause)));
     }
     assert_eq!(out_of_time(Some(&answered(403))), out_of_time(Some(&answered(401))));
+    // The credentials were accepted since.
+    let play = Play::start(FIND).placed(Placed::NotStarted { cause: answered(401), retry_after: None });
+    let (play, _) = play.after(10).deliver();
+    let (play, _) = play.placed(unknown()).after(60).deliver();
+    let (play, _) = play.found(Found::Absent);
+    let State::Final(end) = &play.record.state else { panic!("open") };
+    let Outcome::Errored(errors) = &end.outcome else { panic!("{:?}", end.outcome) };
+    assert_eq!(errors[0].code, ErrorCode::PosUnreachable);
 }
 
 #[test]

@@ -168,3 +168,24 @@ async fn a_meal_of_an_order_that_a_person_ended_otherwise_is_cancelled_where_it_
         assert_ne!(world.order("u").status(), OrderStatus::Placed);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_stood_still_cancels_nothing() {
+    let world = World::default();
+    let cancels = Abilities { find: None, idempotent_place: false, cancel: true };
+    let message = queued(&world, &store("one", cancels));
+    world.pos_does(SECOND, unknown());
+    turn(&world, &store("one", cancels), &message).await;
+    tokio::time::sleep(60 * SECOND).await;
+    // The write that takes the lease is slow, and the process stands still meanwhile.
+    world.fail_next(Fault::None);
+    world.fail_next(Fault::Slow(500));
+    let (next, one) = (next(&world), store("one", cancels));
+    tokio::join!(turn(&world, &one, &next), async {
+        tokio::time::sleep(SECOND / 4).await;
+        world.stand_still(60 * SECOND);
+    });
+    let order = world.order("u");
+    assert_eq!(order.history.last().unwrap().cause, Some(Cause::NoTimeLeft), "{:?}", order.history);
+    assert!(order.open().is_some_and(|open| open.cancelling));
+}

@@ -42,6 +42,8 @@ pub(super) struct Head<'a> {
     pub(super) repeats_request: bool,
     /// It comes out of a cache.
     pub(super) aged: bool,
+    /// A refusal of an earlier attempt would not be one of this: the order was placed before, at a POS that need not say the same again.
+    pub(super) refused_anew: bool,
 }
 
 /// What the answer to a request about the order of this key says.
@@ -68,7 +70,12 @@ pub(super) fn read(head: Head<'_>, body: &[u8], key: &str) -> Result<Said, Lack>
         return Err(Lack::Agreement);
     }
     // A cache, or what an earlier attempt has left, may not deny anything.
-    if matches!(status, PosStatus::Unknown | PosStatus::Cancelled | PosStatus::NotStarted | PosStatus::Invalid) {
+    let denies = match status {
+        PosStatus::Unknown | PosStatus::Cancelled | PosStatus::NotStarted | PosStatus::Invalid => true,
+        PosStatus::Rejected => head.refused_anew,
+        PosStatus::Placed | PosStatus::InProgress => false,
+    };
+    if denies {
         if !head.repeats_request {
             return Err(Lack::RequestId);
         }

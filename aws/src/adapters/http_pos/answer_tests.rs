@@ -4,7 +4,7 @@ const KEY: &str = "t.u-1";
 const METHODS: [Method; 3] = [Method::PUT, Method::GET, Method::DELETE];
 
 fn head(method: &Method, status: u16) -> Head<'_> {
-    Head { method, status, repeats_request: true, aged: false }
+    Head { method, status, repeats_request: true, aged: false, refused_anew: false }
 }
 
 fn put(status: u16, body: impl AsRef<[u8]>) -> Result<Said, Lack> {
@@ -57,12 +57,25 @@ fn what_denies_counts_only_as_an_answer_to_this_very_request() {
         (Method::DELETE, 409, "placed", false),
     ] {
         let of = |repeats_request, aged| {
-            read(Head { method: &method, status, repeats_request, aged }, body(word).as_bytes(), KEY)
+            read(Head { method: &method, status, repeats_request, aged, refused_anew: false }, body(word).as_bytes(), KEY)
                 .map(|said| said.status.as_str())
         };
         assert_eq!(of(true, false), Ok(word));
         assert_eq!(of(false, false), if denies { Err(Lack::RequestId) } else { Ok(word) }, "{method} {word}");
         assert_eq!(of(true, true), if denies { Err(Lack::Freshness) } else { Ok(word) }, "{method} {word}");
+    }
+}
+
+#[test]
+fn a_refusal_after_an_earlier_attempt_counts_only_as_an_answer_to_this_very_request() {
+    for (method, status) in [(Method::PUT, 422), (Method::PUT, 200), (Method::GET, 200), (Method::DELETE, 409)] {
+        let of = |repeats_request, aged, refused_anew| {
+            let head = Head { method: &method, status, repeats_request, aged, refused_anew };
+            read(head, body("rejected").as_bytes(), KEY).map(|said| said.status)
+        };
+        assert_eq!(of(true, false, true), Ok(PosStatus::Rejected), "{method} {status}");
+        assert_eq!((of(false, false, true), of(true, true, true)), (Err(Lack::RequestId), Err(Lack::Freshness)));
+        assert_eq!(of(false, true, false), Ok(PosStatus::Rejected), "of the only attempt there was");
     }
 }
 

@@ -28,12 +28,22 @@ use super::super::{
 /// A connection, with TLS or without.
 pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-/// An answer, read whole.
+/// An answer, read whole. The connection it came over is reset when it is dropped: it may have come before the request had left whole, from
+/// something that stands before the POS.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    stream: Box<Stream>,
+}
+
+impl Answer {
+    /// The POS itself has said this, and so has read the request whole: there is nothing left to discard, and a reset would look like a
+    /// fault.
+    pub(super) fn close(&self) {
+        let _ = linger(&self.stream, None);
+    }
 }
 
 /// How an exchange went wrong.
@@ -82,7 +92,7 @@ pub(super) async fn exchange(
         }
     });
     let mut open = true;
-    let answer = poll_fn(|cx| {
+    let whole = poll_fn(|cx| {
         if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
             return Poll::Ready(answer);
         }
@@ -93,17 +103,14 @@ pub(super) async fn exchange(
         answer.as_mut().poll(cx)
     })
     .await;
-    if answer.is_ok() {
-        // There is nothing left to discard, and a reset would look like a fault.
-        let _ = linger(&connection.into_parts().io, None);
-    }
-    answer
+    let ((status, headers), body) = whole?;
+    Ok(Answer { status, headers, body, stream: Box::new(connection.into_parts().io) })
 }
 
-async fn whole(response: Response<Incoming>, largest: usize) -> Result<Answer, BoxError> {
+async fn whole(response: Response<Incoming>, largest: usize) -> Result<((StatusCode, HeaderMap), Bytes), BoxError> {
     let (head, body) = response.into_parts();
     let body = Limited::new(body, largest).collect().await?.to_bytes();
-    Ok(Answer { status: head.status, headers: head.headers, body })
+    Ok(((head.status, head.headers), body))
 }
 
 /// How long a connection may wait for its request: less than any POS waits for one.

@@ -24,7 +24,6 @@ use posnext_shared::{
         ability::{Cancelled, Found, Placed},
         directory::{HttpConnector as Settings, Location},
         history::{Cause, Lack, PosStatus},
-        policy::CLOCK_SKEW,
         record::OrderRecord,
         time::UnixMillis,
     },
@@ -82,7 +81,7 @@ impl<S: Secrets> HttpPos<S> {
             Reply::Cut(cause) => return Placed::Unknown(cause),
             Reply::Answer(answer) => answer,
         };
-        match said(&answer, &ask, record) {
+        match said(&answer, &ask, settings, record) {
             Ok(said) => placed(said, answer.status.as_u16(), retry_after(&answer.headers)),
             Err(cause) => Placed::Unknown(cause),
         }
@@ -90,7 +89,7 @@ impl<S: Secrets> HttpPos<S> {
 
     /// Asks for an order.
     pub async fn find(&self, settings: &Settings, record: &OrderRecord, limit: Duration) -> Found {
-        let Said { status, pos_order_id, errors } = match self.ask(Method::GET, settings, record, limit).await {
+        let Said { status, pos_order_id, errors } = match self.ask(Method::GET, settings, record, limit, |_| true).await {
             Ok((said, http)) if unsettled(said.status) => return Found::Unknown(Cause::Answered(http, said.status)),
             Ok((said, _)) => said,
             Err(cause) => return Found::Unknown(cause),
@@ -104,9 +103,12 @@ impl<S: Secrets> HttpPos<S> {
         }
     }
 
-    /// Cancels an order, as long as the record's lease lasts, if it has one.
-    pub async fn cancel(&self, settings: &Settings, record: &OrderRecord, limit: Duration) -> Cancelled {
-        let Said { status, pos_order_id, errors } = match self.ask(Method::DELETE, settings, record, limit).await {
+    /// Cancels an order.
+    pub async fn cancel(&self, settings: &Settings, record: &OrderRecord, attempt: Attempt) -> Cancelled {
+        // One whose lease is over would meet what somebody else has decided since.
+        let may_begin = |left| attempt.may_begin(left, (self.now)());
+        let asked = self.ask(Method::DELETE, settings, record, attempt.limit, may_begin).await;
+        let Said { status, pos_order_id, errors } = match asked {
             Ok((said, http)) if unsettled(said.status) => return Cancelled::Unknown(Cause::Answered(http, said.status)),
             Ok((said, _)) => said,
             Err(cause) => return Cancelled::Unknown(cause),
@@ -125,14 +127,12 @@ impl<S: Secrets> HttpPos<S> {
         settings: &Settings,
         record: &OrderRecord,
         limit: Duration,
+        may_begin: impl Fn(Duration) -> bool + Send + Sync,
     ) -> Result<(Said, u16), Cause> {
         let ask = Ask::of_order(method, record);
-        // A cancel of a lease that is over would meet what somebody else has decided since; asking does no harm.
-        let lease = record.open().and_then(|open| open.lease).filter(|_| ask.method == Method::DELETE);
-        let may_begin = |left| lease.is_none_or(|lease| (self.now)().plus(left).plus(CLOCK_SKEW) <= lease.until);
         match self.transport.send(settings, None, &ask, limit, may_begin).await {
             Reply::Never(cause) | Reply::NotSent(cause) | Reply::Cut(cause) => Err(cause),
-            Reply::Answer(answer) => Ok((said(&answer, &ask, record)?, answer.status.as_u16())),
+            Reply::Answer(answer) => Ok((said(&answer, &ask, settings, record)?, answer.status.as_u16())),
         }
     }
 }
@@ -157,11 +157,14 @@ fn unsettled(status: PosStatus) -> bool {
 }
 
 /// What an answer says of the order, if it counts.
-fn said(answer: &Answer, ask: &Ask<'_>, record: &OrderRecord) -> Result<Said, Cause> {
+fn said(answer: &Answer, ask: &Ask<'_>, settings: &Settings, record: &OrderRecord) -> Result<Said, Cause> {
     let (status, headers) = (answer.status.as_u16(), &answer.headers);
     let (repeats_request, aged) = (repeats(headers, ask), headers.contains_key(header::AGE));
-    let head = Head { method: &ask.method, status, repeats_request, aged };
-    answer::read(head, &answer.body, &record.key.pos_key()).map_err(|lacks| {
+    let says_the_same_again = record.pos.abilities().idempotent_place && settings.abilities.idempotent_place;
+    let refused_anew = record.attempts > 1 && !says_the_same_again;
+    let head = Head { method: &ask.method, status, repeats_request, aged, refused_anew };
+    let said = answer::read(head, &answer.body, &record.key.pos_key()).inspect(|_| answer.close());
+    said.map_err(|lacks| {
         if lacks == Lack::ThisKey {
             tracing::info!(target: METRICS, AnswerOfAnotherOrder = 1);
             tracing::error!(alarm = "answer_of_another_order", order.key = %record.key, status,

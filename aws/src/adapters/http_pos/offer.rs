@@ -67,7 +67,10 @@ impl<S: Secrets> HttpPos<S> {
 
     async fn read(&self, settings: &Settings, ask: Ask<'_>, limit: Duration) -> Result<Vec<u8>, PortError> {
         match self.transport.send(settings, None, &ask, limit, |_| true).await {
-            Reply::Answer(answer) if answer.status == StatusCode::OK => Ok(answer.body.to_vec()),
+            Reply::Answer(answer) if answer.status == StatusCode::OK => {
+                answer.close();
+                Ok(answer.body.to_vec())
+            }
             Reply::Answer(answer) => Err(PortError::Unavailable(format!("the POS answered {}", answer.status))),
             Reply::Never(cause) | Reply::NotSent(cause) | Reply::Cut(cause) => Err(PortError::Unavailable(cause.to_string())),
         }

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;
 use sha2::Sha256;
 use tokio::time::{Instant, timeout};
@@ -236,7 +236,9 @@ impl<S: Secrets> Transport<S> {
         }
         match (&settings.auth, secret) {
             (Some(HttpAuth::Bearer { .. }), Some(secret)) => {
-                request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
+                let proof = HeaderValue::try_from(format!("Bearer {secret}"));
+                let proof = proof.map_err(|_| Cause::NoSecret("it holds characters that no header can".to_owned()))?;
+                request = request.header(header::AUTHORIZATION, proof);
             }
             (Some(HttpAuth::Hmac { .. }), Some(secret)) => {
                 let seconds = (self.now)().seconds();
