@@ -129,7 +129,10 @@ async fn place(base: &str) -> Placed {
 /// What a find and a cancel come to.
 async fn ask(base: &str) -> (Found, Cancelled) {
     let (location, pos) = (location(base, None), http_pos(OneSecret::default()));
-    (pos.find(settings(&location), &an_order(), LIMIT).await, pos.cancel(settings(&location), &an_order(), attempt(SystemClock.now())).await)
+    (
+        pos.find(settings(&location), &an_order(), LIMIT).await,
+        pos.cancel(settings(&location), &an_order(), attempt(SystemClock.now())).await,
+    )
 }
 
 fn not_own(status: u16, media_type: Option<&str>, lacks: Lack) -> Cause {
@@ -327,7 +330,10 @@ async fn a_refusal_that_an_earlier_attempt_left_is_none_of_the_next() {
     let (found, _) = with_headers(200, rejected, |_| headers("age", "31")).await;
     for idempotent_place in [false, true] {
         let abilities = Abilities { idempotent_place, find: Some(Find { settle_s: 5 }), cancel: false };
-        let at = |base: &str| Location { connector: Connector::Http(HttpConnector::new(base, None, abilities)), ..location(base, None) };
+        let at = |base: &str| Location {
+            connector: Connector::Http(HttpConnector::new(base, None, abilities)),
+            ..location(base, None)
+        };
         for attempts in [1, 2] {
             let record = OrderRecord { attempts, pos: Pinned::of(&at(&stale)), ..an_order() };
             let placed = place_at(&at(&stale), &record).await;

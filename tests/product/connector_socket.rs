@@ -113,7 +113,10 @@ async fn of_an_attempt_that_was_answered_early_by_a_proxy_no_byte_leaves_any_mor
         let mut stream = listener.accept().await.unwrap().0;
         let mut head = [0; 256];
         stream.read_exact(&mut head).await.unwrap();
-        stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>").await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>")
+            .await
+            .unwrap();
         stream
     };
     let (placed, mut stream) = tokio::join!(place_at(&location, &record), proxy);

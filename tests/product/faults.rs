@@ -305,7 +305,6 @@ async fn behind_a_proxy_that_is_late_by_one() -> (String, Arc<Mutex<Vec<String>>
 }
 
 #[tokio::test]
-#[ignore = "fails: `rejected` counts without the id of the request (aws/src/adapters/http_pos/answer.rs)"]
 async fn a_refusal_that_an_earlier_place_has_left_over_does_not_end_an_order_that_the_pos_took_since() {
     let (product, caller) = in_process().await;
     let (base, seen) = behind_a_proxy_that_is_late_by_one().await;

@@ -154,9 +154,7 @@ impl DirectoryAdmin {
                 let before = written.attributes.and_then(|row| row.get("enabled")?.as_bool().ok().copied());
                 Ok(Some(before.unwrap_or(!enabled)))
             }
-            Err(error)
-                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
+            Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => {
                 Ok(None)
             }
             Err(error) => Err(unavailable(&error)),

@@ -174,7 +174,8 @@ where
                 Input::Found { found: found.unwrap_or(Found::Unknown(Cause::GivenUp)), began_at }
             }
             Action::Cancel => {
-                let cancelled = self.in_time(record, self.pos.cancel(location, record, self.attempt(ASK_LIMIT, lease_taken))).await;
+                let cancelled =
+                    self.in_time(record, self.pos.cancel(location, record, self.attempt(ASK_LIMIT, lease_taken))).await;
                 Input::Cancelled(cancelled.unwrap_or(Cancelled::Unknown(Cause::GivenUp)))
             }
         }

@@ -241,12 +241,7 @@ pub trait Pos: Send + Sync {
     /// Asks for an order.
     fn find(&self, location: &Location, record: &OrderRecord, limit: Duration) -> impl Future<Output = Found> + Send;
     /// Cancels an order and leaves a tombstone.
-    fn cancel(
-        &self,
-        location: &Location,
-        record: &OrderRecord,
-        attempt: Attempt,
-    ) -> impl Future<Output = Cancelled> + Send;
+    fn cancel(&self, location: &Location, record: &OrderRecord, attempt: Attempt) -> impl Future<Output = Cancelled> + Send;
 }
 
 /// Asks a location's POS what is sold out right now.

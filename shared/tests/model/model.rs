@@ -279,14 +279,14 @@ impl OrderModel {
         match &mut world.processes[slot] {
             Process::Acting(Acting { asked, handled, .. }) => {
                 *handled = Some(match asked {
-                    Asked::Place if !arrives => Reply::NotStarted,
+                    Asked::Place if !arrives && world.pos.would_take(promises) => Reply::NotStarted,
                     Asked::Place => world.pos.place(promises, choice),
                     Asked::Find => world.pos.find(),
                     Asked::Cancel => world.pos.cancel(promises, choice),
                 });
             }
-            Process::Fenced { handled, .. } if arrives => *handled = Some(world.pos.place(promises, choice)),
-            Process::Fenced { handled, .. } => *handled = Some(Reply::NotStarted),
+            Process::Fenced { handled, .. } if !arrives && world.pos.would_take(promises) => *handled = Some(Reply::NotStarted),
+            Process::Fenced { handled, .. } => *handled = Some(world.pos.place(promises, choice)),
             _ => {}
         }
     }

@@ -48,7 +48,8 @@ pub enum Premise {
     GivenUpIsOver,
     /// Who says that nothing was made has read this request. Without: anything between says so of any request.
     OwnWord,
-    /// A refusal counts only as the answer to this request. Without: that of an earlier one does as well.
+    /// Of an order that was placed before, a refusal counts only as the answer to this request, unless placing is idempotent.
+    /// Without: that to an earlier one does as well.
     RefusalRepeatsRequest,
     /// `not_started` and `invalid` hold of every copy of the request. Without: a proxy's other copy may be made.
     NotStartedOfEveryCopy,
@@ -193,14 +194,6 @@ fn removing_the_poss_own_word_is_found() {
 #[test]
 fn removing_the_rule_that_a_refusal_repeats_its_request_is_found() {
     finds(Premise::RefusalRepeatsRequest, FIND, TIMES, &[REJECTED]);
-}
-
-/// Where placing is idempotent, or a place is never repeated, a refusal stays true.
-#[test]
-fn a_refusal_that_is_left_over_stays_true_at_other_poss() {
-    for declared in [NOTHING, IDEMPOTENT, CANCEL] {
-        holds(Premise::RefusalRepeatsRequest, declared, &[REJECTED]);
-    }
 }
 
 #[test]

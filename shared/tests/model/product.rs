@@ -110,7 +110,7 @@ impl Product {
     pub fn claim(&self, start: Start, clock: Secs) -> Row {
         let record =
             machine::claim(self.new.clone(), Pinned::of(&self.location), start, &self.context(self.times.submit, clock, 0));
-        let mut row = project(&record);
+        let mut row = self.project(&record);
         row.version = 0;
         self.mend(&mut row);
         row
@@ -119,10 +119,10 @@ impl Product {
     pub fn advance(&self, row: &Row, event: Event, tenure: Tenure, clock: Secs, random: u64) -> Next {
         let (record, input) = (self.shown(row, event), self.input(event));
         let mut next = match machine::advance(&record, input, &self.context(tenure, clock, random)) {
-            machine::Next::Act(record, action) => Next::Act(project(&record), asked(action)),
-            machine::Next::End(record, _) => Next::End(project(&record)),
-            machine::Next::HandOff(record, delay) => Next::HandOff(project(&record), delay.as_secs().try_into().unwrap()),
-            machine::Next::Park(record) => Next::Park(project(&record)),
+            machine::Next::Act(record, action) => Next::Act(self.project(&record), asked(action)),
+            machine::Next::End(record, _) => Next::End(self.project(&record)),
+            machine::Next::HandOff(record, delay) => Next::HandOff(self.project(&record), delay.as_secs().try_into().unwrap()),
+            machine::Next::Park(record) => Next::Park(self.project(&record)),
             machine::Next::Ignore(_) => Next::Ignore,
         };
         if let Some(row) = next.row_mut() {
@@ -214,6 +214,17 @@ impl Product {
         }
     }
 
+    fn project(&self, record: &OrderRecord) -> Row {
+        let open = record.open().is_some() && self.attempts_count();
+        project(record, if open { record.attempts.min(2).try_into().unwrap() } else { 0 })
+    }
+
+    /// Whether it makes a difference how often an order was placed: where a refusal may be followed by another place, which
+    /// the POS may take.
+    fn attempts_count(&self) -> bool {
+        self.declared.find.is_some() && !self.declared.idempotent_place
+    }
+
     fn revive(&self, row: &Row) -> OrderRecord {
         let New { key, order, shared_id, traceparent } = self.new.clone();
         let state = match row.life {
@@ -243,7 +254,7 @@ impl Product {
             shared_id,
             accepted_at: at(row.deadline - self.times.deadline),
             deadline: at(row.deadline),
-            attempts: 0,
+            attempts: row.attempts.into(),
             state,
             history: Vec::new(),
             traceparent,
@@ -251,7 +262,7 @@ impl Product {
     }
 }
 
-fn project(record: &OrderRecord) -> Row {
+fn project(record: &OrderRecord, attempts: u8) -> Row {
     let life = match &record.state {
         State::Open(open) => Life::Open(Open {
             lease: open.lease.map(|lease| Lease { until: secs(lease.until), placing_until: lease.placing_until.map(secs) }),
@@ -271,7 +282,7 @@ fn project(record: &OrderRecord) -> Row {
         }),
     };
     let version = record.version.checked_signed_diff(VERSION).unwrap_or_default();
-    Row { version: version.try_into().unwrap_or_default(), deadline: secs(record.deadline), life }
+    Row { version: version.try_into().unwrap_or_default(), deadline: secs(record.deadline), attempts, life }
 }
 
 fn location(abilities: Abilities) -> Location {

@@ -24,7 +24,7 @@ impl OrderModel {
         };
         // A page of HTML, half an answer, another order's answer, or none.
         replies.push(Reply::Unknown);
-        replies.extend(self.left_over(world, acting.asked));
+        replies.extend(self.left_over(world, acting));
         if self.product.is_without(Premise::OwnWord) {
             replies.extend(match acting.asked {
                 Asked::Place => &[Reply::NotStarted, Reply::Permanent][..],
@@ -39,17 +39,19 @@ impl OrderModel {
 
     /// What the POS has said of the order before, and may be heard again: what counts without the id of the request. It has said
     /// so if it ever had reason to.
-    fn left_over(&self, world: &World, asked: Asked) -> Vec<Reply> {
+    fn left_over(&self, world: &World, acting: &Acting) -> Vec<Reply> {
         let Promises { abilities: Abilities { idempotent_place, cancel, .. }, .. } = self.promises();
         let mut said = Vec::new();
-        if asked == Asked::Cancel {
+        if acting.asked == Asked::Cancel {
             said.extend(world.pos.cooking.then_some(Reply::WillNot));
             said.extend((world.pos.refused && world.pos.tombstone).then_some(Reply::Refused));
             return said;
         }
         said.extend((world.pos.taken > 0).then_some(Reply::Done));
-        // A refusal says that nothing was made. Where placing is not idempotent, a later place may have been taken.
-        let lasts = idempotent_place || self.product.is_without(Premise::RefusalRepeatsRequest);
+        // A refusal says that nothing was made. Where placing is not idempotent, a later place may have been taken: of an order
+        // that was placed before, it must repeat the id.
+        let alone = acting.row.attempts < 2 || self.product.is_without(Premise::RefusalRepeatsRequest);
+        let lasts = idempotent_place || alone;
         said.extend((world.pos.refused && lasts).then_some(Reply::Refused));
         // A tombstone of a POS that has none.
         said.extend((!cancel).then_some(Reply::Gone));

@@ -76,6 +76,8 @@ pub struct Row {
     /// Counted from the stored row's, which is 0.
     pub version: i8,
     pub deadline: Secs,
+    /// Attempts so far: none, one, or more; where nothing depends on them, none.
+    pub attempts: u8,
     pub life: Life,
 }
 
