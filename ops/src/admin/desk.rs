@@ -6,7 +6,10 @@ use posnext_aws::adapters::directory_admin::DirectoryAdmin;
 use posnext_local::{local, secret_store::SecretStore};
 use posnext_shared::domain::ids::ParId;
 
-use super::stack::Stack;
+use super::{
+    stack::Stack,
+    terminal::{escaped, say},
+};
 
 /// Of a secret's name (AWS: "CreateSecret").
 const LONGEST_NAME: usize = 512;
@@ -83,7 +86,7 @@ impl Desk {
 /// Shows a value that was generated, which nothing will show again.
 pub(super) fn reveal(what: &str, value: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{what}, shown this once: {value}")?;
+    writeln!(out, "{}", escaped(&format!("{what}, shown this once: {value}")))?;
     Ok(out.flush()?)
 }
 
@@ -91,7 +94,7 @@ pub(super) fn reveal(what: &str, value: &str) -> anyhow::Result<()> {
 pub(super) fn told(done: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
     match done {
         Err(error) if error.is::<Refused>() => {
-            println!("nothing was done: {error}");
+            say!("nothing was done: {error}");
             Ok(ExitCode::FAILURE)
         }
         done => done,

@@ -14,7 +14,10 @@ use posnext_shared::{
     },
 };
 
-use super::stack::Stack;
+use super::{
+    stack::Stack,
+    terminal::{note, say, tell},
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum MenuVerb {
@@ -65,10 +68,11 @@ pub(super) async fn run(stack: &Stack, verb: MenuVerb) -> anyhow::Result<ExitCod
         MenuVerb::Put { location, file } => put(stack, &location, &file).await,
         MenuVerb::Show { location } => {
             let stored = stored(&stack.menus().await?, &location).await?;
-            println!("{}", serde_json::to_string_pretty(stored.menu.content())?);
+            tell(&serde_json::to_string_pretty(stored.menu.content())?);
             let mut sold_out: Vec<&str> = stored.sold_out.iter().map(String::as_str).collect();
             sold_out.sort_unstable();
-            eprintln!("version {} of {}; switched off: {}", stored.version, stored.put_at.rfc3339(), listed(&sold_out));
+            let (version, put_at) = (&stored.version, stored.put_at.rfc3339());
+            note(format_args!("version {version} of {put_at}; switched off: {}", listed(&sold_out)));
             Ok(ExitCode::SUCCESS)
         }
         MenuVerb::Off { location, ids } => switch(stack, &location, &ids, false).await,
@@ -92,7 +96,7 @@ async fn put(stack: &Stack, location: &MenuLocation, file: &PathBuf) -> anyhow::
     let menus = stack.menus().await?;
     let saved = menus.save(&location.organization, &location.location, &menu, SystemClock.now()).await?;
     let content = menu.content();
-    println!(
+    say!(
         "put: {} products and {} modifier groups, version {}; functions serve it within a minute",
         content.products.len(),
         content.modifier_groups.len(),
@@ -112,7 +116,7 @@ async fn switch(stack: &Stack, location: &MenuLocation, ids: &[String], availabl
     if !menus.switch(&location.organization, &location.location, ids, available).await? {
         bail!("{} has no menu any more", location.location);
     }
-    println!("switched {}: {}; functions see it within a minute", if available { "on" } else { "off" }, ids.join(", "));
+    say!("switched {}: {}; functions see it within a minute", if available { "on" } else { "off" }, ids.join(", "));
     Ok(ExitCode::SUCCESS)
 }
 

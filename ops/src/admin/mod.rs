@@ -5,8 +5,10 @@ mod location;
 mod menu;
 mod orders;
 mod redrive;
+mod scan;
 mod source;
 mod stack;
+mod terminal;
 mod webhook;
 
 use std::process::ExitCode;
@@ -17,6 +19,7 @@ use posnext_local::local;
 use posnext_shared::domain::ids::OrderKey;
 
 pub(crate) use stack::Stack;
+use terminal::{escaped, say};
 
 /// Exit code: 0 done; 1 refused, or not all done; 2 it could not be tried.
 #[derive(Debug, Args)]
@@ -92,6 +95,15 @@ struct Decision {
 
 pub(crate) async fn run(arguments: AdminArguments) -> anyhow::Result<ExitCode> {
     let AdminArguments { stack, verb } = arguments;
+    // What went wrong may quote what is stored. It may have lines of its own.
+    let plain = |error: anyhow::Error| {
+        let lines: Vec<_> = format!("{error:#}").lines().map(escaped).collect();
+        anyhow::anyhow!(lines.join("\n"))
+    };
+    done(stack, verb).await.map_err(plain)
+}
+
+async fn done(stack: Stack, verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Orders { stuck } => orders::list(&stack, stuck).await,
         Verb::Explain { order } => orders::explain(&stack, &key(&order)?).await,
@@ -126,6 +138,6 @@ async fn sandbox(stack: &Stack, client_secret: String, shared_id: String) -> any
     let directory = DirectoryTable::new(aws_sdk_dynamodb::Client::new(&aws), table, true);
     let put = local::Put { secrets: aws_sdk_secretsmanager::Client::new(&aws), prefix, client_secret, shared_id };
     put.put(&directory, &stack.menus().await?).await?;
-    println!("the locations of organization {} are in; functions see them within a minute", local::ORGANIZATION);
+    say!("the locations of organization {} are in; functions see them within a minute", local::ORGANIZATION);
     Ok(ExitCode::SUCCESS)
 }

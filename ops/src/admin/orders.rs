@@ -1,6 +1,6 @@
 //! Orders, looked at and ended by hand.
 
-use std::{fmt::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use posnext_aws::adapters::clock::SystemClock;
 use posnext_shared::{
@@ -12,12 +12,18 @@ use posnext_shared::{
         by_hand,
         history::Actor,
         ids::OrderKey,
+        pinned::{Pinned, PinnedPos},
         record::{OrderRecord, Outcome, Row, State},
+        status::Stage,
         time::UnixMillis,
     },
 };
 
-use super::{Decision, stack::Stack};
+use super::{
+    Decision,
+    stack::Stack,
+    terminal::{Lines, say},
+};
 
 /// More than this are not listed.
 const MOST: usize = 8_000;
@@ -29,15 +35,16 @@ pub(super) async fn list(stack: &Stack, stuck: bool) -> anyhow::Result<ExitCode>
         match orders.read(&entry.key).await {
             Ok(Some(Row::Order(record))) => open.push(*record),
             Ok(_) => {}
-            Err(PortError::Corrupt(reason)) => println!("order {} cannot be read: {reason}", entry.key),
+            Err(PortError::Corrupt(reason)) => say!("order {} cannot be read: {reason}", entry.key),
             Err(error) => return Err(error.into()),
         }
     }
     open.sort_by_key(|record| record.accepted_at);
-    let mut text = format!(
-        "{:>8}  {:<10}  {:>8}  {:<8}  {:<40}  {}\n",
+    let mut text = Lines::default();
+    text.line(format_args!(
+        "{:>8}  {:<10}  {:>8}  {:<8}  {:<40}  {}",
         "AGE", "STAGE", "ATTEMPTS", "DEADLINE", "ORDER", "WAITS FOR A PERSON"
-    );
+    ));
     let mut shown = 0;
     for record in &open {
         let Some(state) = record.open() else { continue };
@@ -46,17 +53,36 @@ pub(super) async fn list(stack: &Stack, stuck: bool) -> anyhow::Result<ExitCode>
             continue;
         }
         shown += 1;
-        let age = format!("{} s", now.since(record.accepted_at).as_secs());
-        let stage = serde_json::to_value(state.stage)?;
-        let (stage, deadline) = (stage.as_str().unwrap_or_default(), if late { "PAST" } else { "" });
+        let (age, stage) = (age(now, record.accepted_at), stage(state.stage)?);
+        let (deadline, attempts, key) = (if late { "PAST" } else { "" }, record.attempts, record.key.to_string());
         let person = state.person.map(|person| person.to_string()).unwrap_or_default();
-        writeln!(text, "{age:>8}  {stage:<10}  {:>8}  {deadline:<8}  {:<40}  {person}", record.attempts, record.key.to_string())?;
+        text.line(format_args!("{age:>8}  {stage:<10}  {attempts:>8}  {deadline:<8}  {key:<40}  {person}"));
     }
     if shown == 0 {
-        text = format!("no {} orders\n", if stuck { "stuck" } else { "open" });
+        text = Lines::default();
+        text.line(format_args!("no {} orders", if stuck { "stuck" } else { "open" }));
     }
-    print!("{text}");
+    text.print();
     Ok(ExitCode::SUCCESS)
+}
+
+/// How long ago something was.
+pub(super) fn age(now: UnixMillis, at: UnixMillis) -> String {
+    format!("{} s", now.since(at).as_secs())
+}
+
+/// The word for a stage.
+pub(super) fn stage(stage: Stage) -> anyhow::Result<String> {
+    Ok(serde_json::to_value(stage)?.as_str().unwrap_or_default().to_owned())
+}
+
+/// The store and the POS that an order is pinned to.
+pub(super) fn place(pinned: &Pinned) -> String {
+    let pos = match &pinned.pos {
+        PinnedPos::Http(http) => http.base.as_str(),
+        PinnedPos::Sandbox { .. } => "the sandbox",
+    };
+    format!("{} at {pos}", pinned.internal_id)
 }
 
 pub(super) async fn explain(stack: &Stack, key: &OrderKey) -> anyhow::Result<ExitCode> {
@@ -65,44 +91,48 @@ pub(super) async fn explain(stack: &Stack, key: &OrderKey) -> anyhow::Result<Exi
         Ok(record) => record,
         Err(error) => return refused(error),
     };
-    print!("{}", told(&record, SystemClock.now())?);
-    println!("  next      {}", operate.outlook(&record).await?);
+    told(&record, SystemClock.now()).print();
+    say!("  next      {}", operate.outlook(&record).await?);
     Ok(ExitCode::SUCCESS)
 }
 
 /// An order in words, without what its customer has said.
-fn told(record: &OrderRecord, now: UnixMillis) -> anyhow::Result<String> {
-    let mut text = format!("order {}\n", record.key);
-    let mut line = |name: &str, value: &str| writeln!(text, "  {name:<8}  {value}");
-    line("status", record.status().as_str())?;
-    line("location", &format!("{} of {}", record.order.location_id(), record.order.organization_id()))?;
-    line("POS key", &record.key.pos_key())?;
-    line("accepted", &format!("{}, {} s ago", record.accepted_at.rfc3339(), now.since(record.accepted_at).as_secs()))?;
-    line("deadline", &record.deadline.rfc3339())?;
-    line("version", &record.version.to_string())?;
-    line("attempts", &record.attempts.to_string())?;
+fn told(record: &OrderRecord, now: UnixMillis) -> Lines {
+    let mut text = Lines::default();
+    text.line(format_args!("order {}", record.key));
+    let mut line = |name: &str, value: &str| text.line(format_args!("  {name:<8}  {value}"));
+    line("status", record.status().as_str());
+    line("location", &format!("{} of {}", record.order.location_id(), record.order.organization_id()));
+    let free = record.open().is_some() && record.attempts == 0;
+    let follows = if free { "; nothing was attempted, so it follows the mapping" } else { "" };
+    line("POS", &format!("{}{follows}", place(&record.pos)));
+    line("POS key", &record.key.pos_key());
+    line("accepted", &format!("{}, {} s ago", record.accepted_at.rfc3339(), now.since(record.accepted_at).as_secs()));
+    line("deadline", &record.deadline.rfc3339());
+    line("version", &record.version.to_string());
+    line("attempts", &record.attempts.to_string());
     match &record.state {
         State::Open(open) => {
             let lease = open
                 .lease
                 .map_or_else(|| "nobody works on it".to_owned(), |lease| format!("held until {}", lease.until.rfc3339()));
-            line("lease", &lease)?;
-            line("due", &open.due_at.rfc3339())?;
+            line("lease", &lease);
+            line("due", &open.due_at.rfc3339());
             if let Some(until) = open.unknown_until {
-                line("unknown", &format!("an attempt's outcome is not known; none runs after {}", until.rfc3339()))?;
+                line("unknown", &format!("an attempt's outcome is not known; none runs after {}", until.rfc3339()));
             }
             if open.cancelling {
-                line("cancel", "being cancelled at the POS")?;
+                line("cancel", "being cancelled at the POS");
             }
             if let Some(person) = &open.person {
-                line("person", &format!("needed: {person}"))?;
+                line("person", &format!("needed: {person}"));
             }
         }
         State::Final(end) => match &end.outcome {
-            Outcome::Placed { pos_order_id } => line("POS id", pos_order_id)?,
+            Outcome::Placed { pos_order_id } => line("POS id", pos_order_id),
             Outcome::Rejected(errors) | Outcome::Errored(errors) => {
                 for error in errors {
-                    line("error", &error.message)?;
+                    line("error", &error.message);
                 }
             }
         },
@@ -113,9 +143,9 @@ fn told(record: &OrderRecord, now: UnixMillis) -> anyhow::Result<String> {
             Actor::Worker => "worker",
             Actor::Person => "person",
         };
-        line("history", &format!("{}  {by}  {entry}", entry.at.rfc3339()))?;
+        line("history", &format!("{}  {by}  {entry}", entry.at.rfc3339()));
     }
-    Ok(text)
+    text
 }
 
 pub(super) async fn end(stack: &Stack, key: &OrderKey, decision: Decision, reason: &str) -> anyhow::Result<ExitCode> {
@@ -126,7 +156,7 @@ pub(super) async fn end(stack: &Stack, key: &OrderKey, decision: Decision, reaso
     };
     match stack.operate().await?.end(key, decision, reason).await {
         Ok(record) => {
-            println!("order {} is {}", record.key, record.status().as_str());
+            say!("order {} is {}", record.key, record.status().as_str());
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => refused(error),
@@ -138,7 +168,7 @@ fn refused(error: OperateError) -> anyhow::Result<ExitCode> {
         OperateError::Port(error) => Err(error.into()),
         error @ OperateError::Lost => Err(error.into()),
         error => {
-            println!("nothing was done: {error}");
+            say!("nothing was done: {error}");
             Ok(ExitCode::FAILURE)
         }
     }

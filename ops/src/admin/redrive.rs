@@ -11,7 +11,7 @@ use posnext_shared::{
     domain::record::Row,
 };
 
-use super::stack::Stack;
+use super::{stack::Stack, terminal::say};
 
 /// Nobody else sees a message while it is dealt with, for this long.
 const VISIBILITY_S: i32 = 120;
@@ -37,7 +37,7 @@ pub(super) async fn run(stack: &Stack, dry_run: bool) -> anyhow::Result<ExitCode
     }
     let counts = counts?;
     let would = if dry_run { "would be " } else { "" };
-    println!("{} {would}sent again, {} {would}dropped, {} kept", counts.sent, counts.dropped, counts.kept);
+    say!("{} {would}sent again, {} {would}dropped, {} kept", counts.sent, counts.dropped, counts.kept);
     Ok(if counts.kept == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -96,14 +96,14 @@ async fn deal_with(
         Ok(order) => order,
         Err(reason) => {
             counts.kept += 1;
-            println!("kept     message {id}: {reason}{why}");
+            say!("kept     message {id}: {reason}{why}");
             return Ok(false);
         }
     };
     let row = match orders.read(&order.key).await {
         Err(PortError::Corrupt(reason)) => {
             counts.kept += 1;
-            println!("kept     {}: {reason}", order.key);
+            say!("kept     {}: {reason}", order.key);
             return Ok(false);
         }
         row => row?,
@@ -111,12 +111,12 @@ async fn deal_with(
     match row {
         Some(Row::Order(record)) if record.status().is_final() => {
             counts.dropped += 1;
-            println!("dropped  {}: it is {} already{why}", order.key, record.status().as_str());
+            say!("dropped  {}: it is {} already{why}", order.key, record.status().as_str());
             Ok(true)
         }
         Some(Row::Order(record)) => {
             counts.sent += 1;
-            println!("sent     {}{why}", order.key);
+            say!("sent     {}{why}", order.key);
             if !dry_run {
                 queues.send(&OrderMessage::about(&record), Duration::ZERO).await?;
             }
@@ -124,7 +124,7 @@ async fn deal_with(
         }
         _ => {
             counts.kept += 1;
-            println!("kept     {}: there is no such order in the table", order.key);
+            say!("kept     {}: there is no such order in the table", order.key);
             Ok(false)
         }
     }

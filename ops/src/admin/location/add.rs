@@ -17,9 +17,12 @@ use super::{
         desk::{Desk, refused, reveal},
         source::Source,
         stack::Stack,
+        terminal::say,
         text,
     },
-    Which, certification,
+    Which,
+    base::base,
+    certification, change,
     plan::{ClientChange, Plan},
 };
 
@@ -62,10 +65,13 @@ pub(super) struct Pos {
     /// Requests go to {base}/orders/{key}; https, unless the host is this machine
     #[arg(long, value_name = "URL", value_parser = base)]
     pub(super) base: String,
+    /// With --replace: it is the same system, which has moved to --base. Without this, another base is another POS
+    #[arg(long, requires = "replace")]
+    pub(super) same_pos: bool,
     /// How requests prove where they come from
     #[arg(long, value_enum)]
     pub(super) auth: Auth,
-    /// The secret they are proved by, from SOURCE
+    /// The secret they are proved by, from SOURCE; the location keeps the one that it has if this is not given
     #[arg(long, value_name = "SOURCE")]
     pub(super) pos_secret_from: Option<Source>,
     /// The POS promises: the same key and order again gives the first result
@@ -135,19 +141,6 @@ fn tenant(text: &str) -> Result<Tenant, String> {
     Tenant::new(text).map_err(|error| error.to_string())
 }
 
-/// The connector refuses an address that is not like this; here it is refused in time.
-fn base(text: &str) -> Result<String, String> {
-    let url = reqwest::Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
-    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
-        return Err("must be https".to_owned());
-    }
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-        return Err("must be scheme, host and path alone; a secret goes into --pos-secret-from".to_owned());
-    }
-    Ok(text.trim_end_matches('/').to_owned())
-}
-
 pub(super) async fn run(stack: &Stack, desk: &Desk, add: Add) -> anyhow::Result<ExitCode> {
     let url = match (&add.url, add.no_check) {
         (_, true) => None,
@@ -158,22 +151,26 @@ pub(super) async fn run(stack: &Stack, desk: &Desk, add: Add) -> anyhow::Result<
         },
     };
     let contract = add.switches.contract()?;
-    let plan = Plan::of(stack, desk, &add).await?;
+    let plan = Plan::of(desk, &add).await?;
     apply(desk, &plan).await.context("stopped half-way, which has no effect; give the same command again")?;
-    println!("{} is mapped{}", add.which, if !plan.location.enabled { ", and switched off" } else { "" });
+    let off = if plan.location.enabled { "" } else { ", and switched off" };
+    say!("{} is mapped{off}; its POS is at {}", add.which, add.pos.base);
     if plan.promises_nothing {
-        println!("its POS promises nothing: an order whose reply is lost waits for a person (posnext admin orders --stuck)");
+        say!("its POS promises nothing: an order whose reply is lost waits for a person (posnext admin orders --stuck)");
+    }
+    if let Some(then) = &plan.replaced {
+        change::tell(stack, &add.which, then, &plan.location).await?;
     }
     let Some(url) = url else { return Ok(ExitCode::SUCCESS) };
     if !plan.location.enabled {
-        println!("it rejects every order, so it is not checked; `location enable` it, then `posnext certify --dry`");
+        say!("it rejects every order, so it is not checked; `location enable` it, then `posnext certify --dry`");
         return Ok(ExitCode::SUCCESS);
     }
     let again = format!("posnext admin location disable {}", add.which.arguments());
     match certification::check(desk, &url, &add.which, &plan.client_id, contract).await {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => {
-            println!("it is mapped, but a check failed; to keep orders out: {again}");
+            say!("it is mapped, but a check failed; to keep orders out: {again}");
             Ok(ExitCode::FAILURE)
         }
         Err(error) => Err(error.context(format!("it is mapped, but could not be checked; to keep orders out: {again}"))),
@@ -205,7 +202,7 @@ async fn apply(desk: &Desk, plan: &Plan) -> anyhow::Result<()> {
         ClientChange::Allow(organization) => allow(desk, &plan.client_id, organization).await?,
     }
     let location = &plan.location;
-    if plan.replace {
+    if plan.replaced.is_some() {
         directory.replace_location(location).await?;
     } else {
         let done = directory.create_location(location).await?

@@ -8,7 +8,13 @@ use posnext_proofs::certify::{self, Options};
 use posnext_shared::domain::{contract::Contract, directory::Location};
 use tokio::time::Instant;
 
-use super::{super::desk::Desk, Which, look};
+use super::{
+    super::{
+        desk::Desk,
+        terminal::{say, tell},
+    },
+    Which, look,
+};
 
 /// Functions believe what they have read of the directory for half a minute.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -57,7 +63,7 @@ async fn seen(par: &Par, order: &str) -> anyhow::Result<bool> {
             return Ok(true);
         }
         if Instant::now() + PAUSE > until {
-            println!("FAIL  the functions know the location (answered {}: {})", answer.code, answer.body);
+            say!("FAIL  the functions know the location (answered {}: {})", answer.code, answer.body);
             return Ok(false);
         }
         tokio::time::sleep(PAUSE).await;
@@ -83,12 +89,12 @@ async fn dry_certification(par: Par, which: &Which, own_shared_id: bool, contrac
         poll_every: None,
     };
     let report = certify::run(par, options, &|_, _, _| {}).await?;
-    print!("{}", report.text(false));
+    tell(&report.text(false));
     if own_shared_id {
-        println!("what says nothing about this location is signed with its organization's SharedId, and is not checked here");
+        say!("what says nothing about this location is signed with its organization's SharedId, and is not checked here");
     }
     if !has_menu {
-        println!("it has no menu yet, so orders to it are not checked: `posnext admin menu put`");
+        say!("it has no menu yet, so orders to it are not checked: `posnext admin menu put`");
     }
     Ok(report.passed())
 }

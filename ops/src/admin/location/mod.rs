@@ -1,10 +1,14 @@
 //! Locations: onboarded in one command, looked at, switched, and their secrets rotated.
 
 mod add;
+mod base;
 mod certification;
+mod change;
 mod look;
 mod plan;
+mod pos;
 mod rotate;
+mod under_way;
 
 use std::process::ExitCode;
 
@@ -38,10 +42,12 @@ enum Verb {
     },
     /// Tell a location's mapping, who may call for it, and which secrets are live; never their values
     Show(Which),
-    /// Switch a location off: every order is rejected
+    /// Switch a location off: every order is rejected. Lists what is still open, which goes on
     Disable(Which),
     /// Switch a location on
     Enable(Which),
+    /// List what is still open of a location, and at which store and POS; all rows of orders are read for it
+    Orders(Which),
     /// Replace a secret without an order refused: both values are live until --finish
     RotateSecret(rotate::Rotate),
 }
@@ -76,8 +82,9 @@ pub(super) async fn run(stack: &Stack, arguments: LocationArguments) -> anyhow::
         Verb::Add(add) => add::run(stack, &desk, *add).await,
         Verb::List { organization } => look::list(&desk, organization.as_ref()).await,
         Verb::Show(which) => look::show(&desk, &which).await,
-        Verb::Disable(which) => look::switch(&desk, &which, false).await,
-        Verb::Enable(which) => look::switch(&desk, &which, true).await,
+        Verb::Disable(which) => look::disable(stack, &desk, &which).await,
+        Verb::Enable(which) => look::enable(&desk, &which).await,
+        Verb::Orders(which) => under_way::run(stack, &desk, &which).await,
         Verb::RotateSecret(rotate) => rotate::run(&desk, rotate).await,
     };
     told(done)

@@ -1,27 +1,18 @@
 //! What an add would write, or why it writes nothing.
 
-use posnext_shared::{
-    app::ports::{ListOpen, PortError, ReadOrder},
-    domain::{
-        ability::{Abilities, Find},
-        directory::{Client, Connector, HttpAuth, HttpConnector, Location, Organization},
-        ids::{ParId, Tenant},
-        record::Row,
-    },
+use posnext_shared::domain::{
+    directory::{Client, Connector, HttpConnector, Location, Organization},
+    ids::{ParId, Tenant},
 };
 
 use super::{
     super::{
         desk::{Desk, refused},
         source::{Source, Value},
-        stack::Stack,
     },
-    Which,
     add::{Add, Auth},
+    pos,
 };
-
-/// More open orders than this are not looked at.
-const MOST: usize = 8_000;
 
 /// What an add writes.
 pub(super) struct Plan {
@@ -29,7 +20,8 @@ pub(super) struct Plan {
     pub(super) organization: Option<Organization>,
     pub(super) client: ClientChange,
     pub(super) location: Location,
-    pub(super) replace: bool,
+    /// The mapping that it replaces.
+    pub(super) replaced: Option<Location>,
     /// A client that may call for the location.
     pub(super) client_id: String,
     pub(super) promises_nothing: bool,
@@ -67,10 +59,8 @@ impl Values {
         if sources.iter().filter(|source| matches!(source, Some(Source::Input))).count() > 1 {
             return refused("only one value can come from standard input; give the others as env:NAME");
         }
-        match (add.pos.auth, &add.pos.pos_secret_from) {
-            (Auth::None, Some(_)) => return refused("with --auth none there is no POS secret; leave out --pos-secret-from"),
-            (Auth::Bearer | Auth::Hmac, None) => return refused("what proves the requests? Give --pos-secret-from"),
-            _ => {}
+        if add.pos.auth == Auth::None && add.pos.pos_secret_from.is_some() {
+            return refused("with --auth none there is no POS secret; leave out --pos-secret-from");
         }
         let value = |source: &Option<Source>, what| source.as_ref().map(|source| source.value(what)).transpose();
         let values = || -> anyhow::Result<Self> {
@@ -86,7 +76,7 @@ impl Values {
 }
 
 impl Plan {
-    pub(super) async fn of(stack: &Stack, desk: &Desk, add: &Add) -> anyhow::Result<Self> {
+    pub(super) async fn of(desk: &Desk, add: &Add) -> anyhow::Result<Self> {
         let mut values = Values::read(add)?;
         let which = &add.which;
         let known = desk.directory.location(&which.organization, &which.location).await?;
@@ -104,59 +94,20 @@ impl Plan {
             secrets.extend(desk.change(&name, "SharedId of the location", used, value).await?);
             own_shared_ids = Some(name);
         }
-        let mut auth = None;
-        if let Some(value) = values.pos_secret.take() {
-            let secret = desk.name(&["pos", which.organization.as_str(), which.location.as_str()])?;
-            let used = known.as_ref().is_some_and(|location| pos_secret(location) == Some(secret.as_str()));
-            secrets.extend(desk.change(&secret, "POS secret", used, value).await?);
-            auth = Some(if add.pos.auth == Auth::Bearer { HttpAuth::Bearer { secret } } else { HttpAuth::Hmac { secret } });
-        }
-        let mut location = location(add, own_shared_ids, auth);
+        let (connector, secret) = pos::connector(desk, add, known.as_ref(), values.pos_secret.take()).await?;
+        secrets.extend(secret);
+        let mut location = location(add, own_shared_ids, connector);
         if let Some(known) = &known {
             // Whoever has switched it off had a reason.
             location.enabled &= known.enabled;
-            no_open_orders(stack, which, known, &location).await?;
         }
         let pos = &add.pos;
         let promises_nothing = !pos.idempotent_place && pos.find_settle.is_none() && !pos.cancel;
-        Ok(Self { secrets, organization, client, location, replace: known.is_some(), client_id, promises_nothing })
+        Ok(Self { secrets, organization, client, location, replaced: known, client_id, promises_nothing })
     }
 }
 
-/// An order under way at one POS must not be looked for at another: that does not know it, and would make it again.
-async fn no_open_orders(stack: &Stack, which: &Which, known: &Location, new: &Location) -> anyhow::Result<()> {
-    if known.connector == new.connector {
-        return Ok(());
-    }
-    let orders = stack.orders().await?;
-    for entry in orders.list_open(MOST).await? {
-        let here = match orders.read(&entry.key).await {
-            Ok(Some(Row::Order(record))) => {
-                let order = &record.order;
-                record.open().is_some()
-                    && (order.organization_id(), order.location_id()) == (&which.organization, &which.location)
-            }
-            Ok(_) => false,
-            Err(PortError::Corrupt(_)) => true,
-            Err(error) => return Err(error.into()),
-        };
-        if here {
-            return refused(format!(
-                "order {} may be under way at its POS, and must not be looked for at another; `location disable` it and wait \
-                 until `posnext admin orders` lists no such order",
-                entry.key
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn location(add: &Add, shared_ids: Option<String>, auth: Option<HttpAuth>) -> Location {
-    let abilities = Abilities {
-        idempotent_place: add.pos.idempotent_place,
-        find: add.pos.find_settle.map(|settle_s| Find { settle_s }),
-        cancel: add.pos.cancel,
-    };
+fn location(add: &Add, shared_ids: Option<String>, connector: HttpConnector) -> Location {
     Location {
         organization_id: add.which.organization.clone(),
         location_id: add.which.location.clone(),
@@ -166,14 +117,7 @@ fn location(add: &Add, shared_ids: Option<String>, auth: Option<HttpAuth>) -> Lo
         shared_ids,
         pull_menu: add.pos.pull_menu,
         live_availability: add.pos.live_availability,
-        connector: Connector::Http(HttpConnector::new(add.pos.base.clone(), auth, abilities)),
-    }
-}
-
-fn pos_secret(location: &Location) -> Option<&str> {
-    match &location.connector {
-        Connector::Http(http) => http.auth.as_ref().map(HttpAuth::secret),
-        Connector::Sandbox(_) => None,
+        connector: Connector::Http(connector),
     }
 }
 
@@ -250,7 +194,13 @@ async fn client(
 
 impl Desk {
     /// The change that makes this value live. What is in use is not changed here: a rotation lets both live for a while.
-    async fn change(&self, name: &str, what: &'static str, used: bool, value: Value) -> anyhow::Result<Option<SecretChange>> {
+    pub(super) async fn change(
+        &self,
+        name: &str,
+        what: &'static str,
+        used: bool,
+        value: Value,
+    ) -> anyhow::Result<Option<SecretChange>> {
         let change = SecretChange { name: name.to_owned(), what, value };
         if !used {
             return Ok(Some(change));
@@ -265,7 +215,7 @@ impl Desk {
         }
     }
 
-    async fn must_exist(&self, name: &str, flag: &str) -> anyhow::Result<()> {
+    pub(super) async fn must_exist(&self, name: &str, flag: &str) -> anyhow::Result<()> {
         match self.secrets.read(name).await? {
             Some(_) => Ok(()),
             None => refused(format!("there is no secret {name}; give it with {flag}")),

@@ -11,6 +11,7 @@ use super::{
     super::{
         desk::{Desk, quoted, refused, reveal},
         source::Source,
+        terminal::{say, tell},
     },
     Which, look,
 };
@@ -71,7 +72,7 @@ pub(super) async fn run(desk: &Desk, rotate: Rotate) -> anyhow::Result<ExitCode>
         };
         let stays = if rotate.finish { last } else { first };
         desk.secrets.write(&name, &Live { live: vec![stays.clone()] }).await?;
-        println!("of {what}, only {} is live; functions that know more forget it within {MINUTES} minutes", stays.id);
+        say!("of {what}, only {} is live; functions that know more forget it within {MINUTES} minutes", stays.id);
         return Ok(ExitCode::SUCCESS);
     }
     if old.len() > 1 {
@@ -92,7 +93,7 @@ pub(super) async fn run(desk: &Desk, rotate: Rotate) -> anyhow::Result<ExitCode>
     if value.generated {
         reveal(&format!("new value of {what}"), &value.text).with_context(|| format!("the value is lost; {again} --abandon"))?;
     }
-    println!("{}", next_steps(rotate.secret, &what, &again));
+    tell(&next_steps(rotate.secret, &what, &again));
     Ok(ExitCode::SUCCESS)
 }
 

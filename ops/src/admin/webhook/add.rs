@@ -14,6 +14,7 @@ use super::{
         desk::{refused, reveal},
         source::Source,
         stack::Stack,
+        terminal::say,
     },
     Shelf, Which, client, key,
 };
@@ -104,9 +105,9 @@ pub(super) async fn run(stack: &Stack, shelf: &Shelf, add: Add) -> anyhow::Resul
     if value.generated {
         reveal(&format!("key of {which}"), &value.text)?;
     }
-    println!("{which} is added; try it: posnext admin webhook test {}", which.arguments());
+    say!("{which} is added; try it: posnext admin webhook test {}", which.arguments());
     if stack.value("WebhooksQueue").is_err() {
-        println!("it is told of orders once the stack is deployed with Webhooks=true (docs/webhooks.md)");
+        say!("it is told of orders once the stack is deployed with Webhooks=true (docs/webhooks.md)");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ use super::{
     super::{
         desk::{refused, reveal},
         source::{Source, Value},
+        terminal::say,
     },
     Shelf, Which,
 };
@@ -62,10 +63,7 @@ pub(super) async fn run(shelf: &Shelf, rotate: Rotate) -> anyhow::Result<ExitCod
         };
         let stays = if finish { last } else { first };
         shelf.desk.secrets.write(&name, &Live { live: vec![stays.clone()] }).await?;
-        println!(
-            "of {which}, only the key of {} is live; functions that know another forget it within {MINUTES} minutes",
-            stays.id
-        );
+        say!("of {which}, only the key of {} is live; functions that know another forget it within {MINUTES} minutes", stays.id);
         return Ok(ExitCode::SUCCESS);
     }
     if old.len() > 1 {
@@ -80,8 +78,6 @@ pub(super) async fn run(shelf: &Shelf, rotate: Rotate) -> anyhow::Result<ExitCod
     if value.generated {
         reveal(&format!("new key of {which}"), &value.text)?;
     }
-    println!(
-        "within {MINUTES} minutes both keys sign.\n1. Let the subscriber verify with the new one.\n2. Then: {again} --finish"
-    );
+    say!("within {MINUTES} minutes both keys sign.\n1. Let the subscriber verify with the new one.\n2. Then: {again} --finish");
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ mod add;
 mod key;
 mod replay;
 
-use std::{fmt::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use posnext_aws::adapters::{clock::SystemClock, subscribers::SubscriberTable, webhooks::WebhookClient};
@@ -23,6 +23,7 @@ use posnext_shared::{
 use super::{
     desk::{Desk, par_id, quoted, refused, told},
     stack::Stack,
+    terminal::{Lines, say, show},
 };
 
 #[derive(Debug, Args)]
@@ -131,23 +132,23 @@ async fn list(shelf: &Shelf, organization: Option<ParId>) -> anyhow::Result<Exit
         Some(organization) => vec![organization],
         None => shelf.desk.directory.organizations().await?.into_iter().map(|known| known.organization_id).collect(),
     };
-    let mut text = String::new();
+    let mut text = Lines::default();
     for organization in organizations {
         for row in shelf.subscribers.rows(&organization).await? {
             match row {
-                Ok(subscriber) => line(&mut text, &subscriber)?,
-                Err(error) => writeln!(text, "{organization}: {error}; `remove` it, and add it again")?,
+                Ok(subscriber) => tell_of(&mut text, &subscriber),
+                Err(error) => text.line(format_args!("{organization}: {error}; `remove` it, and add it again")),
             }
         }
     }
     if text.is_empty() {
-        text = "no subscribers; see `posnext admin webhook add --help`\n".to_owned();
+        text.line("no subscribers; see `posnext admin webhook add --help`");
     }
-    print!("{text}");
+    text.print();
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(text: &mut String, subscriber: &Subscriber) -> std::fmt::Result {
+fn tell_of(text: &mut Lines, subscriber: &Subscriber) {
     let Subscriber { organization_id, id, url, events, enabled, off_because, failing_since, .. } = subscriber;
     let state = match (enabled, failing_since, off_because) {
         (true, None, _) => "on".to_owned(),
@@ -156,7 +157,10 @@ fn line(text: &mut String, subscriber: &Subscriber) -> std::fmt::Result {
         (false, _, None) => "OFF".to_owned(),
     };
     let events: Vec<_> = events.iter().map(|event| event.as_str()).collect();
-    writeln!(text, "{organization_id} {id}\n  url: {url}\n  events: {}\n  state: {state}", events.join(", "))
+    text.line(format_args!("{organization_id} {id}"));
+    text.line(format_args!("  url: {url}"));
+    text.line(format_args!("  events: {}", events.join(", ")));
+    text.line(format_args!("  state: {state}"));
 }
 
 async fn test(shelf: &Shelf, which: &Which) -> anyhow::Result<ExitCode> {
@@ -170,18 +174,20 @@ async fn test(shelf: &Shelf, which: &Which) -> anyhow::Result<ExitCode> {
     }
     let now = SystemClock.now();
     let event = Event::test(&SystemClock.fresh_id(), &subscriber, now);
-    println!("POST {}\nwebhook-id: {}\n\n{}\n", subscriber.url, event.id, event.body);
+    for line in [&format!("POST {}", subscriber.url), &format!("webhook-id: {}", event.id), "", &event.body, ""] {
+        show(line);
+    }
     match client().tell(&subscriber, &event, &keys, now, TELL_LIMIT).await {
         Told::Taken => {
-            println!("taken");
+            say!("taken");
             Ok(ExitCode::SUCCESS)
         }
         Told::Gone => {
-            println!("answered 410 Gone: such an answer to an order's end switches it off");
+            say!("answered 410 Gone: such an answer to an order's end switches it off");
             Ok(ExitCode::FAILURE)
         }
         Told::Failed { reason, .. } => {
-            println!("not taken: {reason}");
+            say!("not taken: {reason}");
             Ok(ExitCode::FAILURE)
         }
     }
@@ -192,11 +198,10 @@ async fn switch(shelf: &Shelf, which: &Which, enabled: bool) -> anyhow::Result<E
         return not_there(which);
     }
     match enabled {
-        true => println!(
-            "{which} is switched on; what it has missed: posnext admin webhook replay {} --since TIME",
-            which.arguments()
-        ),
-        false => println!("{which} is switched off; what is on its way to it is dropped"),
+        true => {
+            say!("{which} is switched on; what it has missed: posnext admin webhook replay {} --since TIME", which.arguments())
+        }
+        false => say!("{which} is switched off; what is on its way to it is dropped"),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -208,8 +213,8 @@ async fn remove(shelf: &Shelf, which: &Which) -> anyhow::Result<ExitCode> {
         return not_there(which);
     }
     match secret {
-        Some(secret) => println!("{which} is removed; its key is still in the secret {secret}"),
-        None => println!("{which} is removed; its key is still in Secrets Manager"),
+        Some(secret) => say!("{which} is removed; its key is still in the secret {secret}"),
+        None => say!("{which} is removed; its key is still in Secrets Manager"),
     }
     Ok(ExitCode::SUCCESS)
 }

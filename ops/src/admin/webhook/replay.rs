@@ -1,14 +1,13 @@
 //! Ends of orders, told once more.
 
-use std::{collections::HashMap, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{operation::scan::builders::ScanFluentBuilder, types::AttributeValue};
 use clap::Args;
 use jiff::Timestamp;
-use posnext_aws::adapters::{clock::SystemClock, order_item, queue::DeliveryQueue};
+use posnext_aws::adapters::{clock::SystemClock, queue::DeliveryQueue};
 use posnext_local::local;
-use posnext_proofs::progress::progress;
 use posnext_shared::{
     app::ports::{Clock, ReadOrder, SendDelivery},
     domain::{
@@ -18,7 +17,7 @@ use posnext_shared::{
 };
 
 use super::{
-    super::{desk::refused, key, stack::Stack},
+    super::{desk::refused, key, scan, stack::Stack, terminal::say},
     Shelf, Which,
 };
 
@@ -65,7 +64,7 @@ pub(super) async fn run(stack: &Stack, shelf: &Shelf, replay: Replay) -> anyhow:
             // Each was asked for by name.
             let others = what.orders.len() - sent;
             if others > 0 {
-                println!("{others} not sent: not of {}, or of a kind that it is not told of", which.organization);
+                say!("{others} not sent: not of {}, or of a kind that it is not told of", which.organization);
             }
             (sent, others == 0)
         }
@@ -74,7 +73,7 @@ pub(super) async fn run(stack: &Stack, shelf: &Shelf, replay: Replay) -> anyhow:
             (sent, unreadable == 0)
         }
     };
-    println!("{sent} sent to {which}");
+    say!("{sent} sent to {which}");
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -100,35 +99,27 @@ async fn since_then(
     subscriber: &Subscriber,
     since: Timestamp,
 ) -> anyhow::Result<(usize, usize)> {
-    let dynamodb = aws_sdk_dynamodb::Client::new(&local::aws().await?);
-    let scan = dynamodb.scan().table_name(stack.value("OrdersTable")?);
-    let scan = scan.filter_expression("acc >= :since AND attribute_exists(expires_at)");
-    let scan = scan.expression_attribute_values(":since", AttributeValue::N(since.as_millisecond().to_string()));
-    let (mut sent, mut unreadable, mut after) = (0, 0, None::<HashMap<String, AttributeValue>>);
-    let bar = progress(0, "reading the orders");
-    loop {
-        let page = scan.clone().set_exclusive_start_key(after).send().await;
-        let page = page.with_context(|| format!("cannot read the orders any more; {sent} were sent"))?;
-        for item in page.items.unwrap_or_default() {
-            let name = item.get("pk").and_then(|pk| pk.as_s().ok()).cloned().unwrap_or_default();
-            match order_item::from_item(item) {
-                Ok(Row::Order(record)) => {
-                    let done = send(queue, subscriber, &record).await;
-                    sent += usize::from(done.with_context(|| format!("cannot send any more; {sent} were sent"))?);
-                }
-                Ok(Row::Alias(_)) => {}
-                Err(error) => {
-                    unreadable += 1;
-                    println!("not sent: order {name}: {error}");
-                }
+    let since = AttributeValue::N(since.as_millisecond().to_string());
+    let ended = |scan: ScanFluentBuilder| {
+        let scan = scan.filter_expression("acc >= :since AND attribute_exists(expires_at)");
+        scan.expression_attribute_values(":since", since)
+    };
+    let (mut sent, mut unreadable) = (0, 0);
+    let read = scan::rows(stack, ended, async |key, row| {
+        match row {
+            Ok(Row::Order(record)) => {
+                sent += usize::from(send(queue, subscriber, &record).await.context("cannot send any more")?)
+            }
+            Ok(Row::Alias(_)) => {}
+            Err(error) => {
+                unreadable += 1;
+                say!("not sent: order {key}: {error}");
             }
         }
-        after = page.last_evaluated_key;
-        if after.is_none() {
-            bar.finish_and_clear();
-            return Ok((sent, unreadable));
-        }
-    }
+        Ok(())
+    });
+    read.await.with_context(|| format!("{sent} were sent"))?;
+    Ok((sent, unreadable))
 }
 
 /// Whether it is one of those that the subscriber is told of.
