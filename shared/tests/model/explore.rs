@@ -129,6 +129,15 @@ fn orders_are_safe_when_clocks_differ_and_no_function_outlives_its_lease() {
 }
 
 #[test]
+fn orders_are_safe_where_the_refusal_of_a_first_attempt_is_left_over() {
+    for declared in [FIND, FIND_CANCEL] {
+        let mut product = Product::new(declared, TIMES, None);
+        product.counts_attempts = true;
+        explore_all(OrderModel::new(product, Clock::Moments));
+    }
+}
+
+#[test]
 #[ignore = "ten minutes: every set of promises with clocks that differ, with many writes on their way, and with longer times"]
 fn orders_are_safe_with_more_room() {
     for declared in [NOTHING, IDEMPOTENT, FIND, CANCEL, IDEMPOTENT_FIND, IDEMPOTENT_CANCEL, FIND_CANCEL, ALL] {

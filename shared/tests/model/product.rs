@@ -62,6 +62,8 @@ pub enum Event {
 pub struct Product {
     pub declared: Abilities,
     pub times: Times,
+    /// Rows know how often they were attempted; else they were never.
+    pub counts_attempts: bool,
     policy: Policy,
     new: New,
     location: Location,
@@ -81,7 +83,7 @@ impl Product {
             abilities.find = abilities.find.map(|_| Find { settle_s: 0 });
         }
         let location = location(abilities);
-        Self { declared, times, policy, new, location, without }
+        Self { declared, times, counts_attempts: false, policy, new, location, without }
     }
 
     pub fn is_without(&self, premise: Premise) -> bool {
@@ -215,14 +217,8 @@ impl Product {
     }
 
     fn project(&self, record: &OrderRecord) -> Row {
-        let open = record.open().is_some() && self.attempts_count();
-        project(record, if open { record.attempts.min(2).try_into().unwrap() } else { 0 })
-    }
-
-    /// Whether it makes a difference how often an order was placed: where a refusal may be followed by another place, which
-    /// the POS may take.
-    fn attempts_count(&self) -> bool {
-        self.declared.find.is_some() && !self.declared.idempotent_place
+        let counts = record.open().is_some() && self.counts_attempts;
+        project(record, if counts { record.attempts.min(2).try_into().unwrap() } else { 0 })
     }
 
     fn revive(&self, row: &Row) -> OrderRecord {

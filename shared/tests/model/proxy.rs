@@ -40,7 +40,7 @@ impl OrderModel {
     /// What the POS has said of the order before, and may be heard again: what counts without the id of the request. It has said
     /// so if it ever had reason to.
     fn left_over(&self, world: &World, acting: &Acting) -> Vec<Reply> {
-        let Promises { abilities: Abilities { idempotent_place, cancel, .. }, .. } = self.promises();
+        let Promises { abilities: Abilities { idempotent_place, find, cancel }, .. } = self.promises();
         let mut said = Vec::new();
         if acting.asked == Asked::Cancel {
             said.extend(world.pos.cooking.then_some(Reply::WillNot));
@@ -48,10 +48,10 @@ impl OrderModel {
             return said;
         }
         said.extend((world.pos.taken > 0).then_some(Reply::Done));
-        // A refusal says that nothing was made. Where placing is not idempotent, a later place may have been taken: of an order
-        // that was placed before, it must repeat the id.
-        let alone = acting.row.attempts < 2 || self.product.is_without(Premise::RefusalRepeatsRequest);
-        let lasts = idempotent_place || alone;
+        // A refusal says that nothing was made. Where placing is not idempotent, and an order is placed again once it was not
+        // found, a later place may have been taken: of an order that was attempted before, it must repeat the id.
+        let first = self.product.counts_attempts && acting.row.attempts < 2;
+        let lasts = idempotent_place || find.is_none() || first || self.product.is_without(Premise::RefusalRepeatsRequest);
         said.extend((world.pos.refused && lasts).then_some(Reply::Refused));
         // A tombstone of a POS that has none.
         said.extend((!cancel).then_some(Reply::Gone));

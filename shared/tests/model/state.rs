@@ -76,7 +76,7 @@ pub struct Row {
     /// Counted from the stored row's, which is 0.
     pub version: i8,
     pub deadline: Secs,
-    /// Attempts so far: none, one, or more; where nothing depends on them, none.
+    /// Attempts so far: none, one, or more; where they are not counted, none.
     pub attempts: u8,
     pub life: Life,
 }
