@@ -232,11 +232,12 @@ impl Pos<'_> {
     fn too_late(&self) -> Answer {
         let known = self.ticket(|ticket| {
             ticket.late += 1;
-            (ticket.cancelled(), ticket.meals.first().cloned())
+            (ticket.cancelled(), ticket.meals.first().cloned(), ticket.refused && self.abilities.idempotent_place)
         });
         match known {
-            (true, _) if self.abilities.cancel => self.says(StatusCode::GONE, "cancelled"),
-            (_, Some(meal)) => self.holds(StatusCode::OK, &meal.pos_order_id),
+            (true, ..) if self.abilities.cancel => self.says(StatusCode::GONE, "cancelled"),
+            (_, Some(meal), _) => self.holds(StatusCode::OK, &meal.pos_order_id),
+            (_, _, true) => self.refuses(StatusCode::UNPROCESSABLE_ENTITY),
             _ => self.says(StatusCode::SERVICE_UNAVAILABLE, "not_started"),
         }
     }
