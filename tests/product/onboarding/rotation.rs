@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use posnext_aws::wiring::Parts;
 use serde_json::Value;
 
-use super::{PAR_CLIENT_SECRET, PAR_SHARED_ID, fresh, location, played_pos, revealed, secret, submit, token_by};
+use super::{PAR_CLIENT_SECRET, PAR_SHARED_ID, fresh, location, played_pos, pos_secret, revealed, submit, token_by};
 use crate::support::{CLIENT_SECRET, SHARED_ID, in_process, order, token};
 
 const ROTATE: [&str; 3] = ["rotate-secret", "IA-YC-01", "PAR-LOC-12345"];
@@ -84,7 +84,7 @@ async fn a_pos_secret_is_rotated_where_there_is_one() {
     let new = revealed(&text, "new value of the POS secret of location PAR-LOC-POS of IA-YC-01");
     assert!(code == 0 && text.contains("1. Let the POS take both values."), "{text}");
     let live = async || {
-        let text = secret(&product, "posnext/pos/IA-YC-01/PAR-LOC-POS").await.unwrap();
+        let text = pos_secret(&product, "IA-YC-01", "PAR-LOC-POS").await;
         let live: Value = serde_json::from_str(&text).unwrap();
         live["live"].as_array().unwrap().iter().map(|live| live["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
