@@ -276,7 +276,7 @@ async fn each_function_is_allowed_the_calls_it_makes_and_no_other() {
     put_location(&services, &Location { mode: Mode::Async, ..location("PAR-LOC-WRONG-ASYNC", pos.clone()) }).await;
     let overtaking = overtaking_pos(&services, "overtaken").await;
     put_location(&services, &Location { mode: Mode::Async, ..location("PAR-LOC-OVERTAKEN", overtaking) }).await;
-    let takes_a_while = SandboxConnector { delay_ms: 20, ..SandboxConnector::prompt() };
+    let takes_a_while = SandboxConnector { delay_ms: 400, ..SandboxConnector::prompt() };
     put_location(&services, &location("PAR-LOC-WHILE", Connector::Sandbox(takes_a_while))).await;
 
     let submitted = Calls::default();
