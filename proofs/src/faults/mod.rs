@@ -39,6 +39,8 @@ use stack::{Functions, Services};
 const QUIET: Duration = Duration::from_mins(8);
 /// Settings that are taken from this command's own environment.
 const SHARED: [&str; 3] = ["POSNEXT_ORDER_DEADLINE_S", "POSNEXT_ANSWER_DEADLINE_MS", "POSNEXT_LOCATION_RATE"];
+/// How long the proxy holds a request after its sender has gone: until after the order was found absent, and placed again.
+const HELD: Duration = Duration::from_secs(30);
 /// At the end of the id of a location whose POS is behind the proxy.
 const BEHIND: &str = ":behind-a-proxy";
 /// Of a thousand orders, so many are sent twice at once.
@@ -86,7 +88,7 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
     chaos.set_pos(&pos_url);
     chaos.share(std::env::vars().filter(|(name, _)| SHARED.contains(&name.as_str())).collect());
     let direct = chaos.pos_proxy().await?;
-    let manner = Manner { rate: options.lies, seed: options.seed, only: None, any_place_twice: false };
+    let manner = Manner { rate: options.lies, seed: options.seed, holds: HELD, only: None, any_place_twice: false };
     let (proxy, behind) = Proxy::start(manner, &direct, &pos_url).await?;
     put_locations(&directory(&services).await?, &direct, "").await?;
     put_locations(&directory(&services).await?, &behind, BEHIND).await?;

@@ -32,8 +32,6 @@ use posnext_local::pos::ABILITIES;
 
 /// The longest that any sender waits.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How much longer than its sender waits a request may be held: beyond its not-after, mostly.
-const HELD: Duration = Duration::from_secs(14);
 /// How long an answer may be held.
 const HELD_ANSWER: Duration = Duration::from_secs(12);
 /// Before a connection breaks, what was sent has left.
@@ -45,6 +43,8 @@ pub(super) struct Manner {
     /// Lies in a thousand requests.
     pub(super) rate: u32,
     pub(super) seed: u64,
+    /// How much longer than its sender waits a request may be held.
+    pub(super) holds: Duration,
     /// This lie alone.
     pub(super) only: Option<Lie>,
     /// It repeats places at any POS: what no promise holds against, to see that a second meal is noticed.
@@ -187,7 +187,7 @@ impl Proxy {
     /// The request is handed on once whoever sent it has gone, and a while after. Nobody hears the answer; it is left over.
     async fn hold(self: Arc<Self>, asked: Asked) -> Reply {
         let (waiting, gone) = oneshot::channel::<Infallible>();
-        let (proxy, time) = (Arc::clone(&self), self.up_to(HELD));
+        let (proxy, time) = (Arc::clone(&self), self.up_to(self.manner.holds));
         self.held.fetch_add(1, Ordering::SeqCst);
         tokio::spawn(async move {
             let _ = tokio::time::timeout(PATIENCE, gone).await;

@@ -25,7 +25,7 @@ async fn world(lie: Lie, any_place_twice: bool) -> World {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let pos = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(pos::serve(listener));
-    let manner = Manner { rate: 1_000, seed: 1, only: Some(lie), any_place_twice };
+    let manner = Manner { rate: 1_000, seed: 1, holds: Duration::from_secs(2), only: Some(lie), any_place_twice };
     let (proxy, url) = Proxy::start(manner, &pos, &pos).await.unwrap();
     World { proxy, url, pos }
 }
