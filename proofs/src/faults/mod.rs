@@ -40,7 +40,7 @@ const QUIET: Duration = Duration::from_mins(8);
 /// Settings that are taken from this command's own environment.
 const SHARED: [&str; 3] = ["POSNEXT_ORDER_DEADLINE_S", "POSNEXT_ANSWER_DEADLINE_MS", "POSNEXT_LOCATION_RATE"];
 /// How long the proxy holds a request after its sender has gone: until after the order was found absent, and placed again.
-const HELD: Duration = Duration::from_secs(30);
+const HELD: Duration = Duration::from_secs(45);
 /// At the end of the id of a location whose POS is behind the proxy.
 const BEHIND: &str = ":behind-a-proxy";
 /// Of a thousand orders, so many are sent twice at once.
