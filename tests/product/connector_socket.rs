@@ -86,62 +86,51 @@ async fn drained(stream: &mut TcpStream) -> (usize, std::io::Result<()>) {
     }
 }
 
-#[tokio::test]
-async fn of_an_attempt_that_was_given_up_no_byte_leaves_any_more() {
+/// What an attempt comes to whose order is larger than a kernel takes for a window that is shut; `pos` is what happens at the other end.
+/// Once it is told, no byte of it leaves any more: the connection is reset, although nobody has read.
+async fn cut_off<F: Future<Output = TcpStream>>(scheme: &str, pos: impl FnOnce(TcpListener) -> F) -> Placed {
     let listener = shut().await;
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    // 8 MB: more than a kernel takes for a window that is shut. (No order is this large; what counts is what is left.)
+    let base = format!("{scheme}://{}", listener.local_addr().unwrap());
+    // 8 MB. (No order is this large; what counts is what is left.)
     let text = order("u-1", "PAR-LOC-HTTP").replacen('{', &format!(r#"{{"note":"{}","#, "x".repeat(8 << 20)), 1);
     let (location, record) = (location(&base, None), record(&text));
-    let (placed, stream) = tokio::join!(place_at(&location, &record), listener.accept());
-    assert!(matches!(placed, Placed::Unknown(Cause::NoAnswer(_))), "{placed:?}");
-    // By now it is reset, although nobody has read: the answer was not given before.
-    let mut stream = stream.unwrap().0;
+    let (placed, mut stream) = tokio::join!(place_at(&location, &record), pos(listener));
     let (arrived, end) = tokio::time::timeout(Duration::from_secs(5), drained(&mut stream)).await.expect("it is still open");
     assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     assert!(arrived < text.len(), "all of it arrived");
+    placed
+}
+
+async fn accepted(listener: &TcpListener) -> TcpStream {
+    listener.accept().await.unwrap().0
+}
+
+#[tokio::test]
+async fn of_an_attempt_that_was_given_up_no_byte_leaves_any_more() {
+    let placed = cut_off("http", async |listener| accepted(&listener).await).await;
+    assert!(matches!(placed, Placed::Unknown(Cause::NoAnswer(_))), "{placed:?}");
+}
+
+#[tokio::test]
+async fn of_an_attempt_that_was_given_up_over_tls_no_byte_leaves_any_more() {
+    // After the handshake it reads nothing.
+    let pos = async |listener| acceptor().accept(accepted(&listener).await).await.unwrap().into_inner().0;
+    let placed = cut_off("https", pos).await;
+    assert!(matches!(placed, Placed::Unknown(Cause::NoAnswer(_))), "{placed:?}");
 }
 
 /// What stands before a POS often answers before it has read the request, and the answer is complete.
 #[tokio::test]
 async fn of_an_attempt_that_was_answered_early_by_a_proxy_no_byte_leaves_any_more() {
-    let listener = shut().await;
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let text = order("u-1", "PAR-LOC-HTTP").replacen('{', &format!(r#"{{"note":"{}","#, "x".repeat(8 << 20)), 1);
-    let (location, record) = (location(&base, None), record(&text));
-    let proxy = async {
-        let mut stream = listener.accept().await.unwrap().0;
-        let mut head = [0; 256];
+    const ANSWER: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>";
+    let proxy = async |listener| {
+        let (mut stream, mut head) = (accepted(&listener).await, [0; 256]);
         stream.read_exact(&mut head).await.unwrap();
-        stream
-            .write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>")
-            .await
-            .unwrap();
+        stream.write_all(ANSWER).await.unwrap();
         stream
     };
-    let (placed, mut stream) = tokio::join!(place_at(&location, &record), proxy);
+    let placed = cut_off("http", proxy).await;
     assert!(matches!(placed, Placed::Unknown(Cause::NotOwn { status: 502, .. })), "{placed:?}");
-    let (arrived, end) = tokio::time::timeout(Duration::from_secs(5), drained(&mut stream)).await.expect("it is still open");
-    assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
-    assert!(arrived < text.len(), "all of it arrived");
-}
-
-#[tokio::test]
-async fn of_an_attempt_that_was_given_up_over_tls_no_byte_leaves_any_more() {
-    let listener = shut().await;
-    let base = format!("https://{}", listener.local_addr().unwrap());
-    let text = order("u-1", "PAR-LOC-HTTP").replacen('{', &format!(r#"{{"note":"{}","#, "x".repeat(8 << 20)), 1);
-    let (location, record) = (location(&base, None), record(&text));
-    let pos = async {
-        let tls = acceptor().accept(listener.accept().await.unwrap().0).await.unwrap();
-        // From here on it reads nothing.
-        tls.into_inner().0
-    };
-    let (placed, mut stream) = tokio::join!(place_at(&location, &record), pos);
-    assert!(matches!(placed, Placed::Unknown(Cause::NoAnswer(_))), "{placed:?}");
-    let (arrived, end) = tokio::time::timeout(Duration::from_secs(5), drained(&mut stream)).await.expect("it is still open");
-    assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
-    assert!(arrived < text.len(), "all of it arrived");
 }
 
 #[tokio::test]

@@ -2,13 +2,25 @@
 
 use std::time::Duration;
 
-use posnext_shared::domain::{
-    ability::{Abilities, Cancelled, Find, Found, Placed},
-    directory::{Connector, Location, Mode, SandboxConnector},
-    ids::{OrderKey, ParId, RequestUid, Tenant},
+use posnext_aws::adapters::{clock::SystemClock, pos::PosRouter};
+use posnext_shared::{
+    app::{
+        moment::Moment,
+        ports::{Attempt, Clock, Pos},
+    },
+    domain::{
+        ability::{Abilities, Cancelled, Find, Found, Placed},
+        directory::{Connector, Location, Mode, SandboxConnector},
+        history::Cause,
+        ids::{OrderKey, ParId, RequestUid, Tenant},
+        policy::Policy,
+    },
 };
 
-use crate::support::{fresh_uid, in_process};
+use crate::{
+    connector::{OneSecret, http_pos, record},
+    support::{fresh_uid, in_process, order},
+};
 
 const LIMIT: Duration = Duration::from_secs(3);
 
@@ -82,4 +94,21 @@ async fn a_meal_counts_from_when_it_is_done_and_a_later_cancel_is_shown() {
     assert_eq!(pos.cancel(&slow, &location, &key).await, Cancelled::Done);
     let meals = pos.placements().await.unwrap();
     assert_eq!((meals.len(), meals[0].place_calls, meals[0].cancelled), (1, 2, true));
+}
+
+#[tokio::test]
+async fn an_attempt_whose_lease_is_over_makes_nothing_at_a_played_pos() {
+    let (product, _) = in_process().await;
+    let (sandbox, prompt) = (product.services.parts.sandbox(), SandboxConnector::prompt());
+    let router = PosRouter { http: http_pos(OneSecret::default()), sandbox: Some(sandbox) };
+    let (location, record) = (location(&prompt), record(&order("u-1", "PAR-LOC-HTTP")));
+    let place = async |lease_taken| {
+        let attempt = Attempt { limit: LIMIT, lease_taken: Moment::now(lease_taken), lease: Policy::default().submit_lease() };
+        router.place(None, &location, &record, attempt).await
+    };
+    let now = SystemClock.now();
+    let placed = place(now.minus(Duration::from_secs(9))).await;
+    assert_eq!(placed, Placed::NotStarted { cause: Cause::NoTimeLeft, retry_after: None });
+    assert!(product.services.parts.sandbox().placements().await.unwrap().is_empty());
+    assert!(matches!(place(now).await, Placed::Done { .. }));
 }

@@ -25,20 +25,6 @@ use posnext_shared::{
 const NEW: &str = "attribute_not_exists(pk)";
 const THERE: &str = "attribute_exists(pk)";
 
-/// Whether the connector can send requests to a POS at this base: it reads addresses more strictly than a browser does.
-///
-/// # Errors
-/// What it would not take, in words.
-pub fn can_be_asked(base: &str) -> Result<(), String> {
-    let uri: http::Uri = format!("{base}/orders/key").parse().map_err(|error| format!("the connector cannot use it: {error}"))?;
-    let loopback = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    match uri.scheme_str() {
-        Some("https") => Ok(()),
-        Some("http") if loopback => Ok(()),
-        _ => Err("must be https, unless its host is this machine".to_owned()),
-    }
-}
-
 /// The directory table, without a cache.
 #[derive(Debug)]
 pub struct DirectoryAdmin {
@@ -117,13 +103,16 @@ impl DirectoryAdmin {
         self.put(location_pk(&location.organization_id), location.location_id.as_str(), location, Some(NEW)).await
     }
 
-    /// Writes a location, whatever is there.
+    /// Replaces a location; `false` if somebody has switched it, or removed it, since it was read as `known`.
     ///
     /// # Errors
     /// [`PortError`] when it is not known to be written.
-    pub async fn replace_location(&self, location: &Location) -> Result<(), PortError> {
-        self.put(location_pk(&location.organization_id), location.location_id.as_str(), location, None).await?;
-        Ok(())
+    pub async fn replace_location(&self, known: &Location, location: &Location) -> Result<bool, PortError> {
+        let (pk, sk) = (location_pk(&location.organization_id), location.location_id.as_str());
+        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(row(pk, sk, location)?));
+        let put = put.condition_expression("enabled = :known");
+        let put = put.expression_attribute_values(":known", AttributeValue::Bool(known.enabled));
+        done(put.send().await, put_failed)
     }
 
     /// Lets a client speak for one more organization; `false` if it does already, or is gone.
@@ -168,10 +157,7 @@ impl DirectoryAdmin {
 
     async fn put<T: Serialize>(&self, pk: String, sk: &str, value: &T, condition: Option<&str>) -> Result<bool, PortError> {
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(row(pk, sk, value)?));
-        let failed = |error: &SdkError<PutItemError>| {
-            error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
-        };
-        done(put.set_condition_expression(condition.map(str::to_owned)).send().await, failed)
+        done(put.set_condition_expression(condition.map(str::to_owned)).send().await, put_failed)
     }
 
     async fn get<T: DeserializeOwned>(&self, pk: String, sk: &str) -> Result<Option<T>, PortError> {
@@ -195,6 +181,10 @@ impl DirectoryAdmin {
             }
         }
     }
+}
+
+fn put_failed(error: &SdkError<PutItemError>) -> bool {
+    error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
 }
 
 /// Whether a conditional write was done.

@@ -120,6 +120,8 @@ pub enum Cause {
         /// What it lacks.
         lacks: Lack,
     },
+    /// The POS says that it has cancelled the order, which it does not promise to do for good.
+    NeverPromised,
     /// The request can never be sent as it is.
     Unsendable(String),
     /// The secret that proves the request could not be read.
@@ -178,8 +180,6 @@ pub enum Lack {
     RequestId,
     /// It comes out of a cache (`Age`).
     Freshness,
-    /// The POS never promised to cancel.
-    Promise,
 }
 
 /// Why an order needs a person.

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     ability::{Abilities, Cancelled, Found, Placed},
     directory::Location,
-    history::{Actor, Cause, Lack, NeedsPerson, Step},
+    history::{Actor, Cause, NeedsPerson, Step},
     ids::OrderKey,
     order::Order,
     pinned::Pinned,
@@ -281,7 +281,7 @@ fn after_place(record: &OrderRecord, mut open: Open, placed: Placed, ctx: &Conte
         Placed::Cancelled if promises.cancel => Next::End(end(record, cancelled_outcome(), Step::FoundCancelled, ctx), None),
         Placed::Cancelled => {
             open.lease = record.open().and_then(|open| open.lease);
-            after_place(record, open, Placed::Unknown(never_promised()), ctx)
+            after_place(record, open, Placed::Unknown(Cause::NeverPromised), ctx)
         }
         Placed::Refused(errors) if !earlier_unknown || promises.idempotent_place => {
             Next::End(end(record, Outcome::Rejected(errors), Step::Refused, ctx), None)
@@ -314,7 +314,7 @@ fn after_find(record: &OrderRecord, mut open: Open, found: Found, began_at: Unix
         Found::NoNumber => park_for_person(record, open, None, NeedsPerson::NoNumber, ctx),
         Found::Refused(errors) => Next::End(end(record, Outcome::Rejected(errors), Step::FoundRefused, ctx), None),
         Found::Cancelled if promises.cancel => Next::End(end(record, cancelled_outcome(), Step::FoundCancelled, ctx), None),
-        Found::Cancelled => ask_later(record, open, (Step::CouldNotAsk, never_promised()), ctx),
+        Found::Cancelled => ask_later(record, open, (Step::CouldNotAsk, Cause::NeverPromised), ctx),
         Found::Absent => {
             let settled_at = match (open.unknown_until, promises.find) {
                 (Some(until), Some(find)) => Some(until.plus(find.settle())),
@@ -346,22 +346,18 @@ fn after_find(record: &OrderRecord, mut open: Open, found: Found, began_at: Unix
 
 fn after_cancel(record: &OrderRecord, open: Open, cancelled: Cancelled, ctx: &Context<'_>) -> Next {
     match cancelled {
-        Cancelled::Done if promises(record, ctx).cancel => {
-            Next::End(end(record, cancelled_outcome(), Step::Cancelled, ctx), None)
-        }
-        Cancelled::Done => ask_later(record, open, (Step::CouldNotCancel, never_promised()), ctx),
         Cancelled::WillNot { pos_order_id } => {
             Next::End(end(record, Outcome::Placed { pos_order_id }, Step::WillNotCancel, ctx), None)
         }
         Cancelled::NoNumber => park_for_person(record, open, None, NeedsPerson::NoNumber, ctx),
+        // A tombstone is what makes either certain: a place may still be under way.
+        Cancelled::Done | Cancelled::Refused(_) if !promises(record, ctx).cancel => {
+            ask_later(record, open, (Step::CouldNotCancel, Cause::NeverPromised), ctx)
+        }
+        Cancelled::Done => Next::End(end(record, cancelled_outcome(), Step::Cancelled, ctx), None),
         Cancelled::Refused(errors) => Next::End(end(record, Outcome::Rejected(errors), Step::FoundRefused, ctx), None),
         Cancelled::Unknown(cause) => ask_later(record, open, (Step::CouldNotCancel, cause), ctx),
     }
-}
-
-/// A tombstone of a POS that has none.
-fn never_promised() -> Cause {
-    Cause::NotOwn { status: 410, media_type: None, lacks: Lack::Promise }
 }
 
 fn may_place(record: &OrderRecord, ctx: &Context<'_>) -> bool {

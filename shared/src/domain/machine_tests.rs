@@ -359,6 +359,8 @@ fn a_cancel_that_is_no_promise_any_more_ends_nothing_and_nothing_is_placed_again
     for left in [FIND, NOTHING, IDEMPOTENT] {
         let (play, _) = cancelling(left).step(Input::Cancelled(Cancelled::Done));
         assert_eq!(play.status(), OrderStatus::Pending, "{left:?}: a tombstone that nobody promises");
+        let (refused, _) = cancelling(left).step(Input::Cancelled(Cancelled::Refused(Vec::new())));
+        assert_eq!(refused.status(), OrderStatus::Pending, "{left:?}: a place may still be under way");
         let (play, action) = play.after(400).deliver();
         assert_eq!(action, left.find.map(|_| Action::Find), "{left:?}");
         assert!(play.open().cancelling && play.open().person.is_some());

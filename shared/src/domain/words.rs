@@ -156,6 +156,7 @@ impl fmt::Display for Cause {
                 let media_type = media_type.as_deref().unwrap_or("without a media type");
                 write!(f, "{status} {media_type}: not the POS's own answer: {lacks}")
             }
+            Self::NeverPromised => f.write_str("the POS says that it is cancelled, and does not promise to cancel"),
             Self::Unsendable(why) => f.write_str(why),
             Self::NoSecret(why) => write!(f, "the POS secret cannot be read: {why}"),
             Self::NoTimeLeft => f.write_str("too little of the lease was left to place it"),
@@ -179,7 +180,6 @@ impl fmt::Display for Lack {
             Self::Agreement => "its HTTP status does not go with its status",
             Self::RequestId => "it does not repeat Posnext-Request",
             Self::Freshness => "it comes out of a cache (Age)",
-            Self::Promise => "the POS never promised to cancel",
         })
     }
 }

@@ -422,6 +422,20 @@ async fn a_pos_that_keeps_failing_is_not_waited_for_until_a_trial_succeeds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_before_a_failing_pos_is_over_by_whichever_clock_goes_on() {
+    let (location, wall) = (location(all()), UnixMillis(1_742_049_045_000));
+    for (wall_goes_on, monotonic_goes_on) in [(11 * SECOND, Duration::ZERO), (Duration::ZERO, 11 * SECOND)] {
+        let limits = Limits::default();
+        for _ in 0..3 {
+            limits.admit(&location, wall).unwrap().failed(wall);
+        }
+        assert!(limits.admit(&location, wall).is_none());
+        tokio::time::advance(monotonic_goes_on).await;
+        assert!(limits.admit(&location, wall.plus(wall_goes_on)).is_some(), "{wall_goes_on:?} {monotonic_goes_on:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_replay_uses_up_no_trial_and_other_locations_are_not_kept_waiting() {
     let world = World::default();
     let accept = accept_in(&world);

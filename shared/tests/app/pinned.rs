@@ -141,10 +141,10 @@ async fn in_force_is_what_was_promised_then_and_still_is() {
 
 #[tokio::test(start_paused = true)]
 async fn a_meal_of_an_order_that_a_person_ended_otherwise_is_cancelled_where_it_was_made() {
-    for decision in [Decision::Rejected, Decision::Errored] {
+    for (decision, made) in [(Decision::Rejected, done()), (Decision::Errored, done()), (Decision::Errored, Placed::NoNumber)] {
         let world = World::default();
         let message = queued(&world, &store("one", all()));
-        world.pos_does(5 * SECOND, done());
+        world.pos_does(5 * SECOND, made);
         let ended = async {
             tokio::time::sleep(SECOND).await;
             let (policy, record) = (Policy::default(), world.order("u"));

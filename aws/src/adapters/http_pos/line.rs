@@ -115,3 +115,25 @@ async fn whole(response: Response<Incoming>, largest: usize) -> Result<((StatusC
 
 /// How long a connection may wait for its request: less than any POS waits for one.
 pub(super) const FRESH: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::{
+        super::{super::connect::Roots, transport::UNACKNOWLEDGED},
+        *,
+    };
+
+    #[tokio::test]
+    async fn a_connection_is_reset_when_it_is_dropped_and_given_up_when_nothing_is_acknowledged() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let connector = Connect::impatient(Roots::of_the_web(), Duration::from_secs(3), UNACKNOWLEDGED);
+        let stream = connect(&connector, uri).await.unwrap();
+        let MaybeHttpsStream::Http(tcp) = &stream else { panic!("TLS") };
+        let socket = SockRef::from(tcp.inner());
+        assert_eq!(socket.linger().unwrap(), Some(Duration::ZERO));
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
+    }
+}

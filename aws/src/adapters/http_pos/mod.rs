@@ -29,7 +29,15 @@ use posnext_shared::{
     },
 };
 pub use transport::Line;
-use transport::{Ask, Reply, Transport, repeats};
+use transport::{Ask, Reply, Transport, address, repeats};
+
+/// Whether requests can be sent to a POS at this base. A browser takes more than that.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn can_be_asked(base: &str) -> Result<(), String> {
+    address(base, "/orders/key").map(|_| ())
+}
 
 /// A POS behind HTTP.
 #[derive(Debug)]
@@ -90,8 +98,7 @@ impl<S: Secrets> HttpPos<S> {
     /// Asks for an order.
     pub async fn find(&self, settings: &Settings, record: &OrderRecord, limit: Duration) -> Found {
         let Said { status, pos_order_id, errors } = match self.ask(Method::GET, settings, record, limit, |_| true).await {
-            Ok((said, http)) if unsettled(said.status) => return Found::Unknown(Cause::Answered(http, said.status)),
-            Ok((said, _)) => said,
+            Ok(said) => said,
             Err(cause) => return Found::Unknown(cause),
         };
         match (status, pos_order_id) {
@@ -109,8 +116,7 @@ impl<S: Secrets> HttpPos<S> {
         let may_begin = |left| attempt.may_begin(left, (self.now)());
         let asked = self.ask(Method::DELETE, settings, record, attempt.limit, may_begin).await;
         let Said { status, pos_order_id, errors } = match asked {
-            Ok((said, http)) if unsettled(said.status) => return Cancelled::Unknown(Cause::Answered(http, said.status)),
-            Ok((said, _)) => said,
+            Ok(said) => said,
             Err(cause) => return Cancelled::Unknown(cause),
         };
         match (status, pos_order_id) {
@@ -121,6 +127,7 @@ impl<S: Secrets> HttpPos<S> {
         }
     }
 
+    /// What the POS says of an order, if that settles anything.
     async fn ask(
         &self,
         method: Method,
@@ -128,11 +135,16 @@ impl<S: Secrets> HttpPos<S> {
         record: &OrderRecord,
         limit: Duration,
         may_begin: impl Fn(Duration) -> bool + Send + Sync,
-    ) -> Result<(Said, u16), Cause> {
+    ) -> Result<Said, Cause> {
         let ask = Ask::of_order(method, record);
         match self.transport.send(settings, None, &ask, limit, may_begin).await {
             Reply::Never(cause) | Reply::NotSent(cause) | Reply::Cut(cause) => Err(cause),
-            Reply::Answer(answer) => Ok((said(&answer, &ask, settings, record)?, answer.status.as_u16())),
+            Reply::Answer(answer) => match said(&answer, &ask, settings, record)? {
+                Said { status: status @ (PosStatus::InProgress | PosStatus::NotStarted | PosStatus::Invalid), .. } => {
+                    Err(Cause::Answered(answer.status.as_u16(), status))
+                }
+                said => Ok(said),
+            },
         }
     }
 }
@@ -149,11 +161,6 @@ fn placed(said: Said, http: u16, retry_after: Option<Duration>) -> Placed {
         (PosStatus::NotStarted, _) => Placed::NotStarted { cause, retry_after },
         (PosStatus::InProgress | PosStatus::Unknown, _) => Placed::Unknown(cause),
     }
-}
-
-/// What says nothing of an order that was asked for.
-fn unsettled(status: PosStatus) -> bool {
-    matches!(status, PosStatus::InProgress | PosStatus::NotStarted | PosStatus::Invalid)
 }
 
 /// What an answer says of the order, if it counts.

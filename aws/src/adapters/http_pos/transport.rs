@@ -35,7 +35,7 @@ use posnext_shared::{
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// For this long bytes may stay unacknowledged before the kernel gives the connection up. An attempt that was given up
 /// has reset it by then; this is for a machine that stood still in between.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
+pub(super) const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 /// The largest answer about an order that is read.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
@@ -134,7 +134,7 @@ impl<S: Secrets> Transport<S> {
                 "the location is mapped for contract {spoken} of the connector, not {CONTRACT}"
             )));
         }
-        let uri = address(settings, "")?;
+        let uri = address_of(settings, "")?;
         let (stream, secret) = Box::pin(async { tokio::join!(line::connect(&self.connector, uri), self.secret(settings)) }).await;
         Ok(Open { secret: secret?, stream: Box::new(stream.map_err(Cause::NoConnection)?), at: Moment::now((self.now)()) })
     }
@@ -214,7 +214,7 @@ impl<S: Secrets> Transport<S> {
     }
 
     fn request(&self, settings: &Settings, ask: &Ask<'_>, secret: Option<&str>) -> Result<Request<Full<Bytes>>, Cause> {
-        let uri = address(settings, &ask.path)?;
+        let uri = address_of(settings, &ask.path)?;
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let unsendable = |error: http::Error| Cause::Unsendable(error.to_string());
         let mut request = Request::builder().method(&ask.method).uri(path).header(header::HOST, host(&uri));
@@ -251,15 +251,22 @@ impl<S: Secrets> Transport<S> {
 }
 
 /// Where a request goes.
-fn address(settings: &Settings, path: &str) -> Result<Uri, Cause> {
-    let base = settings.base.trim_end_matches('/');
-    let uri: Uri =
-        format!("{base}{path}").parse().map_err(|error| Cause::Unsendable(format!("the POS address is no URL: {error}")))?;
+///
+/// # Errors
+/// What is wrong with the base, in words.
+pub(super) fn address(base: &str, path: &str) -> Result<Uri, String> {
+    let base = base.trim_end_matches('/');
+    let uri: Uri = format!("{base}{path}").parse().map_err(|error| format!("the connector cannot use it: {error}"))?;
     let loopback = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
     if uri.scheme_str() != Some("https") && !(uri.scheme_str() == Some("http") && loopback) {
-        return Err(Cause::Unsendable("the POS address must be https".to_owned()));
+        return Err("must be https, unless its host is this machine".to_owned());
     }
     Ok(uri)
+}
+
+/// The same, of a mapped POS.
+fn address_of(settings: &Settings, path: &str) -> Result<Uri, Cause> {
+    address(&settings.base, path).map_err(|why| Cause::Unsendable(format!("the base of the POS: {why}")))
 }
 
 /// The `Host` of an address: without a port that is its scheme's own.

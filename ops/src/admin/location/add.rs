@@ -202,8 +202,9 @@ async fn apply(desk: &Desk, plan: &Plan) -> anyhow::Result<()> {
         ClientChange::Allow(organization) => allow(desk, &plan.client_id, organization).await?,
     }
     let location = &plan.location;
-    if plan.replaced.is_some() {
-        directory.replace_location(location).await?;
+    if let Some(known) = &plan.replaced {
+        let done = directory.replace_location(known, location).await?;
+        anyhow::ensure!(done, "location {} was switched on or off by somebody else meanwhile", location.location_id);
     } else {
         let done = directory.create_location(location).await?
             || directory.location(&location.organization_id, &location.location_id).await?.as_ref() == Some(location);

@@ -1,6 +1,6 @@
 //! The address of a POS, as it is stored: in one spelling, which the connector can use.
 
-use posnext_aws::adapters::directory_admin::can_be_asked;
+use posnext_aws::adapters::http_pos::can_be_asked;
 
 /// The base as it is stored, whatever the spelling: blanks around it, a backslash or an accent would else be found out
 /// by the first order that is paid.
