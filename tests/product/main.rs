@@ -48,6 +48,7 @@ mod storage;
 mod stub_pos;
 mod support;
 mod template;
+mod tenants;
 mod tls_pos;
 mod validate;
 mod walk;

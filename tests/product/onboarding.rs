@@ -42,13 +42,13 @@ async fn admin(services: &Services, url: &str, arguments: &[&str], input: &str) 
 }
 
 /// What the operator does to locations of a product.
-async fn location(product: &Product, arguments: &[&str], input: &str) -> (i32, String) {
+pub(crate) async fn location(product: &Product, arguments: &[&str], input: &str) -> (i32, String) {
     let url = format!("http://{}", product.address);
     admin(&product.services, &url, &[&["location"], arguments].concat(), input).await
 }
 
 /// A POS behind HTTP, that is played.
-async fn played_pos() -> String {
+pub(crate) async fn played_pos() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/all/prompt", listener.local_addr().unwrap());
     tokio::spawn(pos::serve(listener));
@@ -56,7 +56,7 @@ async fn played_pos() -> String {
 }
 
 /// The functions as they are when they start: nothing has been read.
-async fn fresh(product: &Product) -> Parts {
+pub(crate) async fn fresh(product: &Product) -> Parts {
     let parts = Parts::new(product.services.parts.settings().clone(), &product.services.aws);
     parts.warm_up().await;
     parts
@@ -73,12 +73,13 @@ async fn submit(parts: &Parts, organization: &str, place: &str, token: &str, sha
     let request = http::Request::post("/posnext/order/submit").header("content-type", "application/json");
     let digest = digest(shared_id, &uid, place);
     let request = request.header("authorization", format!("Bearer {token}")).header("x-pch-digest", &digest);
-    let response = parts.submit().handle(request.body(body).unwrap()).await;
+    // On the heap: unoptimised, it takes much of a test's stack.
+    let response = Box::pin(parts.submit().handle(request.body(body).unwrap())).await;
     let signed = response.headers().get("x-pch-digest").is_some_and(|told| *told == *digest);
     (response.status().as_u16(), serde_json::from_slice(response.body().as_ref()).unwrap(), signed)
 }
 
-fn token_by(secret: &str) -> String {
+pub(crate) fn token_by(secret: &str) -> String {
     token_with(r#"{"alg":"HS256"}"#, &format!(r#"{{"exp":{}}}"#, now() + 300), secret)
 }
 
@@ -95,7 +96,7 @@ async fn pos_secret(product: &Product, organization: &str, id: &str) -> String {
     secret(product, http.auth.unwrap().secret()).await.unwrap()
 }
 
-fn directory(product: &Product) -> DirectoryAdmin {
+pub(crate) fn directory(product: &Product) -> DirectoryAdmin {
     DirectoryAdmin::new(aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb), "posnext-directory".to_owned())
 }
 
@@ -105,7 +106,7 @@ fn revealed(text: &str, what: &str) -> String {
     line.unwrap_or_else(|| panic!("{what}: {text}")).rsplit(' ').next().unwrap().to_owned()
 }
 
-const NEW: [&str; 13] = [
+pub(crate) const NEW: [&str; 13] = [
     "add",
     "IA-NEW-02",
     "PAR LOC/1",

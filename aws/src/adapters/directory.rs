@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::{Client as Dynamo, types::AttributeValue};
+use aws_sdk_dynamodb::{Client as Dynamo, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{age, moment, unavailable};
@@ -68,16 +68,7 @@ impl DirectoryTable {
     }
 
     async fn all_clients(&self) -> Result<Vec<Client>, PortError> {
-        let got = self
-            .dynamo
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(CLIENTS.to_owned()))
-            .send()
-            .await
-            .map_err(|error| unavailable(&error))?;
-        got.items.unwrap_or_default().into_iter().map(read).collect()
+        list(self.dynamo.query().table_name(&self.table), CLIENTS.to_owned()).await
     }
 
     /// Writes a client.
@@ -178,6 +169,22 @@ async fn cached<T>(
 
 fn lock<T>(cache: &Cache<T>) -> MutexGuard<'_, Entries<T>> {
     cache.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// All rows of a partition, page by page: a page ends at 1 MB.
+pub(super) async fn list<T: DeserializeOwned>(query: QueryFluentBuilder, pk: String) -> Result<Vec<T>, PortError> {
+    let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", AttributeValue::S(pk));
+    let (mut values, mut after) = (Vec::new(), None);
+    loop {
+        let page = query.clone().set_exclusive_start_key(after).send().await.map_err(|error| unavailable(&error))?;
+        for item in page.items.unwrap_or_default() {
+            values.push(read(item)?);
+        }
+        after = page.last_evaluated_key;
+        if after.is_none() {
+            return Ok(values);
+        }
+    }
 }
 
 pub(super) fn row<T: Serialize>(pk: String, sk: &str, value: &T) -> Result<HashMap<String, AttributeValue>, PortError> {

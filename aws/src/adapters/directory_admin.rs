@@ -1,7 +1,5 @@
 //! The directory table as an operator needs it: read as it is now, and written so that nothing is overwritten unseen.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::{
     Client as Dynamo,
     error::SdkError,
@@ -11,14 +9,14 @@ use aws_sdk_dynamodb::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    directory::{CLIENTS, ORGANIZATIONS, location_pk, read, row},
+    directory::{CLIENTS, ORGANIZATIONS, list, location_pk, read, row},
     unavailable,
 };
 use posnext_shared::{
     app::ports::PortError,
     domain::{
         directory::{Client, Location, Organization},
-        ids::ParId,
+        ids::{ParId, Tenant},
     },
 };
 
@@ -115,15 +113,17 @@ impl DirectoryAdmin {
         done(put.send().await, put_failed)
     }
 
-    /// Lets a client speak for one more organization; `false` if it does already, or is gone.
+    /// Lets a client speak for one more organization of its tenant; `false` if it does already, is of another tenant, or is gone.
     ///
     /// # Errors
     /// [`PortError`] when it is not known to be written.
-    pub async fn allow(&self, client_id: &str, organization: &ParId) -> Result<bool, PortError> {
+    pub async fn allow(&self, client_id: &str, organization: &ParId, tenant: &Tenant) -> Result<bool, PortError> {
+        let tenant = AttributeValue::S(tenant.to_string());
         let organization = AttributeValue::S(organization.to_string());
         let update = self.update(CLIENTS.to_owned(), client_id);
         let update = update.update_expression("SET organizations = list_append(organizations, :one)");
-        let update = update.condition_expression(format!("{THERE} AND NOT contains(organizations, :id)"));
+        let update = update.condition_expression("tenant = :tenant AND NOT contains(organizations, :id)");
+        let update = update.expression_attribute_values(":tenant", tenant);
         let update = update.expression_attribute_values(":one", AttributeValue::L(vec![organization.clone()]));
         let failed = |error: &SdkError<UpdateItemError>| {
             error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
@@ -167,19 +167,7 @@ impl DirectoryAdmin {
     }
 
     async fn list<T: DeserializeOwned>(&self, pk: String) -> Result<Vec<T>, PortError> {
-        let query = self.dynamo.query().table_name(&self.table).consistent_read(true).key_condition_expression("pk = :pk");
-        let query = query.expression_attribute_values(":pk", AttributeValue::S(pk));
-        let (mut values, mut after) = (Vec::new(), None::<HashMap<String, AttributeValue>>);
-        loop {
-            let page = query.clone().set_exclusive_start_key(after).send().await.map_err(|error| unavailable(&error))?;
-            for item in page.items.unwrap_or_default() {
-                values.push(read(item)?);
-            }
-            after = page.last_evaluated_key;
-            if after.is_none() {
-                return Ok(values);
-            }
-        }
+        list(self.dynamo.query().table_name(&self.table).consistent_read(true), pk).await
     }
 }
 

@@ -221,7 +221,12 @@ mod tests {
         }
         async fn organization(&self, id: &ParId) -> Result<Option<Arc<Organization>>, PortError> {
             let (internal_id, shared_ids) = (String::new(), String::new());
-            Ok(Some(Arc::new(Organization { organization_id: id.clone(), internal_id, shared_ids })))
+            Ok(Some(Arc::new(Organization {
+                organization_id: id.clone(),
+                tenant: Tenant::new("par").unwrap(),
+                internal_id,
+                shared_ids,
+            })))
         }
         async fn location(&self, _: &ParId, _: &ParId) -> Result<Option<Arc<Location>>, PortError> {
             Ok(None)

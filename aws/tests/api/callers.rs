@@ -6,8 +6,8 @@ use posnext_shared::domain::{
 };
 
 use crate::support::{
-    Api, Asked, CLIENT_SECRET, Put, SHARED_ID, SUBMIT, bare_submission, digest_of, fresh_uid, hmac_hex, id, location, now, order,
-    read, submission, token, token_with,
+    Api, Asked, CLIENT_SECRET, Put, SHARED_ID, SUBMIT, VALIDATE, bare_submission, digest_of, fresh_uid, hmac_hex, id, location,
+    now, order, read, submission, token, token_with,
 };
 
 const OTHER_SHARED_ID: &str = "0123456789-other";
@@ -19,10 +19,10 @@ fn second_client(api: &Api, organizations: &[&str]) {
     api.mapped.put_secret("other-shared-id", "other-shared-id", OTHER_SHARED_ID);
     let organizations = organizations.iter().map(|text| id(text)).collect();
     let tenant = Tenant::new("par-local").unwrap();
-    let client = Client { client_id: "other".into(), tenant, secret: "other-client".into(), organizations };
+    let (secret, shared_ids) = ("other-client".into(), "other-shared-id".into());
+    let client = Client { client_id: "other".into(), tenant: tenant.clone(), secret, organizations };
     api.mapped.0.clients.lock().unwrap().push(client);
-    let other = Organization { organization_id: id("IA-OT-02"), internal_id: "OT".into(), shared_ids: "other-shared-id".into() };
-    api.mapped.put_organization(other);
+    api.mapped.put_organization(Organization { organization_id: id("IA-OT-02"), tenant, internal_id: "OT".into(), shared_ids });
 }
 
 fn bearer(secret: &str) -> String {
@@ -89,6 +89,24 @@ async fn a_client_sees_only_the_orders_of_its_own_organizations() {
     // Nor may it submit for another one.
     let answer = api.send(sent(&order(&fresh_uid("org"), "PAR-LOC-12345"), &bearer(OTHER_SECRET), "00")).await;
     assert_eq!((answer.code, answer.error()), (404, "unknown_organization"), "{}", answer.text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_organization_of_another_tenant_counts_as_not_mapped_although_the_client_lists_it() {
+    let api = Api::new();
+    second_client(&api, &["IA-YC-01"]);
+    api.mapped.0.clients.lock().unwrap()[1].tenant = Tenant::new("other").unwrap();
+    let body = order(&fresh_uid("tenant"), "PAR-LOC-12345");
+    let digest = digest_of(&serde_json::from_str(&body).unwrap());
+    for path in [SUBMIT, VALIDATE] {
+        let asked = Asked::of(crate::support::signed_request(path, &body)).instead("x-pch-digest", &digest);
+        let answer = api.send(asked.bearer(bearer(OTHER_SECRET))).await;
+        assert_eq!((answer.code, answer.error()), (404, "unknown_organization"), "{}", answer.text);
+        assert_eq!(answer.header("x-pch-digest"), None, "its SharedId is not this caller's");
+    }
+    let menu = "/posnext/menus?organization_id=IA-YC-01&location_id=PAR-LOC-MENU";
+    assert_eq!(api.send(Asked::to("POST", menu).bearer(bearer(OTHER_SECRET))).await.error(), "unknown_organization");
+    assert_eq!(api.submit(&body).await.status(), "placed");
 }
 
 #[tokio::test(start_paused = true)]

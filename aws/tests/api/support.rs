@@ -61,11 +61,12 @@ fn mapped() -> Mapped {
     let organizations = vec![organization_id.clone()];
     mapped.0.clients.lock().unwrap().push(Client {
         client_id: "par-local".into(),
-        tenant,
+        tenant: tenant.clone(),
         secret: "client".into(),
         organizations,
     });
-    mapped.put_organization(Organization { organization_id, internal_id: "YC01".into(), shared_ids: "shared-id".into() });
+    let shared_ids = "shared-id".into();
+    mapped.put_organization(Organization { organization_id, tenant, internal_id: "YC01".into(), shared_ids });
     let prompt = SandboxConnector::prompt;
     let find_only = Abilities { idempotent_place: false, find: Some(Find { settle_s: 3 }), cancel: false };
     for (name, sandbox) in [

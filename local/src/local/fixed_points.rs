@@ -126,6 +126,7 @@ impl Put {
         };
         let organization = Organization {
             organization_id: organization_id.clone(),
+            tenant: client.tenant.clone(),
             internal_id: "YC01".to_owned(),
             shared_ids: format!("{}shared-id/{ORGANIZATION}", self.prefix),
         };

@@ -100,7 +100,7 @@ impl<D: Directory, S: Secrets, C: Clock> Gate<D, S, C> {
     /// The SharedId to sign with when a request does not say whose it is: that of the caller's only organization.
     pub async fn only_signer(&self, client: &Client) -> Option<SharedId> {
         let [id] = client.organizations.as_slice() else { return None };
-        let organization = self.directory.organization(id).await.ok()??;
+        let organization = self.organization(client, id).await.ok()??;
         let shared_ids = self.secrets.shared_ids(&organization.shared_ids, Refresh::No).await.ok()?;
         shared_ids.first().cloned()
     }
@@ -134,7 +134,15 @@ impl<D: Directory, S: Secrets, C: Clock> Gate<D, S, C> {
         if !client.organizations.contains(id) {
             return Ok(None);
         }
-        Ok(self.directory.organization(id).await?.map(|organization| (*organization).clone()))
+        let organization = self.directory.organization(id).await?;
+        // Orders, guards and topics go by the tenant. Under a second one, one order would be made twice.
+        if let Some(organization) = organization.as_ref().filter(|organization| organization.tenant != client.tenant) {
+            let (of, by) = (&organization.tenant, &client.tenant);
+            tracing::error!(organization.id = %id, client.id = client.client_id, "an organization of tenant {of} counts as not \
+                mapped for a client of tenant {by}");
+            return Ok(None);
+        }
+        Ok(organization.map(|organization| (*organization).clone()))
     }
 
     /// Checks a request's digest; the SharedId to sign its answer with.

@@ -12,7 +12,7 @@ use super::{
 pub struct Client {
     /// PAR's Client ID.
     pub client_id: String,
-    /// Whose orders it sees; two clients of one tenant see the same.
+    /// Whose orders it sees; two clients of one tenant see the same. Its organizations are of the same tenant.
     pub tenant: Tenant,
     /// Name of the secret that holds the live Client Secrets.
     pub secret: String,
@@ -25,6 +25,8 @@ pub struct Client {
 pub struct Organization {
     /// PAR's OrganizationId.
     pub organization_id: ParId,
+    /// Whose its orders are, whichever client sends them. It never changes.
+    pub tenant: Tenant,
     /// The vendor's own id.
     pub internal_id: String,
     /// Name of the secret that holds the live SharedIds.

@@ -6,8 +6,8 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use posnext_local::secret_store::Live;
 use posnext_shared::domain::{
-    directory::Mode,
-    ids::{ParId, Tenant},
+    directory::{Client, Mode},
+    ids::Tenant,
 };
 
 use crate::certify_command::Switches;
@@ -104,7 +104,7 @@ pub(super) struct Owner {
     /// PAR's Client ID, which may call for the organization from now on
     #[arg(long, value_parser = text)]
     pub(super) client_id: Option<String>,
-    /// Whose orders a new client sees; its Client ID if not given
+    /// Whose orders they are, of a new organization and a new client; the Client ID if not given
     #[arg(long, value_parser = tenant, requires = "client_id")]
     pub(super) tenant: Option<Tenant>,
     /// The client's Client Secret, from SOURCE
@@ -199,7 +199,13 @@ async fn apply(desk: &Desk, plan: &Plan) -> anyhow::Result<()> {
             let done = directory.create_client(client).await? || directory.clients().await?.contains(client);
             anyhow::ensure!(done, "client {} was written by somebody else meanwhile", client.client_id);
         }
-        ClientChange::Allow(organization) => allow(desk, &plan.client_id, organization).await?,
+        ClientChange::Allow => {
+            let (id, location) = (&plan.client_id, &plan.location);
+            let may = |client: &Client| client.client_id == *id && client.organizations.contains(&location.organization_id);
+            let done =
+                directory.allow(id, &location.organization_id, &plan.tenant).await? || directory.clients().await?.iter().any(may);
+            anyhow::ensure!(done, "client {id} was changed by somebody else meanwhile");
+        }
     }
     let location = &plan.location;
     if let Some(known) = &plan.replaced {
@@ -210,11 +216,5 @@ async fn apply(desk: &Desk, plan: &Plan) -> anyhow::Result<()> {
             || directory.location(&location.organization_id, &location.location_id).await?.as_ref() == Some(location);
         anyhow::ensure!(done, "location {} was mapped by somebody else meanwhile", location.location_id);
     }
-    Ok(())
-}
-
-async fn allow(desk: &Desk, client_id: &str, organization: &ParId) -> anyhow::Result<()> {
-    // Done meanwhile is done.
-    desk.directory.allow(client_id, organization).await?;
     Ok(())
 }

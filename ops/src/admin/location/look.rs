@@ -67,7 +67,10 @@ pub(super) async fn show(desk: &Desk, which: &Which) -> anyhow::Result<ExitCode>
         secrets.extend(http.auth.as_ref().map(|auth| ("POS secret", auth.secret().to_owned())));
     }
     if let Some(organization) = desk.directory.organization(&which.organization).await? {
-        text.line(format_args!("  organization: {}, {} inside", which.organization, organization.internal_id));
+        text.line(format_args!(
+            "  organization: {}, {} inside, tenant {}",
+            which.organization, organization.internal_id, organization.tenant
+        ));
         secrets.push(("SharedId", location.shared_ids.clone().unwrap_or(organization.shared_ids)));
     } else {
         text.line("  organization: NOT MAPPED, so nobody can send it an order");

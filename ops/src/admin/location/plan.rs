@@ -24,6 +24,8 @@ pub(super) struct Plan {
     pub(super) replaced: Option<Location>,
     /// A client that may call for the location.
     pub(super) client_id: String,
+    /// The tenant of organization and client.
+    pub(super) tenant: Tenant,
     pub(super) promises_nothing: bool,
 }
 
@@ -40,8 +42,8 @@ pub(super) enum ClientChange {
     None,
     /// It is new.
     Create(Client),
-    /// It may call for this organization, too.
-    Allow(ParId),
+    /// It may call for the organization, too.
+    Allow,
 }
 
 /// The values, each read once and before anything is written.
@@ -84,8 +86,10 @@ impl Plan {
             return refused(format!("{which} is mapped already; see `location show`, and to replace its mapping give --replace"));
         }
         let mut secrets = Vec::new();
-        let organization = organization(desk, add, values.shared_id.take(), &mut secrets).await?;
-        let (client_id, client) = client(desk, add, values.client_secret.take(), &mut secrets).await?;
+        let whose = Known::of(desk, add).await?;
+        let organization = whose.organization(desk, add, values.shared_id.take(), &mut secrets).await?;
+        let client = whose.client(desk, &which.organization, values.client_secret.take(), &mut secrets).await?;
+        let (client_id, tenant) = (whose.client_id, whose.tenant);
 
         let mut own_shared_ids = None;
         if let Some(value) = values.own_shared_id.take() {
@@ -103,7 +107,7 @@ impl Plan {
         }
         let pos = &add.pos;
         let promises_nothing = !pos.idempotent_place && pos.find_settle.is_none() && !pos.cancel;
-        Ok(Self { secrets, organization, client, location, replaced: known, client_id, promises_nothing })
+        Ok(Self { secrets, organization, client, location, replaced: known, client_id, tenant, promises_nothing })
     }
 }
 
@@ -121,75 +125,118 @@ fn location(add: &Add, shared_ids: Option<String>, connector: HttpConnector) -> 
     }
 }
 
-/// The organization to write, if it is not mapped.
-async fn organization(
-    desk: &Desk,
-    add: &Add,
-    shared_id: Option<Value>,
-    secrets: &mut Vec<SecretChange>,
-) -> anyhow::Result<Option<Organization>> {
-    const WHAT: &str = "SharedId of the organization";
-    let (id, wanted) = (&add.which.organization, &add.owner.organization_internal_id);
-    if let Some(known) = desk.directory.organization(id).await? {
-        if wanted.as_ref().is_some_and(|wanted| *wanted != known.internal_id) {
-            return refused(format!(
-                "organization {id} is mapped to {} already; leave out --organization-internal-id",
-                known.internal_id
-            ));
-        }
-        match shared_id {
-            Some(value) => secrets.extend(desk.change(&known.shared_ids, WHAT, true, value).await?),
-            None if add.own_shared_id_from.is_none() => desk.must_exist(&known.shared_ids, "--shared-id-from").await?,
-            None => {}
-        }
-        return Ok(None);
-    }
-    let (Some(internal_id), Some(value)) = (wanted.clone(), shared_id) else {
-        return refused(format!(
-            "organization {id} is not mapped; to map it give --organization-internal-id and --shared-id-from"
-        ));
-    };
-    let shared_ids = desk.name(&["shared-id", id.as_str()])?;
-    secrets.extend(desk.change(&shared_ids, WHAT, false, value).await?);
-    Ok(Some(Organization { organization_id: id.clone(), internal_id, shared_ids }))
+/// Whose the location is: what is known of its organization and of the client, and their one tenant.
+struct Known {
+    organization: Option<Organization>,
+    /// The client that is named, or else one that may call for the organization already.
+    client: Option<Client>,
+    /// Of a new client.
+    client_id: String,
+    tenant: Tenant,
 }
 
-/// A client that may call for the organization, and what has to be done for that.
-async fn client(
-    desk: &Desk,
-    add: &Add,
-    secret: Option<Value>,
-    secrets: &mut Vec<SecretChange>,
-) -> anyhow::Result<(String, ClientChange)> {
-    const WHAT: &str = "Client Secret";
-    let (organization, clients) = (&add.which.organization, desk.directory.clients().await?);
-    let Some(client_id) = add.owner.client_id.clone() else {
-        return match clients.into_iter().find(|client| client.organizations.contains(organization)) {
-            Some(client) => Ok((client.client_id, ClientChange::None)),
-            None => refused(format!("no client may call for organization {organization}; give --client-id")),
+impl Known {
+    async fn of(desk: &Desk, add: &Add) -> anyhow::Result<Self> {
+        let (id, owner) = (&add.which.organization, &add.owner);
+        let organization = desk.directory.organization(id).await?;
+        if organization.is_none() && (owner.organization_internal_id.is_none() || owner.shared_id_from.is_none()) {
+            return refused(not_mapped(id));
+        }
+        let mut clients = desk.directory.clients().await?.into_iter();
+        let client = match &owner.client_id {
+            Some(client_id) => clients.find(|client| client.client_id == *client_id),
+            None => clients.find(|client| client.organizations.contains(id)),
         };
-    };
-    if let Some(known) = clients.into_iter().find(|client| client.client_id == client_id) {
-        if add.owner.tenant.as_ref().is_some_and(|tenant| *tenant != known.tenant) {
-            return refused(format!("client {client_id} is of tenant {} already; leave out --tenant", known.tenant));
+        let Some(client_id) = client.as_ref().map(|client| client.client_id.clone()).or_else(|| owner.client_id.clone()) else {
+            return refused(format!("no client may call for organization {id}; give --client-id"));
+        };
+        let of_organization = organization.as_ref().map(|known| (format!("organization {id}"), known.tenant.clone()));
+        let of_client = client.as_ref().map(|known| (format!("client {client_id}"), known.tenant.clone()));
+        if let (Some((_, of)), Some((_, by))) = (&of_organization, &of_client)
+            && of != by
+        {
+            return refused(format!(
+                "organization {id} is of tenant {of} and client {client_id} of tenant {by}. Under two tenants one order \
+                 would be made twice. Give a client of tenant {of}, or a new one"
+            ));
         }
-        match secret {
-            Some(value) => secrets.extend(desk.change(&known.secret, WHAT, true, value).await?),
-            None => desk.must_exist(&known.secret, "--client-secret-from").await?,
-        }
-        let may = known.organizations.contains(organization);
-        return Ok((client_id, if may { ClientChange::None } else { ClientChange::Allow(organization.clone()) }));
+        let tenant = match (of_organization.or(of_client), &owner.tenant) {
+            (Some((whose, known)), Some(wanted)) if known != *wanted => {
+                return refused(format!("{whose} is of tenant {known} already; leave out --tenant"));
+            }
+            (Some((_, known)), _) => known,
+            (None, Some(wanted)) => wanted.clone(),
+            (None, None) => match Tenant::new(client_id.as_str()) {
+                Ok(tenant) => tenant,
+                Err(_) => return refused(format!("client {client_id} needs a --tenant of letters, digits and `-`")),
+            },
+        };
+        Ok(Self { organization, client, client_id, tenant })
     }
-    let Some(value) = secret else {
-        return refused(format!("there is no client {client_id}; to make it give --client-secret-from"));
-    };
-    let Some(tenant) = add.owner.tenant.clone().or_else(|| Tenant::new(client_id.as_str()).ok()) else {
-        return refused(format!("client {client_id} needs a --tenant of letters, digits and `-`"));
-    };
-    let name = desk.name(&["client", &client_id])?;
-    secrets.extend(desk.change(&name, WHAT, false, value).await?);
-    let client = Client { client_id: client_id.clone(), tenant, secret: name, organizations: vec![organization.clone()] };
-    Ok((client_id, ClientChange::Create(client)))
+
+    /// The organization to write, if it is not mapped.
+    async fn organization(
+        &self,
+        desk: &Desk,
+        add: &Add,
+        shared_id: Option<Value>,
+        secrets: &mut Vec<SecretChange>,
+    ) -> anyhow::Result<Option<Organization>> {
+        const WHAT: &str = "SharedId of the organization";
+        let (id, wanted) = (&add.which.organization, &add.owner.organization_internal_id);
+        if let Some(known) = &self.organization {
+            if wanted.as_ref().is_some_and(|wanted| *wanted != known.internal_id) {
+                return refused(format!(
+                    "organization {id} is mapped to {} already; leave out --organization-internal-id",
+                    known.internal_id
+                ));
+            }
+            match shared_id {
+                Some(value) => secrets.extend(desk.change(&known.shared_ids, WHAT, true, value).await?),
+                None if add.own_shared_id_from.is_none() => desk.must_exist(&known.shared_ids, "--shared-id-from").await?,
+                None => {}
+            }
+            return Ok(None);
+        }
+        let (Some(internal_id), Some(value)) = (wanted.clone(), shared_id) else {
+            return refused(not_mapped(id));
+        };
+        let shared_ids = desk.name(&["shared-id", id.as_str()])?;
+        secrets.extend(desk.change(&shared_ids, WHAT, false, value).await?);
+        Ok(Some(Organization { organization_id: id.clone(), tenant: self.tenant.clone(), internal_id, shared_ids }))
+    }
+
+    /// What has to be done so that the client may call for the organization.
+    async fn client(
+        &self,
+        desk: &Desk,
+        organization: &ParId,
+        secret: Option<Value>,
+        secrets: &mut Vec<SecretChange>,
+    ) -> anyhow::Result<ClientChange> {
+        const WHAT: &str = "Client Secret";
+        let client_id = &self.client_id;
+        if let Some(known) = &self.client {
+            match secret {
+                Some(value) => secrets.extend(desk.change(&known.secret, WHAT, true, value).await?),
+                None => desk.must_exist(&known.secret, "--client-secret-from").await?,
+            }
+            let may = known.organizations.contains(organization);
+            return Ok(if may { ClientChange::None } else { ClientChange::Allow });
+        }
+        let Some(value) = secret else {
+            return refused(format!("there is no client {client_id}; to make it give --client-secret-from"));
+        };
+        let name = desk.name(&["client", client_id])?;
+        secrets.extend(desk.change(&name, WHAT, false, value).await?);
+        let organizations = vec![organization.clone()];
+        let client = Client { client_id: client_id.clone(), tenant: self.tenant.clone(), secret: name, organizations };
+        Ok(ClientChange::Create(client))
+    }
+}
+
+fn not_mapped(id: &ParId) -> String {
+    format!("organization {id} is not mapped; to map it give --organization-internal-id and --shared-id-from")
 }
 
 impl Desk {
