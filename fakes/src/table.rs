@@ -15,13 +15,17 @@ use crate::world::{Fault, World};
 
 impl ReadOrder for World {
     async fn read(&self, key: &OrderKey) -> Result<Option<Row>, PortError> {
+        if let Some(reads) = self.0.unseen.lock().unwrap().get_mut(key).filter(|reads| **reads > 0) {
+            *reads -= 1;
+            return Ok(None);
+        }
         Ok(self.0.rows.lock().unwrap().get(key).cloned())
     }
 }
 
 impl ClaimOrder for World {
-    async fn claim(&self, record: &OrderRecord, guard: Option<&Guard>, now: UnixMillis) -> Result<Claimed, PortError> {
-        let from = guard.and_then(|guard| guard.taken_over_from.clone());
+    async fn claim(&self, record: &OrderRecord, guard: Option<&Guard>) -> Result<Claimed, PortError> {
+        let from = guard.and_then(|guard| guard.former.clone());
         let first = self.0.tokens.lock().unwrap().entry(record.write_id.clone()).or_insert_with(|| from.clone()).clone();
         assert_eq!(first, from, "IdempotentParameterMismatch");
         let outcome = match self.0.faults.lock().unwrap().front() {
@@ -41,13 +45,20 @@ impl ClaimOrder for World {
                 return if ours { Claimed::Ours } else { Claimed::Exists(Box::new(row.clone())) };
             }
             if let Some(guard) = guard {
-                if let Some((owner, expires_at)) = guards.get(&guard.key)
-                    && *expires_at > now
-                    && Some(owner) != guard.taken_over_from.as_ref()
+                let former = guard.former.as_ref();
+                if let Some(Guard { owner, holds_until, .. }) = guards.get(&guard.key)
+                    && Some(owner) != former.map(|former| &former.owner)
                 {
-                    return Claimed::Guarded(owner.clone());
+                    return Claimed::Guarded { owner: owner.clone(), holds_until: *holds_until };
                 }
-                guards.insert(guard.key.clone(), (guard.owner.clone(), guard.expires_at));
+                let version = |owner: &OrderKey| match rows.get(owner) {
+                    Some(Row::Order(record)) => Some(record.version),
+                    _ => None,
+                };
+                if former.is_some_and(|former| version(&former.owner) != former.version) {
+                    return Claimed::Contended;
+                }
+                guards.insert(guard.key.clone(), guard.clone());
             }
             rows.insert(record.key.clone(), Row::Order(Box::new(record.clone())));
             Claimed::Ours

@@ -14,6 +14,7 @@ use posnext_shared::{
     domain::{
         ability::{Abilities, Find, Found, Placed},
         directory::{Connector, Location, Mode, SandboxConnector},
+        guard::{Former, Guard},
         ids::{OrderKey, ParId, RequestUid, Tenant},
         machine::New,
         order::Body,
@@ -52,8 +53,10 @@ pub struct World(pub Arc<Inner>);
 pub struct Inner {
     /// The table of orders.
     pub rows: Mutex<HashMap<OrderKey, Row>>,
-    /// The guards, by their key: who owns it, and until when.
-    pub guards: Mutex<HashMap<String, (OrderKey, UnixMillis)>>,
+    /// The guards, by their key.
+    pub guards: Mutex<HashMap<String, Guard>>,
+    /// Orders whose row so many reads do not see yet, although its transaction is written.
+    pub unseen: Mutex<HashMap<OrderKey, u32>>,
     /// What goes wrong with the next writes.
     pub faults: Mutex<VecDeque<Fault>>,
     /// Messages, and their delays.
@@ -75,7 +78,7 @@ pub struct Inner {
     /// How far the wall clock has gone on while the process stood still.
     pub stood_still: Mutex<Duration>,
     /// Claims by their token: one stands for identical parameters, as on AWS.
-    pub tokens: Mutex<HashMap<String, Option<OrderKey>>>,
+    pub tokens: Mutex<HashMap<String, Option<Former>>>,
     /// A POS that does as its location's sandbox connector says, once it is switched on.
     pub(crate) played: Mutex<Option<Played>>,
     pub(crate) panics_at: Mutex<Option<ParId>>,

@@ -120,7 +120,7 @@ async fn put_waiting(product: &Product, uid: &str, location: &str) {
         aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb),
         product.services.parts.settings().orders_table.clone(),
     );
-    table.claim(&record, None, ctx.now).await.unwrap();
+    table.claim(&record, None).await.unwrap();
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ impl Calls {
             for item in request["TransactItems"].as_array().unwrap() {
                 let (kind, item) = item.as_object().unwrap().iter().next().unwrap();
                 // IAM asks for the action of each item, not for one of the transaction.
-                let action = if kind == "ConditionCheck" { kind.clone() } else { format!("{kind}Item") };
+                let action = format!("{kind}Item");
                 self.add("dynamodb", &action, item);
             }
             return;
@@ -295,6 +295,8 @@ async fn each_function_is_allowed_the_calls_it_makes_and_no_other() {
     // The POS refuses the request itself: a copy goes to the dead-letter queue.
     let misconfigured = submit.invoke(submit_event(&order("wrong", "PAR-LOC-WRONG"))).await;
     assert!(misconfigured["body"].as_str().unwrap().contains("pos_misconfigured"), "{misconfigured}");
+    // Of an order that made no meal another takes the guard over.
+    submit.invoke(submit_event(&order("wrong", "PAR-LOC-WRONG").replacen("\"wrong\"", "\"anew\"", 1))).await;
     assert_eq!(submit.invoke(submit_event(&order("while", "PAR-LOC-WHILE"))).await["statusCode"], 200);
     // A lost reply, a retry that finds its order due, and a second name of the same order.
     assert_eq!(submit.invoke(submit_event(&order("find", "PAR-LOC-FIND"))).await["statusCode"], 202);

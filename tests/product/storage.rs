@@ -12,7 +12,7 @@ use posnext_shared::{
     domain::{
         ability::Placed,
         directory::{Connector, Location, SandboxConnector},
-        guard::Guard,
+        guard::{Former, Guard},
         history::{Actor, Cause},
         ids::{OrderKey, RequestUid, Tenant},
         machine::{Context, Input, New, Next, Start, advance, claim},
@@ -82,7 +82,7 @@ async fn a_row_comes_back_as_it_was_written() {
     let (product, _) = in_process().await;
     let (table, uid) = (table(&product), fresh_uid("row"));
     let record = claimed(&uid, "w1");
-    assert!(matches!(table.claim(&record, None, NOW).await, Ok(Claimed::Ours)));
+    assert!(matches!(table.claim(&record, None).await, Ok(Claimed::Ours)));
     let open = stored(&table, &uid).await;
     assert_eq!((open.order.text(), &open.state, &open.history), (record.order.text(), &record.state, &record.history));
     assert_eq!((open.accepted_at, open.deadline, &open.traceparent), (record.accepted_at, record.deadline, &record.traceparent));
@@ -97,7 +97,7 @@ async fn a_stale_writer_never_wins_and_a_repeat_of_the_same_write_is_a_success()
     let (product, _) = in_process().await;
     let (table, uid) = (table(&product), fresh_uid("stale"));
     let record = claimed(&uid, "w1");
-    table.claim(&record, None, NOW).await.unwrap();
+    table.claim(&record, None).await.unwrap();
     let (first, second) = (placed(&record, "first"), placed(&record, "second"));
     assert!(table.save(&first).await.unwrap());
     assert!(table.save(&first).await.unwrap(), "the SDK repeats a write whose reply was lost");
@@ -111,51 +111,67 @@ async fn a_stale_writer_never_wins_and_a_repeat_of_the_same_write_is_a_success()
 async fn a_claim_is_ours_once() {
     let (product, _) = in_process().await;
     let (table, uid) = (table(&product), fresh_uid("claim"));
-    let guard = |owner: &str| Guard {
-        key: format!("guard-of-{uid}"),
-        owner: key(owner),
-        taken_over_from: None,
-        expires_at: NOW.plus(Duration::from_hours(24)),
-    };
+    let guard = |owner: &str| guard(&uid, owner, None);
     let record = claimed(&uid, "w1");
-    assert!(matches!(table.claim(&record, Some(&guard(&uid)), NOW).await, Ok(Claimed::Ours)));
-    assert!(matches!(table.claim(&record, Some(&guard(&uid)), NOW).await, Ok(Claimed::Ours)), "repeated by the SDK");
+    assert!(matches!(table.claim(&record, Some(&guard(&uid))).await, Ok(Claimed::Ours)));
+    assert!(matches!(table.claim(&record, Some(&guard(&uid))).await, Ok(Claimed::Ours)), "repeated by the SDK");
     let again = claimed(&uid, "w2");
     for guard in [None, Some(guard(&uid))] {
-        let Ok(Claimed::Exists(row)) = table.claim(&again, guard.as_ref(), NOW).await else { panic!("exists") };
+        let Ok(Claimed::Exists(row)) = table.claim(&again, guard.as_ref()).await else { panic!("exists") };
         assert!(matches!(*row, Row::Order(stored) if stored.write_id == "w1"));
     }
     // Without a guard it is one conditional put, which the SDK may repeat as well.
     let alone = claimed(&fresh_uid("alone"), "w3");
     for _ in 0..2 {
-        assert!(matches!(table.claim(&alone, None, NOW).await, Ok(Claimed::Ours)));
+        assert!(matches!(table.claim(&alone, None).await, Ok(Claimed::Ours)));
+    }
+}
+
+/// The guard that the first of an online order's ids took.
+fn guard(first: &str, owner: &str, former: Option<(&str, Option<u64>)>) -> Guard {
+    Guard {
+        key: format!("guard-of-{first}"),
+        owner: key(owner),
+        former: former.map(|(owner, version)| Former { owner: key(owner), version }),
+        holds_until: NOW.plus(Duration::from_hours(24)),
+        expires_at: NOW.plus(Duration::from_hours(48)),
     }
 }
 
 #[tokio::test]
-async fn a_guard_holds_until_it_expires_or_is_taken_over_from_its_owner() {
+async fn a_guard_holds_until_it_is_taken_over_from_its_owner_as_that_was_read() {
     let (product, _) = in_process().await;
     let table = table(&product);
     let uids: Vec<_> = (0..4).map(|_| fresh_uid("guard")).collect();
-    let guard = |owner: &str, from: Option<&str>| Guard {
-        key: format!("guard-of-{}", uids[0]),
-        owner: key(owner),
-        taken_over_from: from.map(key),
-        expires_at: NOW.plus(Duration::from_hours(24)),
-    };
-    table.claim(&claimed(&uids[0], "w0"), Some(&guard(&uids[0], None)), NOW).await.unwrap();
-    let claim = async |uid: &str, from: Option<&str>, now| {
+    let claim = async |uid: &str, former: Option<(&str, Option<u64>)>| {
         let write_id = uuid::Uuid::now_v7().simple().to_string();
-        table.claim(&claimed(uid, &write_id), Some(&guard(uid, from)), now).await.unwrap()
+        table.claim(&claimed(uid, &write_id), Some(&guard(&uids[0], uid, former))).await.unwrap()
     };
-    let Claimed::Guarded(owner) = claim(&uids[1], None, NOW).await else { panic!("guarded") };
-    assert_eq!(owner, key(&uids[0]));
+    let owned_by = |claimed, owner: &str| match claimed {
+        Claimed::Guarded { owner: stands, holds_until } => {
+            assert_eq!((stands, holds_until), (key(owner), NOW.plus(Duration::from_hours(24))));
+        }
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(claim(&uids[0], None).await, Claimed::Ours));
+    owned_by(claim(&uids[1], None).await, &uids[0]);
     assert!(table.read(&key(&uids[1])).await.unwrap().is_none(), "nothing was written");
-    assert!(matches!(claim(&uids[1], Some("somebody-else"), NOW).await, Claimed::Guarded(_)));
-    assert!(matches!(claim(&uids[2], Some(&uids[0]), NOW).await, Claimed::Ours));
-    let Claimed::Guarded(owner) = claim(&uids[1], Some(&uids[0]), NOW).await else { panic!("guarded") };
-    assert_eq!(owner, key(&uids[2]), "it was taken over once");
-    assert!(matches!(claim(&uids[3], None, NOW.plus(Duration::from_hours(25))).await, Claimed::Ours), "it has expired");
+    owned_by(claim(&uids[1], Some(("somebody-else", None))).await, &uids[0]);
+    // Its owner was taken for gone, or was read in another version.
+    for version in [None, Some(0), Some(2)] {
+        assert!(matches!(claim(&uids[1], Some((&uids[0], version))).await, Claimed::Contended), "{version:?}");
+    }
+    assert!(table.read(&key(&uids[1])).await.unwrap().is_none(), "nothing was written");
+    assert!(matches!(claim(&uids[2], Some((&uids[0], Some(1)))).await, Claimed::Ours));
+    owned_by(claim(&uids[1], Some((&uids[0], Some(1)))).await, &uids[2]);
+    // Forgotten by the table, the guard as well as its owner.
+    let dynamodb = aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb);
+    for pk in [format!("guard-of-{}", uids[0]), key(&uids[2]).to_string()] {
+        let row = dynamodb.delete_item().table_name(&product.services.parts.settings().orders_table);
+        row.key("pk", aws_sdk_dynamodb::types::AttributeValue::S(pk)).send().await.unwrap();
+    }
+    assert!(matches!(claim(&uids[3], Some((&uids[2], None))).await, Claimed::Ours));
+    owned_by(claim(&uids[1], None).await, &uids[3]);
 }
 
 #[tokio::test]
@@ -163,7 +179,7 @@ async fn a_waiting_order_is_taken_once_and_the_row_is_what_the_taker_was_given()
     let (product, _) = in_process().await;
     let (table, uid) = (table(&product), fresh_uid("take"));
     let queued = claim(new(&uid), Pinned::of(mapped()), Start::Queued, &context(&Policy::default(), "w1"));
-    table.claim(&queued, None, NOW).await.unwrap();
+    table.claim(&queued, None).await.unwrap();
     let take = |write_id: &str, version| Take::new(key(&uid), version, &context(&Policy::default(), write_id));
     assert!(matches!(table.take(&take("early", 2)).await, Ok(Taken::Stands(_))), "another version");
     let Ok(Taken::Ours(taken)) = table.take(&take("w2", 1)).await else { panic!("taken") };
@@ -192,7 +208,7 @@ async fn what_may_not_be_placed_without_a_look_is_not_taken() {
     ] {
         let uid = fresh_uid("look");
         let record = claimed(&uid, "w1");
-        table.claim(&record, None, NOW).await.unwrap();
+        table.claim(&record, None).await.unwrap();
         let name = format!("{placed:?}, {late:?}");
         let Next::HandOff(record, _) = advance(&record, Input::Placed(placed), &context(&policy, "w2")) else { panic!("{name}") };
         assert!(table.save(&record).await.unwrap());
@@ -206,7 +222,7 @@ async fn a_nudge_moves_the_due_time_of_the_very_row_it_was_meant_for() {
     let (product, _) = in_process().await;
     let (table, uid) = (table(&product), fresh_uid("nudge"));
     let record = claimed(&uid, "w1");
-    table.claim(&record, None, NOW).await.unwrap();
+    table.claim(&record, None).await.unwrap();
     let due = record.open().unwrap().due_at;
     let later = due.plus(Duration::from_secs(15));
     assert!(!table.nudge(&key(&uid), 2, due, later).await.unwrap(), "another version");
@@ -225,8 +241,8 @@ async fn the_index_holds_open_orders_only() {
     let (product, _) = in_process().await;
     let (table, one, two) = (table(&product), fresh_uid("open"), fresh_uid("open"));
     let record = claimed(&one, "w1");
-    table.claim(&record, None, NOW).await.unwrap();
-    table.claim(&claimed(&two, "w2"), None, NOW).await.unwrap();
+    table.claim(&record, None).await.unwrap();
+    table.claim(&claimed(&two, "w2"), None).await.unwrap();
     table.save(&placed(&record, "end")).await.unwrap();
     let open = table.list_open(100).await.unwrap();
     assert_eq!(open.len(), 1);

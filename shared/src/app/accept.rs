@@ -21,7 +21,7 @@ use super::{
 use crate::domain::{
     ability::Placed,
     directory::{Location, Mode},
-    guard::{Guard, Verdict, guard_key, judge},
+    guard::{Former, Guard, Verdict, guard_key, judge},
     history::{Actor, Cause},
     ids::OrderKey,
     machine::{self, Input, New, Start},
@@ -37,7 +37,7 @@ const ATTACH: Duration = Duration::from_millis(1500);
 /// How often it looks.
 const ATTACH_STEP: Duration = Duration::from_millis(100);
 /// How often a claim is tried against contention.
-const CLAIM_TRIES: u32 = 4;
+const CLAIM_TRIES: u32 = 6;
 /// Less than this is not enough to ask a POS.
 const SHORTEST_PLACE: Duration = Duration::from_millis(20);
 
@@ -175,27 +175,36 @@ where
         let mut guard = guard_key(&new.key.tenant, &new.order).map(|key| Guard {
             key,
             owner: new.key.clone(),
-            taken_over_from: None,
-            expires_at: ctx.now.plus(self.policy.guard),
+            former: None,
+            holds_until: ctx.now.plus(self.policy.guard),
+            expires_at: ctx.now.plus(self.policy.guard + self.policy.retention),
         });
         for _ in 0..CLAIM_TRIES {
-            match self.orders.claim(&record, guard.as_ref(), ctx.now).await {
+            match self.orders.claim(&record, guard.as_ref()).await {
                 Ok(Claimed::Ours) => return Claim::Ours(Box::new(record)),
                 Ok(Claimed::Exists(row)) => return Claim::Answer(self.replay(*row, &new.order, arrived).await),
-                Ok(Claimed::Guarded(owner)) => {
+                Ok(Claimed::Guarded { owner, holds_until }) => {
                     let stored = match self.order_at(&owner).await {
                         Ok(stored) => stored,
                         Err(answer) => return Claim::Answer(answer),
                     };
-                    match (judge(stored.as_ref(), new.order.fingerprint()), stored) {
+                    let holds = self.clock.now() < holds_until;
+                    match (judge(stored.as_ref(), new.order.fingerprint(), holds), stored) {
                         (Verdict::Alias, Some(stored)) => return Claim::Answer(self.alias(new, stored, arrived).await),
                         (Verdict::Conflict, _) => return Claim::Answer(Accepted::GuardConflict),
-                        _ => guard = guard.map(|guard| Guard { taken_over_from: Some(owner), ..guard }),
+                        (_, stored) => {
+                            // The owner may be an order whose claim is not to be seen yet: the transaction has to find
+                            // it as it was read.
+                            let former = Former { owner, version: stored.map(|stored| stored.version) };
+                            guard = guard.map(|guard| Guard { former: Some(former), ..guard });
+                        }
                     }
                     // Another claim than before, so another token: a token stands for identical parameters.
                     record.write_id = self.clock.fresh_id();
                 }
                 Ok(Claimed::Contended) => {
+                    // Whose it was is read again.
+                    guard = guard.map(|guard| Guard { former: None, ..guard });
                     record.write_id = self.clock.fresh_id();
                     self.pause().await;
                 }

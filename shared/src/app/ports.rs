@@ -58,9 +58,14 @@ pub enum Claimed {
     Ours,
     /// The key is taken; nothing was written.
     Exists(Box<Row>),
-    /// The online order id is owned by this order; nothing was written.
-    Guarded(OrderKey),
-    /// Another transaction was at the same rows; nothing was written.
+    /// The online order id is owned by an order; nothing was written.
+    Guarded {
+        /// The order.
+        owner: OrderKey,
+        /// Until then other content is held off.
+        holds_until: UnixMillis,
+    },
+    /// Another transaction was at the same rows, or a former owner is not as it was read; nothing was written.
     Contended,
     /// This very claim is still being written.
     InProgress,
@@ -70,12 +75,7 @@ pub enum Claimed {
 pub trait ClaimOrder: Send + Sync {
     /// # Errors
     /// [`PortError`]: whether it was written is unknown.
-    fn claim(
-        &self,
-        record: &OrderRecord,
-        guard: Option<&Guard>,
-        now: UnixMillis,
-    ) -> impl Future<Output = Result<Claimed, PortError>> + Send;
+    fn claim(&self, record: &OrderRecord, guard: Option<&Guard>) -> impl Future<Output = Result<Claimed, PortError>> + Send;
 
     /// Writes an alias unless the key is taken; `false` if it is.
     ///

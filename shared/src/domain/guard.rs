@@ -16,9 +16,20 @@ pub struct Guard {
     /// The order that owns it.
     pub owner: OrderKey,
     /// The owner it is taken over from; `None` when nobody may own it yet.
-    pub taken_over_from: Option<OrderKey>,
-    /// When the row stops guarding, whether or not it is still there.
+    pub former: Option<Former>,
+    /// Until then it holds off other content.
+    pub holds_until: UnixMillis,
+    /// After this the table may forget the row.
     pub expires_at: UnixMillis,
+}
+
+/// The owner that a guard is taken over from, as it was read. The guard changes hands only if it is still so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Former {
+    /// The order.
+    pub owner: OrderKey,
+    /// Its version; `None` for an order that is not there.
+    pub version: Option<u64>,
 }
 
 /// The key of an order's guard row; `None` for an order without an online order id.
@@ -33,7 +44,7 @@ pub fn guard_key(tenant: &Tenant, order: &Order) -> Option<String> {
 /// What becomes of an order whose online order id is owned already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The owner is decided and made no meal: the new order takes the guard over.
+    /// The owner made no meal, or its hours are over and it is another order: the new order takes the guard over.
     TakeOver,
     /// The same order under another name: answered as the owner's.
     Alias,
@@ -41,13 +52,19 @@ pub enum Verdict {
     Conflict,
 }
 
-/// Judges by the owner as it stands; `None` for an owner that no longer exists.
+/// Judges by the owner as it stands; `None` for an owner that does not exist. `holds`: the guard's hours are not over.
+///
+/// Stores use their daily numbers again, so after its hours a guard holds off no other content. An open order still
+/// becomes a meal, so the same content is answered as that order however old it is.
 #[must_use]
-pub fn judge(owner: Option<&OrderRecord>, fingerprint: &Fingerprint) -> Verdict {
-    match owner {
-        None => Verdict::TakeOver,
-        Some(owner) if matches!(owner.status(), OrderStatus::Rejected | OrderStatus::Errored) => Verdict::TakeOver,
-        Some(owner) if owner.order.fingerprint() == fingerprint => Verdict::Alias,
-        Some(_) => Verdict::Conflict,
+pub fn judge(owner: Option<&OrderRecord>, fingerprint: &Fingerprint, holds: bool) -> Verdict {
+    let Some(owner) = owner else { return Verdict::TakeOver };
+    let same = owner.order.fingerprint() == fingerprint;
+    match owner.status() {
+        OrderStatus::Rejected | OrderStatus::Errored => Verdict::TakeOver,
+        OrderStatus::Pending if same => Verdict::Alias,
+        _ if !holds => Verdict::TakeOver,
+        _ if same => Verdict::Alias,
+        _ => Verdict::Conflict,
     }
 }

@@ -23,9 +23,9 @@ use posnext_shared::{
 };
 use tokio::time::Instant;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-fn accept_in(world: &World) -> Accept<World, World, World, World> {
+pub(crate) fn accept_in(world: &World) -> Accept<World, World, World, World> {
     Accept {
         orders: world.clone(),
         queue: world.clone(),
@@ -45,12 +45,12 @@ async fn submit_to(world: &World, new: New, location: Location) -> Accepted {
     accept.accept(submission).await
 }
 
-async fn submit(world: &World, new: New) -> Accepted {
+pub(crate) async fn submit(world: &World, new: New) -> Accepted {
     submit_to(world, new, location(all())).await
 }
 
 #[track_caller]
-fn stored(accepted: Accepted) -> (OrderRecord, bool) {
+pub(crate) fn stored(accepted: Accepted) -> (OrderRecord, bool) {
     match accepted {
         Accepted::Stored { record, replay, .. } => (*record, replay),
         other => panic!("{other:?}"),
@@ -199,37 +199,6 @@ async fn other_content_under_the_same_id_is_a_conflict_in_every_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_names_of_one_order_at_the_same_time_make_one_meal() {
-    let world = World::default();
-    world.pos_does(SECOND, done());
-    let (one, two) = tokio::join!(submit(&world, new("u", "X", 1)), submit(&world, new("v", "X", 1)));
-    assert_eq!((stored(one).0.status(), stored(two).0.status()), (OrderStatus::Placed, OrderStatus::Placed));
-    assert_eq!(world.calls(), ["place"]);
-    assert!(matches!(submit(&world, new("w", "X", 9)).await, Accepted::GuardConflict));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_guard_is_taken_over_from_an_owner_that_made_no_meal() {
-    let world = World::default();
-    world.pos_does(SECOND, Placed::Refused(Vec::new()));
-    submit(&world, new("u", "X", 1)).await;
-    world.pos_does(SECOND, done());
-    let (record, replay) = stored(submit(&world, new("v", "X", 2)).await);
-    assert_eq!((record.status(), replay), (OrderStatus::Placed, false));
-    assert!(matches!(submit(&world, new("w", "X", 1)).await, Accepted::GuardConflict));
-    assert_eq!(world.order("u").status(), OrderStatus::Rejected);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_guard_is_taken_over_from_an_owner_that_ended_errored() {
-    let world = World::default();
-    world.pos_does(SECOND, Placed::Permanent(Cause::NotMapped));
-    assert_eq!(stored(submit(&world, new("u", "X", 1)).await).0.status(), OrderStatus::Errored);
-    world.pos_does(SECOND, done());
-    assert_eq!(stored(submit(&world, new("v", "X", 1)).await).0.status(), OrderStatus::Placed);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_claim_that_others_get_in_the_way_of_is_tried_again_and_at_last_promises_nothing() {
     let world = World::default();
     for fault in [Fault::Contended, Fault::InProgress, Fault::Contended] {
@@ -244,16 +213,6 @@ async fn a_claim_that_others_get_in_the_way_of_is_tried_again_and_at_last_promis
     }
     assert!(matches!(submit(&world, new("v", "Y", 1)).await, Accepted::Unavailable(_)));
     assert_eq!(world.calls(), ["place"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_second_name_of_an_order_has_its_own_content() {
-    let world = World::default();
-    world.pos_does(SECOND, done());
-    submit(&world, new("u", "X", 1)).await;
-    submit(&world, new("v", "X", 1)).await;
-    assert!(matches!(submit(&world, new("v", "X", 2)).await, Accepted::Conflict(OrderStatus::Placed)));
-    assert!(matches!(submit(&world, new("v", "Z", 1)).await, Accepted::Conflict(OrderStatus::Placed)));
 }
 
 #[tokio::test(start_paused = true)]

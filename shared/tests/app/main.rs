@@ -4,6 +4,7 @@
 
 mod accept;
 mod deliver;
+mod guarding;
 mod pinned;
 mod process;
 mod read;

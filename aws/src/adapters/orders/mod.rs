@@ -1,30 +1,40 @@
 //! The orders table. Every write is conditional; a repeat of one of our own writes is recognised by its write id.
+//!
+//! What is relied on, and no more (AWS: "DynamoDB transactions: How it works", isolation levels):
+//!
+//! - **A write against a write, single or in a transaction: serializable.** Of two writes of one row the later finds the
+//!   earlier, or is refused (`TransactionConflict`) and tried again. Every decision is a condition of its write.
+//! - **One strongly consistent read of one row**: it has every write that was answered before the read began. Replays and
+//!   polls rely on it, and so does whoever asks whether its own write was done.
+//! - **Two reads beside a transaction: read-committed.** They may see it half, one row already and the other not yet. So
+//!   what was read of two rows (a guard, and then its owner) is a condition of the transaction that relies on it.
+//! - **The index and the stream lag.** They are hints: whoever acts on one writes on condition of the row.
+//! - **TTL forgets late, in any order, and is no condition.** A row that is still there counts, however old it is.
+//! - **A write that failed may have been done.** The write id in the row tells.
+
+mod claim;
 
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
-    types::{
-        AttributeValue, CancellationReason, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem,
-    },
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, Select},
 };
 
 use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
-    causes,
-    order_item::{Item, MAY_TAKE, SHARDS, TAKE, alias_item, from_item, taking, to_item},
+    order_item::{Item, MAY_TAKE, SHARDS, TAKE, from_item, taking, to_item},
     unavailable,
 };
 use posnext_shared::{
-    app::ports::{ClaimOrder, Claimed, ListOpen, NudgeOrder, OpenEntry, PortError, ReadOrder, SaveOrder, TakeOrder, Taken},
+    app::ports::{ListOpen, NudgeOrder, OpenEntry, PortError, ReadOrder, SaveOrder, TakeOrder, Taken},
     domain::{
-        guard::Guard,
         ids::OrderKey,
         policy::STORAGE_LIMIT,
-        record::{Alias, OrderRecord, Row},
+        record::{OrderRecord, Row},
         take::Take,
         time::UnixMillis,
     },
@@ -128,53 +138,6 @@ impl ReadOrder for OrderTable {
     }
 }
 
-impl ClaimOrder for OrderTable {
-    async fn claim(&self, record: &OrderRecord, guard: Option<&Guard>, now: UnixMillis) -> Result<Claimed, PortError> {
-        let item = to_item(record)?;
-        let Some(guard) = guard else {
-            return match self.put_if(item, "attribute_not_exists(pk)", None).await? {
-                PutIf::Written => Ok(Claimed::Ours),
-                PutIf::Stands(old) => taken(record, old),
-            };
-        };
-        let order = self.put(item, "attribute_not_exists(pk)").build().map_err(build)?;
-        let guarded = self
-            .put(guard_item(guard)?, "attribute_not_exists(pk) OR expires_at <= :now OR #owner = :old")
-            .expression_attribute_names("#owner", "owner")
-            .expression_attribute_values(":now", AttributeValue::N(now.seconds().to_string()))
-            .expression_attribute_values(
-                ":old",
-                // No order's key is a bare `#`.
-                AttributeValue::S(guard.taken_over_from.as_ref().map_or_else(|| "#".to_owned(), OrderKey::to_string)),
-            )
-            .build()
-            .map_err(build)?;
-        let sent = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().put(order).build())
-            .transact_items(TransactWriteItem::builder().put(guarded).build())
-            .client_request_token(&record.write_id)
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Claimed::Ours),
-            Err(SdkError::ServiceError(error)) => match error.into_err() {
-                TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-                    cancelled_claim(record, cancelled.cancellation_reasons.unwrap_or_default())
-                }
-                TransactWriteItemsError::TransactionInProgressException(_) => Ok(Claimed::InProgress),
-                error => Err(PortError::Unavailable(causes(&error))),
-            },
-            Err(error) => Err(unavailable(&error)),
-        }
-    }
-
-    async fn claim_alias(&self, alias: &Alias) -> Result<bool, PortError> {
-        Ok(self.put_if(alias_item(alias)?, "attribute_not_exists(pk)", None).await? == PutIf::Written)
-    }
-}
-
 impl SaveOrder for OrderTable {
     async fn save(&self, record: &OrderRecord) -> Result<bool, PortError> {
         let made_from = record.version.saturating_sub(1);
@@ -270,35 +233,13 @@ impl ListOpen for OrderTable {
 }
 
 fn open_entry(item: &Item) -> Option<OpenEntry> {
-    let (tenant, request_uid) = item.get("pk")?.as_s().ok()?.split_once('#')?;
     let time = |name: &str| Some(UnixMillis(item.get(name)?.as_n().ok()?.parse().ok()?));
-    Some(OpenEntry {
-        key: OrderKey { tenant: tenant.to_owned().try_into().ok()?, request_uid: request_uid.to_owned().try_into().ok()? },
-        due_at: time("due_at")?,
-        accepted_at: time("acc")?,
-    })
+    Some(OpenEntry { key: key(item.get("pk")?.as_s().ok()?)?, due_at: time("due_at")?, accepted_at: time("acc")? })
 }
 
-/// Reads why a claim's transaction was cancelled: the order's own row first, then the guard.
-fn cancelled_claim(record: &OrderRecord, reasons: Vec<CancellationReason>) -> Result<Claimed, PortError> {
-    let failed = |reason: &CancellationReason| reason.code.as_deref() == Some("ConditionalCheckFailed");
-    let mut reasons = reasons.into_iter();
-    let (order, guard) = (reasons.next(), reasons.next());
-    if let Some(order) = order.as_ref().filter(|reason| failed(reason)) {
-        return taken(record, order.item.clone().unwrap_or_default());
-    }
-    if let Some(guard) = guard.as_ref().filter(|reason| failed(reason)) {
-        let owner = guard.item.as_ref().and_then(|item| item.get("owner")?.as_s().ok()?.split_once('#'));
-        let key = owner.and_then(|(tenant, request_uid)| {
-            Some(OrderKey { tenant: tenant.to_owned().try_into().ok()?, request_uid: request_uid.to_owned().try_into().ok()? })
-        });
-        return key.map(Claimed::Guarded).ok_or_else(|| PortError::Corrupt("a guard row without an owner".to_owned()));
-    }
-    let codes: Vec<_> = [order, guard].into_iter().flatten().filter_map(|reason| reason.code).collect();
-    if codes.iter().any(|code| code == "TransactionConflict") {
-        return Ok(Claimed::Contended);
-    }
-    Err(PortError::Unavailable(format!("the claim was cancelled: {codes:?}")))
+fn key(text: &str) -> Option<OrderKey> {
+    let (tenant, request_uid) = text.split_once('#')?;
+    Some(OrderKey { tenant: tenant.to_owned().try_into().ok()?, request_uid: request_uid.to_owned().try_into().ok()? })
 }
 
 /// The lease that was taken, of the row that the write replaced.
@@ -318,22 +259,9 @@ fn stands(take: &Take, item: Option<&Item>) -> Result<Taken, PortError> {
     })
 }
 
-/// The key is taken; by this very write if the SDK repeated it after a lost reply.
-fn taken(record: &OrderRecord, old: Item) -> Result<Claimed, PortError> {
-    if is_ours(record, &old) { Ok(Claimed::Ours) } else { Ok(Claimed::Exists(Box::new(from_item(old)?))) }
-}
-
 fn is_ours(record: &OrderRecord, old: &Item) -> bool {
     old.get("wid").and_then(|id| id.as_s().ok()) == Some(&record.write_id)
         && old.get("ver").and_then(|ver| ver.as_n().ok()) == Some(&record.version.to_string())
-}
-
-fn guard_item(guard: &Guard) -> Result<Item, PortError> {
-    Ok(Item::from([
-        ("pk".to_owned(), AttributeValue::S(guard.key.clone())),
-        ("owner".to_owned(), AttributeValue::S(guard.owner.to_string())),
-        ("expires_at".to_owned(), AttributeValue::N(guard.expires_at.seconds().to_string())),
-    ]))
 }
 
 fn number(value: u64) -> AttributeValue {
