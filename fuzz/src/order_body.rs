@@ -245,11 +245,11 @@ fn is_answered_as_it_came(order: &Order, json: &Json<'_>) {
     echoes(order, order.identity(), json, Some("POS \"7\"\u{2028}"), &[]);
     echoes(order, alias, json, None, &errors);
 
-    let text = order.error_answer(Some(OrderStatus::Pending), &errors);
+    let text = order.error_answer(&errors);
     assert_eq!(DigestMessage::of_body(&text), order.message(order.identity()), "an error is signed over what it says");
     let (error, faults) = json::read(&text).expect("an error is JSON");
     assert_eq!(faults, Faults::default());
-    let allowed = ["status", "request_uid", "organization_id", "location_id", "request_datetime", "order_details", "errors"];
+    let allowed = ["request_uid", "organization_id", "location_id", "request_datetime", "order_details", "errors"];
     assert!(error.members().iter().all(|(key, _)| allowed.contains(&key.as_str())), "an error echoes more than was signed");
     let signed = ["online_order_id", "grand_total", "subtotal"];
     let details = error.get("order_details").expect("an error echoes the signed values");
@@ -258,7 +258,7 @@ fn is_answered_as_it_came(order: &Order, json: &Json<'_>) {
 
 fn echoes(order: &Order, identity: Identity<'_>, json: &Json<'_>, pos_order_id: Option<&str>, errors: &[OrderError]) {
     let status = if errors.is_empty() { OrderStatus::Placed } else { OrderStatus::Rejected };
-    let what = Said { identity, status, totals: order.totals(), pos_order_id, errors, processing: None };
+    let what = Said { identity, status, totals: order.totals(), calculated: None, pos_order_id, errors, processing: None };
     let text = order.answer(&what, &PosOrderIdKey::default());
     assert_eq!(DigestMessage::of_body(&text), order.message(identity), "an answer is signed over what it says");
     let (answer, faults) = json::read(&text).expect("an answer is JSON");

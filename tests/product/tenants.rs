@@ -68,6 +68,20 @@ async fn whoever_would_bring_a_second_tenant_to_an_organization_is_refused_befor
 }
 
 #[tokio::test]
+async fn a_shared_id_that_can_be_tried_out_is_warned_of_when_it_is_given_and_when_it_is_rotated() {
+    let (product, base) = (in_process().await.0, played_pos().await);
+    let add = ["add", "IA-YC-01", "PAR-LOC-NEW", "--internal-id", "N", "--base", &base, "--auth", "none", "--no-check"];
+    let (code, text) = location(&product, &[&add[..], &["--own-shared-id-from", "-"]].concat(), "a1b2c3d4e5-and-more\n").await;
+    assert!(code == 0 && text.contains("WARNING: the first 10 characters of the SharedId") && text.contains("2^40"), "{text}");
+    assert!(!text.contains("a1b2c3"), "{text}");
+    let rotate = ["rotate-secret", "IA-YC-01", "PAR-LOC-NEW", "shared-id", "--from", "-"];
+    let (code, text) = location(&product, &rotate, "0123456789-and-more\n").await;
+    assert!(code == 0 && text.contains("WARNING") && text.contains("2^33"), "{text}");
+    let (code, text) = location(&product, &add.map(|word| if word == "PAR-LOC-NEW" { "PAR-LOC-2" } else { word }), "").await;
+    assert!(code == 0 && !text.contains("WARNING"), "{text}");
+}
+
+#[tokio::test]
 async fn a_client_is_let_to_an_organization_of_its_own_tenant_alone_whoever_writes_meanwhile() {
     let product = in_process().await.0;
     let (directory, organization) = (directory(&product), ParId::new("IA-NEW-03").unwrap());

@@ -151,10 +151,16 @@ impl Reply {
 
     /// An error about a verified request: it says, and is signed over, what the caller signed.
     #[must_use]
-    pub fn verified_error(order: &Order, status: Option<OrderStatus>, error: OrderError) -> Self {
+    pub fn verified_error(order: &Order, error: OrderError) -> Self {
         let code = error.code;
-        let body = Content::Json(order.error_answer(status, &[error]));
+        let body = Content::Json(order.error_answer(&[error]));
         Self::new(Kind::Error(code), body, Some(order.message(order.identity()))).retry(code)
+    }
+
+    /// A request that is refused because of an order that is stored: it says, and is signed over, that order alone.
+    #[must_use]
+    pub fn conflict(body: String, message: DigestMessage) -> Self {
+        Self::new(Kind::Error(ErrorCode::IdempotencyConflict), Content::Json(body), Some(message))
     }
 
     /// With one more header.

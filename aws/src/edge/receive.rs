@@ -82,7 +82,7 @@ pub(super) async fn receive<D: Directory, S: Secrets, C: Clock, B: AsRef<[u8]>>(
         tracing::warn!(location.id = %order.location_id(), "a location that is not mapped in its organization");
         let message = "this location is not mapped in its organization";
         let error = OrderError::field(ErrorCode::UnknownLocation, "location_id", message);
-        return Err(Reply::verified_error(&order, None, error));
+        return Err(Reply::verified_error(&order, error));
     };
     Ok(Verified { client, order, location, shared_id })
 }
@@ -100,7 +100,7 @@ fn in_window<D, S, C: Clock>(gate: &Gate<D, S, C>, order: &Order) -> Result<(), 
         return Ok(());
     }
     let message = format!("`request_datetime` is more than {} s from now", window.as_secs());
-    Err(Reply::verified_error(order, None, OrderError::field(ErrorCode::InvalidField, "request_datetime", message)))
+    Err(Reply::verified_error(order, OrderError::field(ErrorCode::InvalidField, "request_datetime", message)))
 }
 
 fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Body, Reply> {

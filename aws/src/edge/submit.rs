@@ -89,6 +89,9 @@ where
                 known.unwrap_or_else(|| Accepted::Unavailable(error.to_string()))
             }
         };
+        if let Some(stored) = accepted.stands_in_the_way_of(&order) {
+            signer.set(Some(self.gate.signer_of(stored).await.map_err(|error| not_now(&order, &error))?));
+        }
         let now = self.gate.clock.now();
         tell(&accepted, later, now);
         let reply = reply(&order, accepted, prefer_async, &self.gate.contract, now);
@@ -115,7 +118,7 @@ fn tell(accepted: &Accepted, later: bool, now: UnixMillis) {
                 TimeToFinalMilliseconds = ended.then(|| millis(now.since(record.accepted_at))),
             );
         }
-        Accepted::Conflict(_) | Accepted::GuardConflict => tracing::info!(target: METRICS, Conflicts = 1),
+        Accepted::Conflict { .. } | Accepted::GuardConflict => tracing::info!(target: METRICS, Conflicts = 1),
         Accepted::TooMany(_) => tracing::info!(target: METRICS, SubmitsTooMany = 1),
         Accepted::Unavailable(_) => tracing::info!(target: METRICS, SubmitsNotNow = 1),
     }
@@ -149,25 +152,29 @@ fn reply(
             }
             Ok((status, reply))
         }
-        Accepted::Conflict(stored) => {
+        Accepted::Conflict { record, alias } => {
             let message = "this request_uid was submitted before with other content; the first order stands";
-            Err(Reply::verified_error(
-                order,
-                Some(stored),
-                OrderError::field(ErrorCode::IdempotencyConflict, "request_uid", message),
-            ))
+            let error = OrderError::field(ErrorCode::IdempotencyConflict, "request_uid", message);
+            if record.order.organization_id() != order.organization_id() {
+                return Err(Reply::errors(&[error]));
+            }
+            let identity = alias.as_ref().map_or(record.order.identity(), Alias::identity);
+            let shown = contract.processing && !record.status().is_final();
+            let processing = shown.then(|| processing(&record, identity.request_uid, now, None));
+            let body = record.conflict(identity, &contract.pos_order_id_key, processing.as_ref(), error);
+            Err(Reply::conflict(body, record.order.message(identity)))
         }
         Accepted::GuardConflict => {
             let message =
                 "this online order was submitted before under another request_uid with other content; the first order stands";
             let error = OrderError::field(ErrorCode::IdempotencyConflict, "order_details.online_order_id", message);
-            Err(Reply::verified_error(order, None, error))
+            Err(Reply::verified_error(order, error))
         }
         Accepted::TooMany(wait) => {
             let message = "this location sends too many orders at once; send this one again after Retry-After";
             let seconds = wait.as_millis().div_ceil(1000).max(1);
             let error = OrderError::new(ErrorCode::TooManyRequests, message);
-            Err(Reply::verified_error(order, None, error).header(RETRY_AFTER, seconds.to_string()))
+            Err(Reply::verified_error(order, error).header(RETRY_AFTER, seconds.to_string()))
         }
         Accepted::Unavailable(why) => Err(not_now(order, &why)),
     }
@@ -176,7 +183,7 @@ fn reply(
 /// Whether it is stored may not be known; the same request may be sent again in any case.
 fn not_now(order: &Order, why: &dyn std::fmt::Display) -> Reply {
     tracing::error!(reason = %why, order.request_uid = %order.request_uid(), "a submit was not accepted");
-    Reply::verified_error(order, None, temporarily_unavailable())
+    Reply::verified_error(order, temporarily_unavailable())
 }
 
 /// RFC 7240: `respond-async` among the preferences.

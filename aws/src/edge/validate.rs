@@ -20,6 +20,7 @@ use posnext_shared::{
     },
     domain::{
         answer::Said,
+        contract::PricePolicy,
         status::{OrderError, OrderStatus},
     },
 };
@@ -53,15 +54,21 @@ impl<D: Directory, S: Secrets, M: ReadMenu, P: AskAvailability, C: Clock> Valida
         let limit = self.answer_deadline.saturating_sub(arrived.elapsed() + ANSWERING);
         let verdict = self.check.unpaid(&location, &order, &self.pos, limit).await.map_err(|error| {
             tracing::error!(%error, order.request_uid = %order.request_uid(), "an order could not be validated");
-            Reply::verified_error(&order, None, temporarily_unavailable())
+            Reply::verified_error(&order, temporarily_unavailable())
         })?;
         let none: &[OrderError] = &[];
-        let (status, totals, errors) = match &verdict {
-            Ok(totals) => (OrderStatus::Validated, *totals, none),
-            Err(errors) => (OrderStatus::Rejected, order.totals(), errors.as_slice()),
+        let (status, calculated, errors) = match &verdict {
+            Ok(calculated) => (OrderStatus::Validated, *calculated, none),
+            Err(errors) => (OrderStatus::Rejected, None, errors.as_slice()),
         };
         let identity = order.identity();
-        let said = Said { identity, status, totals, pos_order_id: None, errors, processing: None };
+        // What the caller has not signed is not signed for it, unless the deployment wants that.
+        let totals = match calculated.filter(|_| self.gate.contract.sign_calculated) {
+            Some(calculated) if self.gate.contract.prices == PricePolicy::Trust => order.totals().or(calculated),
+            Some(calculated) => calculated,
+            None => order.totals(),
+        };
+        let said = Said { identity, status, totals, calculated, pos_order_id: None, errors, processing: None };
         let body = order.answer(&said, &self.gate.contract.pos_order_id_key);
         let uid = order.request_uid();
         tracing::info!(order.request_uid = %uid, order.status = status.as_str(), shared_id.id = shared_id.id(), "validate answered");

@@ -221,7 +221,7 @@ const TOKENS: [Setting; 5] = [
     flag("POSNEXT_CLIENT_SECRET_BASE64", "false", "Client Secrets are base64 of the key's bytes", "U2"),
 ];
 
-const ANSWERS: [Setting; 12] = [
+const ANSWERS: [Setting; 13] = [
     Setting {
         name: "POSNEXT_REQUEST_DIGEST",
         default: Some("order"),
@@ -237,6 +237,13 @@ const ANSWERS: [Setting; 12] = [
     ),
     status("POSNEXT_STATUS_DIGEST", "412", 400, "HTTP status of a missing or wrong digest", "U9"),
     flag("POSNEXT_SIGN_MENUS", "false", "sign the answers of `/posnext/menus`", "U11"),
+    flag(
+        "POSNEXT_SIGN_CALCULATED",
+        "false",
+        "answer a validate with calculated totals, and sign them; else the caller's totals stay, and ours stand beside them. \
+         Its price: who holds a token has orders signed that PAR did not sign (docs/security.md)",
+        "U26",
+    ),
     status("POSNEXT_STATUS_REJECTED", "200", 200, "HTTP status of an order that is rejected", "U13"),
     status("POSNEXT_STATUS_ERRORED", "200", 200, "HTTP status of a submit that ends errored", "U14"),
     status("POSNEXT_STATUS_UNMAPPED", "404", 400, "HTTP status of an organization or location that is not mapped", "U16"),

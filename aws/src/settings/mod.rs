@@ -128,6 +128,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             request_digest: self.parsed("POSNEXT_REQUEST_DIGEST"),
             accept_truncated_cents: self.parsed("POSNEXT_ACCEPT_TRUNCATED_CENTS"),
             sign_menus: self.parsed("POSNEXT_SIGN_MENUS"),
+            sign_calculated: self.parsed("POSNEXT_SIGN_CALCULATED"),
             prices: self.parsed("POSNEXT_PRICE_POLICY"),
             menu_required: self.parsed("POSNEXT_MENU_REQUIRED"),
             pos_order_id_key: self.parsed("POSNEXT_POS_ORDER_ID_KEY"),

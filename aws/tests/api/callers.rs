@@ -92,6 +92,22 @@ async fn a_client_sees_only_the_orders_of_its_own_organizations() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_conflict_with_another_organizations_order_tells_nothing_of_it() {
+    let api = Api::new();
+    second_client(&api, &["IA-YC-01", "IA-OT-02"]);
+    api.mapped
+        .put_location(Location { organization_id: id("IA-OT-02"), ..location("PAR-LOC-12345", SandboxConnector::prompt()) });
+    let uid = fresh_uid("org");
+    let body = order(&uid, "PAR-LOC-12345");
+    assert_eq!(api.submit(&body).await.status(), "placed");
+    let (other, own) = (body.replace("IA-YC-01", "IA-OT-02"), |message: &str| hmac_hex(&OTHER_SHARED_ID[..10], message));
+    let refused = api.send(sent(&other, &bearer(OTHER_SECRET), &own(&message(&uid, "PAR-LOC-12345")))).await;
+    assert_eq!((refused.code, refused.error(), refused.status()), (409, "idempotency_conflict", ""), "{}", refused.text);
+    assert!(!refused.text.contains("placed") && !refused.text.contains("order_details\":"), "{}", refused.text);
+    assert_eq!(refused.header("x-pch-digest"), Some(own("0|0|0|0|0|0").as_str()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_organization_of_another_tenant_counts_as_not_mapped_although_the_client_lists_it() {
     let api = Api::new();
     second_client(&api, &["IA-YC-01"]);

@@ -139,15 +139,36 @@ async fn prices_that_are_not_the_menus() {
     let with = |prices| Contract { prices, ..default() };
     for (contract, validated, total, submitted) in [
         (default(), "price_mismatch", "22.95", "price_mismatch"),
-        (with(PricePolicy::Recalculate), "validated", "23.45", "price_mismatch"),
+        (with(PricePolicy::Recalculate), "validated", "22.95", "price_mismatch"),
         (with(PricePolicy::Trust), "validated", "22.95", "placed"),
     ] {
-        let api = all.with(contract);
+        let (prices, api) = (contract.prices, all.with(contract));
         let body = cheaper(&fresh_uid("price"));
         let answer = validate(&api, &body).await.signed();
         assert_eq!(said(&answer).1, validated);
         assert_eq!(answer.json["order_details"]["grand_total"].to_string(), total);
+        let ours = if prices == PricePolicy::Recalculate { "23.45" } else { "null" };
+        assert_eq!(answer.json["order_details"]["calculated"]["grand_total"].to_string(), ours);
         assert_eq!(submit(&api, &body).await.1, submitted);
+    }
+}
+
+#[tokio::test]
+async fn totals_that_validate_has_calculated_are_signed() {
+    let all = Api::new();
+    let wrong = |uid: &str| menu_order(uid, "PAR-LOC-MENU").replace("23.45", "22.95");
+    let silent = |uid: &str| wrong(uid).replace(r#","subtotal":21.50,"grand_total":22.95"#, "");
+    let with = |prices| Contract { prices, sign_calculated: true, ..default() };
+    for (prices, body, totals) in [
+        (PricePolicy::Recalculate, wrong("calculated-1"), ("21.5", "23.45")),
+        (PricePolicy::Reject, silent("calculated-2"), ("21.5", "23.45")),
+        (PricePolicy::Trust, wrong("calculated-3"), ("21.5", "22.95")),
+        (PricePolicy::Trust, silent("calculated-4"), ("21.5", "23.45")),
+    ] {
+        let answer = validate(&all.with(with(prices)), &body).await.signed();
+        let details = &answer.json["order_details"];
+        let told = (details["subtotal"].to_string(), details["grand_total"].to_string());
+        assert_eq!((said(&answer).1.as_str(), told), ("validated", (totals.0.to_owned(), totals.1.to_owned())), "{body}");
     }
 }
 

@@ -16,6 +16,46 @@ async fn the_same_id_with_other_content_is_409_in_every_state() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_conflict_is_the_stored_orders_answer_and_has_nothing_of_what_was_refused() {
+    let api = Api::new();
+    for (location, stored) in [("PAR-LOC-12345", "placed"), ("PAR-LOC-REJECT", "rejected"), ("PAR-LOC-ASYNC", "pending")] {
+        let uid = fresh_uid("conflict");
+        let body = order(&uid, location);
+        api.submit(&body).await;
+        let refused = body.replace("23.45", "85.20").replace("21.50", "80.00").replace("Taco", "Lobster");
+        let other = api.submit(&refused).await;
+        assert_eq!((other.code, other.status()), (409, stored));
+        for word in ["85.2", "80.0", "Lobster"] {
+            assert!(!other.text.contains(word), "{}", other.text);
+        }
+        let now = api.get(&uid).await;
+        assert_eq!(other.header("x-pch-digest"), now.header("x-pch-digest"));
+        let told = |answer: &crate::support::Answer, conflict: usize| {
+            let mut json = answer.json.clone();
+            let members = json.as_object_mut().unwrap();
+            members.remove("processing");
+            let errors =
+                members.remove("errors").map(|errors| errors.as_array().unwrap()[conflict..].to_vec()).unwrap_or_default();
+            (json, errors)
+        };
+        assert_eq!(told(&other, 1), told(&now, 0), "its own reasons follow");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_under_a_second_name_is_answered_under_that_name() {
+    let api = Api::new();
+    let (one, two) = (fresh_uid("guard"), fresh_uid("guard"));
+    let body = order(&one, "PAR-LOC-12345");
+    api.submit(&body).await;
+    let renamed = body.replacen(&one, &two, 1);
+    api.submit(&renamed).await;
+    let conflict = api.submit(&renamed.replace("23.45", "85.20")).await;
+    assert_eq!((conflict.code, conflict.status(), conflict.json["request_uid"].as_str()), (409, "placed", Some(two.as_str())));
+    assert_eq!(conflict.header("x-pch-digest"), api.get(&two).await.header("x-pch-digest"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_retry_with_a_fresh_time_stamp_is_a_replay_of_the_first_answer() {
     let api = Api::new();
     let body = order(&fresh_uid("replay"), "PAR-LOC-12345");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::support::{
-    Answer, Api, Asked, Put, SAMPLE_MENU, SUBMIT, VALIDATE, fresh_uid, location, menu_order, order, signed_request,
+    Answer, Api, Asked, Put, SAMPLE_MENU, SUBMIT, VALIDATE, digest_of, fresh_uid, location, menu_order, order, signed_request,
 };
 
 fn codes(answer: &Answer) -> Vec<(&str, &str)> {
@@ -30,6 +30,7 @@ async fn a_good_order_is_validated_as_it_came_and_leaves_nothing_behind() {
     let mut expected: Value = serde_json::from_str(&body).unwrap();
     expected["status"] = "validated".into();
     expected["order_details"]["pos_order_id"] = Value::Null;
+    expected["order_details"]["calculated"] = json!({ "subtotal": 21.5, "grand_total": 23.45 });
     assert_eq!(answer.json, expected);
     assert!(answer.header("location").is_none() && answer.header("cache-control") == Some("no-store"));
     assert_eq!((api.rows(), api.world.calls().len()), (0, 0));
@@ -38,16 +39,45 @@ async fn a_good_order_is_validated_as_it_came_and_leaves_nothing_behind() {
     assert_eq!(api.submit(&body).await.status(), "placed");
 }
 
-#[tokio::test(start_paused = true)]
-async fn totals_that_are_not_given_are_calculated_and_signed() {
-    let api = Api::new();
+/// An order without totals, and its digest.
+fn silent() -> (Value, String) {
     let mut body: Value = serde_json::from_str(&menu_order(&fresh_uid("totals"), "PAR-LOC-MENU")).unwrap();
     for total in ["subtotal", "grand_total"] {
-        body["order_details"][total] = Value::Null;
+        body["order_details"].as_object_mut().unwrap().remove(total);
     }
+    let digest = digest_of(&body);
+    (body, digest)
+}
+
+#[tokio::test(start_paused = true)]
+async fn totals_that_are_not_given_are_calculated_and_not_signed() {
+    let api = Api::new();
+    let (body, digest) = silent();
     let answer = api.validate(&body.to_string()).await;
+    assert_eq!((answer.status(), answer.header("x-pch-digest")), ("validated", Some(digest.as_str())));
     let details = &answer.json["order_details"];
-    assert_eq!((answer.status(), &details["subtotal"], &details["grand_total"]), ("validated", &json!(21.5), &json!(23.45)));
+    assert_eq!((details.get("subtotal"), details.get("grand_total")), (None, None));
+    assert_eq!(details["calculated"], json!({ "subtotal": 21.5, "grand_total": 23.45 }));
+}
+
+/// Who holds a token and no SharedId has seen one signed validate, and wants another order to be signed.
+#[tokio::test(start_paused = true)]
+async fn nobody_has_totals_signed_that_the_caller_did_not_sign() {
+    let api = Api::new();
+    let (mut body, digest) = silent();
+    body["order_details"]["items"][0]["quantity"] = json!(9);
+    let send = async |path: &str, body: &Value, digest: &str| {
+        let asked = Asked::of(signed_request(path, &body.to_string())).instead("x-pch-digest", digest);
+        api.send(asked).await
+    };
+    let answer = send(VALIDATE, &body, &digest).await;
+    assert_eq!((answer.status(), answer.header("x-pch-digest")), ("validated", Some(digest.as_str())));
+    let calculated = answer.json["order_details"]["calculated"].clone();
+    for total in ["subtotal", "grand_total"] {
+        body["order_details"][total] = calculated[total].clone();
+    }
+    let refused = send(SUBMIT, &body, answer.header("x-pch-digest").unwrap()).await;
+    assert_eq!((refused.code, refused.error(), api.rows()), (412, "digest_mismatch", 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Where a secret's value comes from: never from the command line, which others on the machine can see.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
 use anyhow::{Context, bail, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -9,6 +9,8 @@ use posnext_aws::adapters::secrets::known_to_everybody;
 /// Characters of a generated value: letters and digits, so that it survives every header, shell and form; a multiple of
 /// four, so that it is base64 as well.
 const GENERATED: usize = 44;
+/// So many characters of a SharedId are the key (docs/contract.md#signature).
+const KEY: usize = 10;
 /// A POS and a client are proved by nothing shorter.
 const SHORTEST: usize = 10;
 
@@ -69,6 +71,34 @@ impl Source {
     }
 }
 
+/// Bits of a key below which it can be tried out by one machine in days.
+const ENOUGH_BITS: u32 = 50;
+
+/// What to be warned of in a SharedId: its first ten characters are the whole key. Who holds a token can have an answer
+/// signed over values that are known, and try out every key on it (docs/security.md).
+pub(super) fn weakness(shared_id: &str) -> Option<String> {
+    let key: BTreeSet<char> = shared_id.chars().take(KEY).collect();
+    let all = |class: fn(&char) -> bool| key.iter().all(class);
+    let some = |class: fn(&char) -> bool, kinds: u32| if key.iter().any(class) { kinds } else { 0 };
+    let (of, kinds) = if key.len() < 6 {
+        ("a few characters again and again", u32::try_from(key.len()).unwrap_or(0))
+    } else if all(char::is_ascii_digit) {
+        ("digits", 10)
+    } else if all(char::is_ascii_hexdigit) {
+        ("hexadecimal digits", 16)
+    } else {
+        let letters = some(char::is_ascii_lowercase, 26) + some(char::is_ascii_uppercase, 26);
+        ("letters of one case", letters + some(char::is_ascii_digit, 10) + some(char::is_ascii_punctuation, 32))
+    };
+    let bits = u128::from(kinds).checked_pow(10).map_or(u32::MAX, |keys| keys.max(1).ilog2());
+    (bits < ENOUGH_BITS).then(|| {
+        format!(
+            "the first {KEY} characters of the SharedId, which are the key of all signatures, are {of}: 2^{bits} \
+             possibilities. Who holds a token can try them out. Ask PAR for one of letters of both cases and digits"
+        )
+    })
+}
+
 fn generate() -> anyhow::Result<String> {
     let mut text = String::new();
     while text.len() < GENERATED {
@@ -90,6 +120,24 @@ mod tests {
         assert_ne!(one, other);
         assert!(one.len() == 44 && one.chars().all(|c| c.is_ascii_alphanumeric()), "{one}");
         assert_eq!(STANDARD.decode(one).unwrap().len(), 33);
+    }
+
+    #[test]
+    fn a_shared_id_of_few_possibilities_is_warned_of() {
+        for (weak, says) in [
+            ("a1b2c3d4e5f6", "are hexadecimal digits: 2^40"),
+            ("A1B2C3D4E5-long-and-strong", "2^40"),
+            ("1234567890", "are digits: 2^33"),
+            ("helloworldXYZ", "letters of one case: 2^47"),
+            ("aaaaaaaaaa", "again and again: 2^0"),
+            ("abABabABab", "again and again: 2^20"),
+        ] {
+            assert!(weakness(weak).is_some_and(|warning| warning.contains(says)), "{weak}: {:?}", weakness(weak));
+            assert!(!weakness(weak).unwrap().contains(weak), "it is a secret");
+        }
+        for strong in ["a1b2c3z4e5", "par-gave-us-this-shared-id", "Xk2Lm9Qr7T", &generate().unwrap()] {
+            assert_eq!(weakness(strong), None);
+        }
     }
 
     #[test]

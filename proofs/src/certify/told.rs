@@ -19,6 +19,8 @@ pub(crate) struct Told {
     pub(crate) pos_order_id: Option<String>,
     pub(crate) subtotal: Option<i64>,
     pub(crate) grand_total: Option<i64>,
+    /// The totals that were calculated, where they stand beside the order's own.
+    pub(crate) calculated: Option<(Option<i64>, Option<i64>)>,
     /// Each reason's code and message; empty texts for what is missing.
     pub(crate) errors: Vec<(String, String)>,
 }
@@ -36,7 +38,7 @@ impl Told {
     pub(crate) fn read(body: &str, pos_order_id: &PosOrderIdKey) -> Self {
         let members = Members::parse(body).unwrap_or_default();
         let details = members.get("order_details").and_then(|text| Members::parse(text).ok()).unwrap_or_default();
-        let cents = |key: &str| details.get(key).and_then(|text| Cents::from_json_number(text).ok()).map(|cents| cents.0);
+        let calculated = details.get("calculated").and_then(|text| Members::parse(text).ok());
         let reasons: Vec<&RawValue> = members.get("errors").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let reason = |raw: &&RawValue| {
             serde_json::from_str(raw.get())
@@ -50,10 +52,16 @@ impl Told {
             request_datetime: string(&members, "request_datetime"),
             online_order_id: string(&details, "online_order_id"),
             pos_order_id: id(if pos_order_id.in_details { &details } else { &members }, &pos_order_id.name),
-            subtotal: cents("subtotal"),
-            grand_total: cents("grand_total"),
+            subtotal: cents(&details, "subtotal"),
+            grand_total: cents(&details, "grand_total"),
+            calculated: calculated.map(|totals| (cents(&totals, "subtotal"), cents(&totals, "grand_total"))),
             errors: reasons.iter().map(reason).collect(),
         }
+    }
+
+    /// What was calculated: beside the order's own totals, or instead of them.
+    pub(crate) fn worked_out(&self) -> (Option<i64>, Option<i64>) {
+        self.calculated.unwrap_or((self.subtotal, self.grand_total))
     }
 
     /// The status, or a word for its absence.
@@ -70,6 +78,10 @@ impl Told {
     pub(crate) fn says_why(&self) -> bool {
         !self.errors.is_empty() && self.errors.iter().all(|(code, message)| !code.is_empty() && !message.is_empty())
     }
+}
+
+fn cents(members: &Members<'_>, key: &str) -> Option<i64> {
+    members.get(key).and_then(|text| Cents::from_json_number(text).ok()).map(|cents| cents.0)
 }
 
 fn string(members: &Members<'_>, key: &str) -> Option<String> {

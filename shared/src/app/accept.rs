@@ -29,7 +29,7 @@ use crate::domain::{
     pinned::Pinned,
     policy::{API_FUNCTION_TIMEOUT, CLOCK_SKEW, NEAR_TIMEOUT, Policy},
     record::{Alias, OrderRecord, Row},
-    status::{OrderError, OrderStatus},
+    status::OrderError,
 };
 
 /// How long a retry waits for the attempt it has met.
@@ -68,14 +68,30 @@ pub enum Accepted {
         /// The request is a second name of it.
         alias: Option<Alias>,
     },
-    /// The `request_uid` is taken by other content; the status is that of the stored order.
-    Conflict(OrderStatus),
+    /// The `request_uid` is taken by other content.
+    Conflict {
+        /// The order that is stored.
+        record: Box<OrderRecord>,
+        /// The `request_uid` is a second name of it.
+        alias: Option<Alias>,
+    },
     /// The online order is known with other content, under another `request_uid`. Nothing is stored under this one.
     GuardConflict,
     /// The location has used up its rate; there is room again after this.
     TooMany(Duration),
     /// Nothing can be promised.
     Unavailable(String),
+}
+
+impl Accepted {
+    /// The stored order of the same organization that refuses this one: its answer is given, and signed for it.
+    #[must_use]
+    pub fn stands_in_the_way_of(&self, order: &Order) -> Option<&OrderRecord> {
+        match self {
+            Self::Conflict { record, .. } if record.order.organization_id() == order.organization_id() => Some(record),
+            _ => None,
+        }
+    }
 }
 
 /// The use case and its ports.
@@ -262,7 +278,7 @@ where
             },
         };
         if fingerprint != *order.fingerprint() {
-            return Accepted::Conflict(record.status());
+            return Accepted::Conflict { record: Box::new(record), alias };
         }
         self.attach(record, alias, arrived).await
     }

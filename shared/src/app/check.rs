@@ -17,8 +17,8 @@ use crate::domain::{
     status::OrderError,
 };
 
-/// The totals of an order that can be taken, or every reason why it cannot.
-pub type Verdict = Result<Totals, Vec<OrderError>>;
+/// What the menu makes of the totals of an order that can be taken, if there is one; or every reason why it cannot.
+pub type Verdict = Result<Option<Totals>, Vec<OrderError>>;
 
 /// The use case and its port.
 #[derive(Debug)]

@@ -12,6 +12,9 @@ use super::{
     words::Change,
 };
 
+/// The member of `order_details` with what the menu makes of the totals.
+pub const CALCULATED: &str = "calculated";
+
 /// What an answer says of an order.
 #[derive(Debug, Clone, Copy)]
 pub struct Said<'a> {
@@ -19,8 +22,10 @@ pub struct Said<'a> {
     pub identity: Identity<'a>,
     /// Where it stands.
     pub status: OrderStatus,
-    /// What it comes to.
+    /// The totals of the answer, which are signed.
     pub totals: Totals,
+    /// What the menu makes of them, told beside them and not signed.
+    pub calculated: Option<Totals>,
     /// Its id at the POS; `null` in the answer until it has one.
     pub pos_order_id: Option<&'a str>,
     /// Why it stands there.
@@ -45,7 +50,7 @@ pub struct Identity<'a> {
 }
 
 impl Order {
-    /// The answer's body: the order as it came with `status`, the totals, the POS's order id and `errors` set. Every other
+    /// The answer's body: the order as it came with `status`, the POS's order id, `errors` and `calculated` set. Every other
     /// member is echoed byte for byte, and so are totals that stay what they are.
     #[must_use]
     pub fn answer(&self, said: &Said<'_>, key: &PosOrderIdKey) -> String {
@@ -88,12 +93,22 @@ impl Order {
             [("subtotal", given.subtotal, said.totals.subtotal), ("grand_total", given.grand_total, said.totals.grand_total)];
         let changed: Vec<_> = totals.into_iter().filter(|(_, given, said)| given != said).collect();
         let mut out = ObjectWriter::new(length + 64);
-        let replaced = |name: &str| changed.iter().any(|(total, ..)| *total == name) || (key.in_details && name == key.name);
+        let replaced = |name: &str| {
+            changed.iter().any(|(total, ..)| *total == name)
+                || (key.in_details && name == key.name)
+                || (said.calculated.is_some() && name == CALCULATED)
+        };
         for (name, value) in self.details_members().filter(|(name, _)| !replaced(name)) {
             out.member(name, value);
         }
         for (name, _, total) in &changed {
-            out.member(name, &total.map_or_else(|| "null".to_owned(), Cents::to_json_number));
+            out.member(name, &amount(*total));
+        }
+        if let Some(Totals { subtotal, grand_total }) = said.calculated {
+            let mut totals = ObjectWriter::new(64);
+            totals.member("subtotal", &amount(subtotal));
+            totals.member("grand_total", &amount(grand_total));
+            out.member(CALCULATED, &totals.finish());
         }
         if key.in_details {
             out.member(&key.name, &said.pos_order_id());
@@ -102,10 +117,11 @@ impl Order {
     }
 
     /// The body of an error about this verified request: its identity and signed values only (docs/contract.md#u12), so
-    /// that the digest of the error is the digest the caller sent and nothing new gets signed.
+    /// that the digest of the error is the digest the caller sent and nothing new gets signed. It has no status: nothing of
+    /// this content is stored.
     #[must_use]
-    pub fn error_answer(&self, status: Option<OrderStatus>, errors: &[OrderError]) -> String {
-        let mut out = self.signed_values(status, None);
+    pub fn error_answer(&self, errors: &[OrderError]) -> String {
+        let mut out = self.signed_values(None, None);
         out.member("errors", &errors_json(errors));
         out.finish()
     }
@@ -149,6 +165,10 @@ pub fn problem(errors: &[OrderError], status: u16, docs_url: &str) -> String {
     }
     out.member("errors", &errors_json(errors));
     out.finish()
+}
+
+fn amount(total: Option<Cents>) -> String {
+    total.map_or_else(|| "null".to_owned(), Cents::to_json_number)
 }
 
 fn errors_json(errors: &[OrderError]) -> String {

@@ -39,13 +39,18 @@ pub struct Rules {
     pub menu_required: bool,
 }
 
-/// What the totals are, or every reason why the order cannot be taken.
+/// What the menu makes of the totals, if there is one, or every reason why the order cannot be taken.
 ///
 /// # Errors
 /// Every reason at once, each with the path of its field; at most a hundred, and how many more.
-pub fn check(location: &Location, offer: Option<Offer<'_>>, order: &Order, rules: Rules) -> Result<Totals, Vec<OrderError>> {
+pub fn check(
+    location: &Location,
+    offer: Option<Offer<'_>>,
+    order: &Order,
+    rules: Rules,
+) -> Result<Option<Totals>, Vec<OrderError>> {
     let mut reasons = Reasons::default();
-    let mut totals = order.totals();
+    let mut totals = None;
     if !location.enabled {
         reasons.add(ErrorCode::LocationClosed, "location_id", "this location does not take orders at the moment");
     }
@@ -53,12 +58,9 @@ pub fn check(location: &Location, offer: Option<Offer<'_>>, order: &Order, rules
         Some(offer) => {
             let details = order.details();
             let mut checker = Checker { offer, rules, reasons };
-            if let Some(calculated) = checker.details(&details, totals) {
-                checker.compare(totals, calculated);
-                totals = match rules.prices {
-                    PricePolicy::Trust => totals.or(calculated),
-                    PricePolicy::Reject | PricePolicy::Recalculate => calculated,
-                };
+            totals = checker.details(&details, order.totals());
+            if let Some(calculated) = totals {
+                checker.compare(order.totals(), calculated);
             }
             reasons = checker.reasons;
         }

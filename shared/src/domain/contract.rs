@@ -22,6 +22,8 @@ pub struct Contract {
     pub accept_truncated_cents: bool,
     /// Sign the answers of the menus endpoint (U11).
     pub sign_menus: bool,
+    /// Validate answers with, and signs, the totals that it calculated; else the caller's stay (U26).
+    pub sign_calculated: bool,
     /// What a price that is not the menu's means (U26).
     pub prices: PricePolicy,
     /// A location without a menu takes no orders.
@@ -50,6 +52,7 @@ impl Default for Contract {
             request_digest: RequestDigest::Order,
             accept_truncated_cents: false,
             sign_menus: false,
+            sign_calculated: false,
             prices: PricePolicy::Reject,
             menu_required: false,
             pos_order_id_key: PosOrderIdKey::default(),
@@ -90,7 +93,7 @@ pub enum PricePolicy {
     /// The order is rejected.
     #[default]
     Reject,
-    /// Validate answers with our totals; a submit, which is paid already, is rejected.
+    /// Validate tells our totals; a submit, which is paid already, is rejected.
     Recalculate,
     /// The caller's prices and totals stand.
     Trust,
@@ -139,7 +142,7 @@ impl FromStr for PosOrderIdKey {
 
     /// `order_details.NAME` or `NAME`, where the name is no member that the contract knows.
     fn from_str(text: &str) -> Result<Self, ()> {
-        const TAKEN: [&str; 19] = [
+        const TAKEN: [&str; 20] = [
             "status",
             "errors",
             "request_uid",
@@ -159,6 +162,7 @@ impl FromStr for PosOrderIdKey {
             "customer",
             "delivery",
             "processing",
+            "calculated",
         ];
         let (in_details, name) = text.strip_prefix("order_details.").map_or((false, text), |name| (true, name));
         let usable = (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

@@ -14,7 +14,7 @@ fn order(text: &str) -> Result<Order, Vec<OrderError>> {
 }
 
 fn said<'a>(identity: Identity<'a>, order: &Order, status: OrderStatus, pos_order_id: Option<&'a str>) -> Said<'a> {
-    Said { identity, status, totals: order.totals(), pos_order_id, errors: &[], processing: None }
+    Said { identity, status, totals: order.totals(), calculated: None, pos_order_id, errors: &[], processing: None }
 }
 
 fn answer(order: &Order, identity: Identity<'_>, status: OrderStatus, pos_order_id: Option<&str>) -> String {
@@ -38,11 +38,25 @@ fn unknown_keys_and_numbers_are_echoed_as_they_came() {
 #[test]
 fn an_error_about_a_verified_request_says_exactly_what_was_signed() {
     let order = order(ORDER).unwrap();
-    let text = order.error_answer(Some(OrderStatus::Placed), &[OrderError::new(ErrorCode::IdempotencyConflict, "no")]);
+    let text = order.error_answer(&[OrderError::new(ErrorCode::IdempotencyConflict, "no")]);
     assert_eq!(
         text,
-        r#"{"status":"placed","request_uid":"u-1","organization_id":"IA-YC-01","location_id":"PAR-LOC-12345","request_datetime":"2025-03-15T14:30:45.123Z","order_details":{"online_order_id":"ORD-1001","grand_total":23.45,"subtotal":21.50},"errors":[{"code":"idempotency_conflict","message":"no"}]}"#
+        r#"{"request_uid":"u-1","organization_id":"IA-YC-01","location_id":"PAR-LOC-12345","request_datetime":"2025-03-15T14:30:45.123Z","order_details":{"online_order_id":"ORD-1001","grand_total":23.45,"subtotal":21.50},"errors":[{"code":"idempotency_conflict","message":"no"}]}"#
     );
+}
+
+#[test]
+fn calculated_totals_stand_beside_the_callers_and_replace_what_came_under_their_name() {
+    let order = order(&ORDER.replace("\"tip\":0.10", "\"calculated\":\"mine\"")).unwrap();
+    let told = |calculated| {
+        let said = Said { calculated, ..said(order.identity(), &order, OrderStatus::Validated, None) };
+        let answer: serde_json::Value = serde_json::from_str(&order.answer(&said, &PosOrderIdKey::default())).unwrap();
+        answer["order_details"].clone()
+    };
+    let ours = told(Some(Totals { subtotal: Some(Cents(1)), grand_total: None }));
+    assert_eq!(ours["calculated"], serde_json::json!({ "subtotal": 0.01, "grand_total": null }));
+    assert_eq!((ours["subtotal"].to_string(), ours["grand_total"].to_string()), ("21.50".to_owned(), "23.45".to_owned()));
+    assert_eq!(told(None)["calculated"], "mine", "without ours it is a member like any other");
 }
 
 #[test]

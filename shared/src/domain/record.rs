@@ -153,12 +153,37 @@ impl OrderRecord {
     /// The body of an answer about it, under the identity of the request that asks.
     #[must_use]
     pub fn answer(&self, identity: Identity<'_>, key: &PosOrderIdKey, processing: Option<&Processing>) -> String {
+        self.said(identity, key, processing, None)
+    }
+
+    /// The same as the answer to a request that was refused because of it: the reason stands before its own errors, and
+    /// nothing else is of that request.
+    #[must_use]
+    pub fn conflict(
+        &self,
+        identity: Identity<'_>,
+        key: &PosOrderIdKey,
+        processing: Option<&Processing>,
+        why: OrderError,
+    ) -> String {
+        self.said(identity, key, processing, Some(why))
+    }
+
+    fn said(
+        &self,
+        identity: Identity<'_>,
+        key: &PosOrderIdKey,
+        processing: Option<&Processing>,
+        refused: Option<OrderError>,
+    ) -> String {
         let (pos_order_id, errors): (_, &[OrderError]) = match &self.state {
             State::Final(Final { outcome: Outcome::Placed { pos_order_id }, .. }) => (Some(pos_order_id.as_str()), &[]),
             State::Final(Final { outcome: Outcome::Rejected(errors) | Outcome::Errored(errors), .. }) => (None, errors),
             State::Open(_) => (None, &[]),
         };
-        let said = Said { identity, status: self.status(), totals: self.order.totals(), pos_order_id, errors, processing };
+        let errors: Vec<OrderError> = refused.into_iter().chain(errors.iter().cloned()).collect();
+        let (status, totals, calculated, errors) = (self.status(), self.order.totals(), None, errors.as_slice());
+        let said = Said { identity, status, totals, calculated, pos_order_id, errors, processing };
         self.order.answer(&said, key)
     }
 

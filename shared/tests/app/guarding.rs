@@ -47,8 +47,12 @@ async fn a_second_name_of_an_order_has_its_own_content() {
     world.pos_does(SECOND, done());
     submit(&world, new("u", "X", 1)).await;
     submit(&world, new("v", "X", 1)).await;
-    assert!(matches!(submit(&world, new("v", "X", 2)).await, Accepted::Conflict(OrderStatus::Placed)));
-    assert!(matches!(submit(&world, new("v", "Z", 1)).await, Accepted::Conflict(OrderStatus::Placed)));
+    assert!(
+        matches!(submit(&world, new("v", "X", 2)).await, Accepted::Conflict { record, .. } if record.status() == OrderStatus::Placed)
+    );
+    assert!(
+        matches!(submit(&world, new("v", "Z", 1)).await, Accepted::Conflict { record, .. } if record.status() == OrderStatus::Placed)
+    );
 }
 
 /// An owner whose outcome is unknown: it is open, and may be a meal.

@@ -97,7 +97,7 @@ fn never_received(document: &Value) -> Vec<String> {
 #[tokio::test]
 async fn openapi_json_is_what_the_code_describes_with_examples_that_were_received() {
     let mut document = described();
-    let all = Box::pin(received::all()).await;
+    let all = received::all().await;
     all.iter().for_each(|one| add(&mut document, one));
     assert_eq!(never_received(&document), Vec::<String>::new());
 

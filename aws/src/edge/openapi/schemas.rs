@@ -183,6 +183,18 @@ pub(super) struct AnsweredDetails {
     subtotal: Option<Cents>,
     #[schema(schema_with = total, required = false)]
     grand_total: Option<Cents>,
+    /// What the menu makes of the totals, from a validate of a location that has one. It is not signed.
+    #[schema(required = false)]
+    calculated: Calculated,
+}
+
+/// Calculated totals.
+#[derive(ToSchema)]
+pub(super) struct Calculated {
+    #[schema(schema_with = total)]
+    subtotal: Option<Cents>,
+    #[schema(schema_with = total)]
+    grand_total: Option<Cents>,
 }
 
 /// Those of `order_details` that are signed.
@@ -199,7 +211,7 @@ pub(super) struct SignedDetails {
 /// An error about an order whose digest has verified: the order's identity and signed values, and why.
 #[derive(ToSchema)]
 pub(super) struct OrderErrors {
-    /// What is stored under this `request_uid`, with a conflict.
+    /// With a conflict about `request_uid` alone. Then all of it is the answer of the order that is stored, as GET has it, and `errors`.
     #[schema(required = false)]
     status: OrderStatus,
     #[schema(schema_with = request_uid)]

@@ -155,6 +155,7 @@ pub(super) async fn run(stack: &Stack, desk: &Desk, add: Add) -> anyhow::Result<
     apply(desk, &plan).await.context("stopped half-way, which has no effect; give the same command again")?;
     let off = if plan.location.enabled { "" } else { ", and switched off" };
     say!("{} is mapped{off}; its POS is at {}", add.which, add.pos.base);
+    plan.warnings.iter().for_each(|warning| say!("WARNING: {warning}"));
     if plan.promises_nothing {
         say!("its POS promises nothing: an order whose reply is lost waits for a person (posnext admin orders --stuck)");
     }

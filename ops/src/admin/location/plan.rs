@@ -8,7 +8,7 @@ use posnext_shared::domain::{
 use super::{
     super::{
         desk::{Desk, refused},
-        source::{Source, Value},
+        source::{Source, Value, weakness},
     },
     add::{Add, Auth},
     pos,
@@ -26,6 +26,7 @@ pub(super) struct Plan {
     pub(super) client_id: String,
     /// The tenant of organization and client.
     pub(super) tenant: Tenant,
+    pub(super) warnings: Vec<String>,
     pub(super) promises_nothing: bool,
 }
 
@@ -86,6 +87,8 @@ impl Plan {
             return refused(format!("{which} is mapped already; see `location show`, and to replace its mapping give --replace"));
         }
         let mut secrets = Vec::new();
+        let shared_ids = [&values.shared_id, &values.own_shared_id].into_iter().flatten();
+        let warnings = shared_ids.filter_map(|value| weakness(&value.text)).collect();
         let whose = Known::of(desk, add).await?;
         let organization = whose.organization(desk, add, values.shared_id.take(), &mut secrets).await?;
         let client = whose.client(desk, &which.organization, values.client_secret.take(), &mut secrets).await?;
@@ -107,7 +110,7 @@ impl Plan {
         }
         let pos = &add.pos;
         let promises_nothing = !pos.idempotent_place && pos.find_settle.is_none() && !pos.cancel;
-        Ok(Self { secrets, organization, client, location, replaced: known, client_id, tenant, promises_nothing })
+        Ok(Self { secrets, organization, client, location, replaced: known, client_id, tenant, warnings, promises_nothing })
     }
 }
 

@@ -10,7 +10,7 @@ use posnext_shared::domain::directory::Connector;
 use super::{
     super::{
         desk::{Desk, quoted, refused, reveal},
-        source::Source,
+        source::{Source, weakness},
         terminal::{say, tell},
     },
     Which, look,
@@ -86,6 +86,9 @@ pub(super) async fn run(desk: &Desk, rotate: Rotate) -> anyhow::Result<ExitCode>
     if old.iter().any(|live| live.value == value.text || prefix(rotate.secret, &live.value) == prefix(rotate.secret, &value.text))
     {
         return refused(format!("the new value is no other than the one that is live; give another, or end here: {what} stays"));
+    }
+    if let Some(warning) = weakness(&value.text).filter(|_| rotate.secret == Kind::SharedId) {
+        say!("WARNING: {warning}");
     }
     let id = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let new = LiveValue { id: id.clone(), value: value.text.clone() };

@@ -93,7 +93,7 @@ pub(crate) const CHECKS: &[Check] = &[
         Box::pin(validate::no_pos_order(p))
     }),
     check("validate-stores-nothing", Item::ValidateValid, "GET of it: 404", VALIDATE, |p| Box::pin(validate::stores_nothing(p))),
-    check("validate-calculates", Item::ValidateValid, "totals that are left out are calculated, and signed", VALIDATE, |p| {
+    check("validate-calculates", Item::ValidateValid, "totals that are left out are calculated", VALIDATE, |p| {
         Box::pin(validate::calculates(p))
     }),
     check("validate-invalid", Item::ValidateInvalid, "an item that is not on the menu: rejected", VALIDATE, |p| {

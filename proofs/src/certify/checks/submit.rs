@@ -72,7 +72,15 @@ pub(super) async fn conflict(probe: &Probe) -> Judged {
     draft.calculate();
     // What it is about stays the order that stands: its totals are the right ones of any answer.
     let ask = Ask { about: None, ..Ask::order(Endpoint::Submit, &draft) };
-    probe.send(ask).await?.expect(409)?;
+    let refused = probe.send(ask).await?;
+    refused.expect(409)?;
+    // A status is that of the order that stands, so are the totals beside it.
+    let told = (refused.told.subtotal, refused.told.grand_total);
+    ensure!(
+        refused.told.status.is_none() || told == (before.subtotal, before.grand_total),
+        "it says {} over totals that were never stored",
+        refused.told.status()
+    );
     let read = probe.get(&before).await?;
     ensure!(read.code() == 200, "after it, GET answered {}", read.summary());
     same(&first, &read)?;

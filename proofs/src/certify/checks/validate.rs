@@ -71,7 +71,7 @@ pub(super) async fn calculates(probe: &Probe) -> Judged {
     (draft.subtotal, draft.grand_total) = (None, None);
     let answer = probe.order(Endpoint::Validate, &draft).await?;
     answer.expect_status(200, "validated")?;
-    let told = (answer.told.subtotal, answer.told.grand_total);
+    let told = answer.told.worked_out();
     ensure!(told == wanted, "calculated {told:?} cents, not {wanted:?}");
     ensure!(answer.is_signed(probe.par()) == Some(true), "{}", answer.suspicion(probe.par()));
     Ok(passed(""))
@@ -99,12 +99,12 @@ pub(super) async fn wrong_total(probe: &Probe) -> Judged {
     corrected(probe, &draft, right).await
 }
 
-/// Rejected, or validated with the right total instead (docs/contract.md#u26): both are answers PAR can work with.
+/// Rejected, or validated with the right total beside the wrong one or instead of it (docs/contract.md#u26): both are answers PAR can work with.
 async fn corrected(probe: &Probe, draft: &Draft, right: Option<i64>) -> Judged {
     let ask = Ask { about: None, ..Ask::order(Endpoint::Validate, draft) };
     let answer = probe.send(ask).await?;
     if answer.told.status() == "validated" {
-        let told = answer.told.grand_total;
+        let told = answer.told.worked_out().1;
         ensure!(told == right, "validated, with a grand total of {told:?} cents, not {right:?}");
         return Ok(passed("validated with the right total"));
     }

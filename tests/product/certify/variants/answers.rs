@@ -52,10 +52,14 @@ pub(super) fn signed() -> Vec<Variant> {
             &["cents-rounded", "answers-signed"],
         ),
         variant(
-            "the digest is over the request",
+            "the digest is over totals that stand beside the order's own",
             answers(|sent, back| {
                 if back.is_order() && sent.is("validate") {
-                    back.sign(&sent.json(), cents);
+                    let mut json = back.json();
+                    for total in ["subtotal", "grand_total"] {
+                        json["order_details"][total] = json["order_details"]["calculated"][total].clone();
+                    }
+                    back.sign(&json, cents);
                 }
             }),
             &["validate-calculates", "answers-signed"],

@@ -117,6 +117,16 @@ pub(super) fn variants() -> Vec<Variant> {
             &["submit-conflict"],
         ),
         variant(
+            "a conflict says the stored status over what was refused",
+            answers(|sent, back| {
+                if back.code == 409 {
+                    let sent = sent.json();
+                    back.edit(|json| json["order_details"] = sent["order_details"].clone());
+                }
+            }),
+            &["submit-conflict"],
+        ),
+        variant(
             "202 where several orders come at once",
             answers(|sent, back| {
                 if sent.under_way > 1 && back.status() == "placed" {
