@@ -110,7 +110,10 @@ impl Pos for World {
             return Cancelled::Unknown(Cause::NoTimeLeft);
         }
         self.called("cancel", location);
-        self.with_played(|played| played.cancel(location, &record.key, self.now())).unwrap_or(Cancelled::Done)
+        if let Some(cancelled) = self.with_played(|played| played.cancel(location, &record.key, self.now())) {
+            return cancelled;
+        }
+        self.0.cancelled.lock().unwrap().pop_front().unwrap_or(Cancelled::Done)
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use posnext_shared::{
     app::ports::{Clock, OrderMessage, PortError},
     domain::{
-        ability::{Abilities, Find, Found, Placed},
+        ability::{Abilities, Cancelled, Find, Found, Placed},
         directory::{Connector, Location, Mode, SandboxConnector},
         guard::{Former, Guard},
         ids::{OrderKey, ParId, RequestUid, Tenant},
@@ -69,6 +69,8 @@ pub struct Inner {
     pub pos: Mutex<VecDeque<(Duration, Placed)>>,
     /// What the next finds come to.
     pub found: Mutex<VecDeque<Found>>,
+    /// What the next cancels come to.
+    pub cancelled: Mutex<VecDeque<Cancelled>>,
     /// The POS's calls.
     pub calls: Mutex<Vec<&'static str>>,
     /// The stores that were asked, one a call, by the vendor's own id.

@@ -53,6 +53,8 @@ async fn every_function_does_its_work_as_lambda_runs_it() {
     for file in ["process-order/order", "process-order/poison-among-good", "process-order/final-order"] {
         assert_eq!(process.invoke_file(file).await, serde_json::json!({ "batchItemFailures": [] }), "{file}");
     }
+    let told = process.invoke_file("process-order/ask").await;
+    assert_eq!(told["told"]["placed"]["pos_order_id"], body(&placed)["order_details"]["pos_order_id"], "{told}");
     assert_eq!(caller.final_answer("event-async", Duration::from_secs(20)).await.status(), "placed");
 
     let mut recover = Runtime::start("recover-orders", product.services.environment()).await;

@@ -3,19 +3,22 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use posnext_local::local::{Services, start_services};
+use posnext_local::local::{Services, invocable, start_services};
 use posnext_shared::{
     app::ports::{Aside, Clock, OrderMessage, ReadOrder, SetAside},
     domain::{
         ability::Abilities,
-        directory::{Connector, SandboxConnector},
+        directory::{Connector, HttpConnector, Location, Mode, SandboxConnector},
         ids::OrderKey,
         record::Row,
     },
 };
 use serde_json::Value;
 
-use crate::support::{digest_of, fresh_uid, location, order, token};
+use crate::{
+    stub_pos::answering,
+    support::{digest_of, fresh_uid, location, order, token},
+};
 
 async fn idle() -> Services {
     // Nobody listens on port 9.
@@ -34,12 +37,75 @@ async fn submit(services: &Services, uid: &str, location: &str) -> u16 {
     services.parts.submit().handle(request.body(body).unwrap()).await.status().as_u16()
 }
 
+/// The operator's command. process-order does what it is asked to, and no more.
 async fn admin(services: &Services, arguments: &[&str]) -> (i32, String) {
+    let lambda = invocable(services.parts.process()).unwrap();
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
     command.arg("admin").args(arguments).envs(services.environment()).env("POSNEXT_RETENTION_DAYS", "365");
-    let output = command.output().await.unwrap();
+    let output = command.env("AWS_ENDPOINT_URL_LAMBDA", format!("http://{lambda}")).output().await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
     (output.status.code().unwrap(), text)
+}
+
+/// An order in the queue, whose POS says this whatever it is asked.
+async fn queued_at(services: &Services, base: String) -> String {
+    let connector = Connector::Http(HttpConnector::new(base, None, Abilities::default()));
+    let location = Location { mode: Mode::Async, ..location("PAR-LOC-SAYS", connector) };
+    services.parts.directory().put_location(&location).await.unwrap();
+    let uid = fresh_uid("queued");
+    assert_eq!(submit(services, &uid, "PAR-LOC-SAYS").await, 202);
+    format!("par-local#{uid}")
+}
+
+#[tokio::test]
+async fn a_person_is_told_what_the_pos_holds_and_ends_nothing_that_it_contradicts() {
+    let services = idle().await;
+    let (base, _) = answering(200, r#"{"key":"$KEY","status":"placed","pos_order_id":"T-1042"}"#).await;
+    let order = queued_at(&services, base).await;
+    let (code, text) = admin(&services, &["ask", &order]).await;
+    assert!(code == 0 && text.contains("it holds the order under T-1042"), "{text}");
+    for wrong in [&["--errored"][..], &["--rejected"], &["--placed", "T-1"]] {
+        let (code, text) = admin(&services, &[&["end", &order], wrong, &["--reason", "says Ann"]].concat()).await;
+        assert!(code == 1 && text.contains("nothing was done: the POS was asked, and it holds the order under T-1042"), "{text}");
+        assert!(text.contains("is pending"), "{text}");
+    }
+    let (code, text) = admin(&services, &["end", &order, "--placed", "T-1042", "--reason", "says Ann"]).await;
+    assert!(code == 0 && text.contains("is placed"), "{text}");
+    let (code, text) = admin(&services, &["ask", "par-local#nobody"]).await;
+    assert!(code == 1 && text.contains("there is no order"), "{text}");
+}
+
+#[tokio::test]
+async fn without_an_answer_of_the_pos_an_order_is_ended_only_by_who_says_so() {
+    let services = idle().await;
+    // Nobody listens on port 9.
+    let order = queued_at(&services, "http://127.0.0.1:9".to_owned()).await;
+    let (code, text) = admin(&services, &["end", &order, "--errored", "--reason", "says Ann"]).await;
+    assert!(code == 1 && text.contains("it does not say: could not connect") && text.contains("--without-asking"), "{text}");
+    let both = ["end", &order, "--errored", "--reason", "r", "--without-asking", "r"];
+    assert_eq!(admin(&services, &both).await.0, 2);
+    let (code, text) = admin(&services, &["end", &order, "--errored", "--without-asking", "burnt down, says Ann"]).await;
+    assert!(code == 0 && text.contains("is errored"), "{text}");
+    let (_, text) = admin(&services, &["explain", &order]).await;
+    assert!(text.contains("errored by a person: without asking the POS: burnt down, says Ann"), "{text}");
+    assert!(text.contains("the end that a person wanted was refused: could not connect"), "{text}");
+}
+
+#[tokio::test]
+async fn explain_names_the_times_that_end_holds_to() {
+    let services = idle().await;
+    let mute = fresh_uid("mute");
+    assert_eq!(submit(&services, &mute, "PAR-LOC-MUTE").await, 202);
+    let mute = format!("par-local#{mute}");
+    let (_, text) = admin(&services, &["explain", &mute]).await;
+    let from = text.split("--rejected or --errored from ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    for decision in ["--errored", "--rejected"] {
+        for why in ["--reason", "--without-asking"] {
+            let (code, text) = admin(&services, &["end", &mute, decision, why, "r"]).await;
+            let expected = format!("nothing was done: an attempt may still reach the POS until {from}; try again after that");
+            assert!(code == 1 && text.contains(&expected), "{expected}: {text}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -69,12 +135,14 @@ async fn an_order_that_waits_for_a_person_is_listed_explained_and_ended_by_one()
     assert!(code == 1 && text.contains("nothing was done: an attempt may still reach the POS until"), "{text}");
     let (code, text) = admin(&services, &["end", &mute, "--placed", " ", "--reason", "r"]).await;
     assert!(code == 2 && text.contains("must have 1 to 128 characters"), "{text}");
-    let (code, text) = admin(&services, &["end", &mute, "--placed", "POS-42", "--reason", "on the screen, says Ann"]).await;
+    let (_, text) = admin(&services, &["ask", &mute]).await;
+    let number = text.split("it holds the order under ").nth(1).unwrap().trim().to_owned();
+    let (code, text) = admin(&services, &["end", &mute, "--placed", &number, "--reason", "on the screen, says Ann"]).await;
     assert!(code == 0 && text.contains("is placed"), "{text}");
     let (_, text) = admin(&services, &["explain", &mute]).await;
     let expires = posnext_aws::adapters::clock::SystemClock.now().plus(Duration::from_hours(365 * 24)).rfc3339();
     assert!(text.contains(&format!("the row expires at {}", &expires[..10])), "kept as the stack keeps its rows: {text}");
-    assert!(text.contains("POS-42") && text.contains("placed by a person: on the screen, says Ann"), "{text}");
+    assert!(text.contains(&number) && text.contains("placed by a person: on the screen, says Ann"), "{text}");
     let (code, text) = admin(&services, &["end", &mute, "--errored", "--reason", "no"]).await;
     assert!(code == 1 && text.contains("a final status never changes"), "{text}");
 

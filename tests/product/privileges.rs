@@ -40,7 +40,9 @@ impl Calls {
     /// The function's environment, with the services behind a recorder.
     async fn record(&self, services: &Services) -> Vec<(&'static str, String)> {
         let mut environment = services.environment();
-        for (name, endpoint) in environment.iter_mut().filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL_")) {
+        for (name, endpoint) in
+            environment.iter_mut().filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL_") && !name.ends_with("LAMBDA"))
+        {
             let (calls, upstream, http) = (self.clone(), endpoint.clone(), reqwest::Client::new());
             let handler = any(async move |request: Request| {
                 let (parts, body) = request.into_parts();

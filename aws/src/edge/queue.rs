@@ -1,14 +1,41 @@
-//! SQS batches: each record is parsed and worked on alone, all at once, and only what failed comes back.
+//! What process-order is invoked with. SQS batches: each record is parsed and worked on alone, all at once, and only what
+//! failed comes back. And what a person wants done with one order.
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::{FutureExt, future::join_all};
+use serde::{Deserialize, Serialize};
 
-use posnext_shared::app::{
-    ports::{Aside, Clock, Directory, OrderMessage, Pos, ReadOrder, SaveOrder, Secrets, SendOrder, SetAside, TakeOrder},
-    process::{Process, Turn},
+use posnext_shared::{
+    app::{
+        ports::{Aside, Clock, Directory, OrderMessage, Pos, ReadOrder, SaveOrder, Secrets, SendOrder, SetAside, TakeOrder},
+        process::{Process, Turn},
+    },
+    domain::by_hand::{Granted, Wish},
 };
+
+/// A batch of the queue, or what a person wants: Lambda's event source mapping sends the one, `posnext admin` the other.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Invocation {
+    /// The batch.
+    #[serde(rename = "Records", skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<SqsMessage>,
+    /// What a person wants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wish: Option<Wish>,
+}
+
+/// What either is answered.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// What failed of the batch.
+    Batch(SqsBatchResponse),
+    /// What came of the wish.
+    Granted(Granted),
+}
 
 /// Reads a message's body; the reason if it can never be worked on.
 pub type Parse = fn(&str) -> Result<OrderMessage, String>;
@@ -33,6 +60,19 @@ where
     S: Secrets,
     C: Clock,
 {
+    /// Does what it is invoked for. `remaining` is what the function's own time-out leaves.
+    pub async fn invoke(&self, invocation: Invocation, remaining: Duration) -> Answer {
+        match invocation {
+            // On the heap: a batch would carry the room for it as well.
+            Invocation { wish: Some(wish), .. } => Answer::Granted(Box::pin(self.process.grant(wish, remaining)).await),
+            Invocation { records, wish: None } => {
+                let mut event = SqsEvent::default();
+                event.records = records;
+                Answer::Batch(self.handle(event, remaining).await)
+            }
+        }
+    }
+
     /// Works on a batch. `remaining` is what the function's own time-out leaves.
     pub async fn handle(&self, event: SqsEvent, remaining: Duration) -> SqsBatchResponse {
         let worked = batch(&event, |record| self.turn(record, remaining));

@@ -6,6 +6,7 @@ mod board;
 mod fixed_points;
 mod functions;
 mod gateway;
+mod lambda;
 mod mapping;
 mod resources;
 mod services;
@@ -27,6 +28,7 @@ use functions::Queue;
 pub use board::{Board, State};
 pub use fixed_points::{CLIENT_ID, CLIENT_SECRET, LISTEN, MENU_LOCATION, ORGANIZATION, Put, SAMPLE_MENU, SHARED_ID};
 pub use gateway::serve_board;
+pub use lambda::invocable;
 
 /// Between two recovery runs. On AWS it is a minute, the shortest of a schedule; here nobody wants to wait that long.
 const RECOVERY: Duration = Duration::from_secs(15);
@@ -42,6 +44,8 @@ pub struct Services {
     pub aws: Aws,
     endpoints: services::Endpoints,
     queues: resources::QueueUrls,
+    /// Where process-order can be invoked.
+    lambda: String,
     engine: stream::Engine,
     /// Whether changes of orders are followed.
     followed: watch::Sender<bool>,
@@ -85,6 +89,7 @@ pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<
         .with_context(|| format!("cannot listen on {listen}; choose another address with --listen 127.0.0.1:PORT"))?;
     let address = listener.local_addr()?;
     let mut services = Services::start(data, Some(address)).await?;
+    services.lambda = format!("http://{}", invocable(services.parts.process())?);
     let parts = &services.parts;
     parts.warm_up().await;
 
@@ -119,6 +124,7 @@ pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<
 /// A sentence that says what keeps it from starting, and what to do.
 pub async fn start_services(data: Option<PathBuf>, lambda: &str) -> anyhow::Result<Services> {
     let mut services = Services::start(data, None).await?;
+    lambda.trim_end_matches('/').clone_into(&mut services.lambda);
     services.trigger(functions::Endpoint::new(lambda)?).await?;
     Ok(services)
 }
@@ -133,7 +139,7 @@ impl Services {
         settings.connections_endpoint = gateway.map(|address| format!("http://{address}/_local"));
         let parts = Parts::new(settings, &aws);
         fixed_points::Put::local(&aws).put(parts.directory(), parts.menus()).await?;
-        Ok(Self { parts, aws, endpoints, queues, engine, followed: watch::Sender::new(false), tasks })
+        Ok(Self { parts, aws, endpoints, queues, lambda: String::new(), engine, followed: watch::Sender::new(false), tasks })
     }
 
     /// The environment of a function that uses these services.
@@ -145,6 +151,8 @@ impl Services {
             ("AWS_SECRET_ACCESS_KEY", services::CREDENTIAL.to_owned()),
         ];
         environment.extend(self.endpoints.environment());
+        environment.push(("AWS_ENDPOINT_URL_LAMBDA", self.lambda.clone()));
+        environment.push(("POSNEXT_PROCESS_FUNCTION", lambda::PROCESS_ORDER.to_owned()));
         environment.extend(self.parts.settings().connections_endpoint.clone().map(|url| ("POSNEXT_CONNECTIONS_ENDPOINT", url)));
         environment.push(("POSNEXT_SECRETS_PREFIX", fixed_points::LOCAL_PREFIX.to_owned()));
         environment.extend(resources(&self.queues).map(|(name, value)| (name, value.to_owned())));

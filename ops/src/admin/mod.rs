@@ -4,6 +4,7 @@ mod desk;
 mod location;
 mod menu;
 mod orders;
+mod person;
 mod redrive;
 mod scan;
 mod source;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use posnext_aws::adapters::directory::DirectoryTable;
 use posnext_local::local;
-use posnext_shared::domain::ids::OrderKey;
+use posnext_shared::domain::{by_hand, ids::OrderKey};
 
 pub(crate) use stack::Stack;
 use terminal::{escaped, say};
@@ -43,15 +44,20 @@ enum Verb {
         /// The order: tenant#request_uid, as log lines and `admin orders` have it
         order: String,
     },
-    /// End an order by hand, for one that waits for a person: look at the POS first
+    /// Ask the POS for an order now
+    Ask {
+        /// The order: tenant#request_uid, as log lines and `admin orders` have it
+        order: String,
+    },
+    /// End an order by hand, for one that waits for a person. Its POS is asked first: what it contradicts, or does not answer,
+    /// is refused
     End {
         /// The order: tenant#request_uid, as log lines and `admin orders` have it
         order: String,
         #[command(flatten)]
         decision: Decision,
-        /// Why, and who says so; it stands in the order's history
-        #[arg(long, value_parser = text)]
-        reason: String,
+        #[command(flatten)]
+        why: Why,
     },
     /// Send the messages of the dead-letter queue again; those of final orders are dropped, and said so
     Redrive {
@@ -93,6 +99,27 @@ struct Decision {
     errored: bool,
 }
 
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Why {
+    /// Why, and who says so; it stands in the order's history
+    #[arg(long, value_parser = text)]
+    reason: Option<String>,
+    /// The same, for a POS that cannot be asked or is wrong: whatever it holds. It raises an alarm
+    #[arg(long, value_name = "REASON", value_parser = text)]
+    without_asking: Option<String>,
+}
+
+impl From<Decision> for by_hand::Decision {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision { placed: Some(pos_order_id), .. } => Self::Placed { pos_order_id },
+            Decision { rejected: true, .. } => Self::Rejected,
+            Decision { .. } => Self::Errored,
+        }
+    }
+}
+
 pub(crate) async fn run(arguments: AdminArguments) -> anyhow::Result<ExitCode> {
     let AdminArguments { stack, verb } = arguments;
     // What went wrong may quote what is stored. It may have lines of its own.
@@ -107,7 +134,12 @@ async fn done(stack: Stack, verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Orders { stuck } => orders::list(&stack, stuck).await,
         Verb::Explain { order } => orders::explain(&stack, &key(&order)?).await,
-        Verb::End { order, decision, reason } => orders::end(&stack, &key(&order)?, decision, &reason).await,
+        Verb::Ask { order } => person::ask(&stack, &key(&order)?).await,
+        Verb::End { order, decision, why } => {
+            let asking = why.without_asking.is_none();
+            let reason = why.without_asking.or(why.reason).unwrap_or_default();
+            person::end(&stack, &key(&order)?, decision.into(), reason, asking).await
+        }
         Verb::Redrive { dry_run } => redrive::run(&stack, dry_run).await,
         Verb::Location(location) => location::run(&stack, location).await,
         Verb::Webhook(webhook) => webhook::run(&stack, webhook).await,

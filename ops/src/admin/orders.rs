@@ -1,4 +1,4 @@
-//! Orders, looked at and ended by hand.
+//! Orders, looked at.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use posnext_shared::{
         ports::{Clock, ListOpen, PortError, ReadOrder},
     },
     domain::{
-        by_hand,
+        by_hand::Earliest,
         history::Actor,
         ids::OrderKey,
         pinned::{Pinned, PinnedPos},
@@ -20,7 +20,6 @@ use posnext_shared::{
 };
 
 use super::{
-    Decision,
     stack::Stack,
     terminal::{Lines, say},
 };
@@ -92,6 +91,9 @@ pub(super) async fn explain(stack: &Stack, key: &OrderKey) -> anyhow::Result<Exi
         Err(error) => return refused(error),
     };
     told(&record, SystemClock.now()).print();
+    if let Some(Earliest { at_all, not_placed }) = operate.earliest(&record).await? {
+        say!("  end       --placed from {} on, --rejected or --errored from {} on", at_all.rfc3339(), not_placed.rfc3339());
+    }
     say!("  next      {}", operate.outlook(&record).await?);
     Ok(ExitCode::SUCCESS)
 }
@@ -148,25 +150,9 @@ fn told(record: &OrderRecord, now: UnixMillis) -> Lines {
     text
 }
 
-pub(super) async fn end(stack: &Stack, key: &OrderKey, decision: Decision, reason: &str) -> anyhow::Result<ExitCode> {
-    let decision = match decision {
-        Decision { placed: Some(pos_order_id), .. } => by_hand::Decision::Placed { pos_order_id },
-        Decision { rejected: true, .. } => by_hand::Decision::Rejected,
-        Decision { .. } => by_hand::Decision::Errored,
-    };
-    match stack.operate().await?.end(key, decision, reason).await {
-        Ok(record) => {
-            say!("order {} is {}", record.key, record.status().as_str());
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) => refused(error),
-    }
-}
-
 fn refused(error: OperateError) -> anyhow::Result<ExitCode> {
     match error {
         OperateError::Port(error) => Err(error.into()),
-        error @ OperateError::Lost => Err(error.into()),
         error => {
             say!("nothing was done: {error}");
             Ok(ExitCode::FAILURE)

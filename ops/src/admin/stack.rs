@@ -22,7 +22,7 @@ pub(crate) struct Stack {
 }
 
 /// The variable that stands in for an output, the functions' own.
-const VARIABLES: [(&str, &str); 12] = [
+const VARIABLES: [(&str, &str); 13] = [
     ("Url", "POSNEXT_URL"),
     ("OrdersTable", "POSNEXT_ORDERS_TABLE"),
     ("DirectoryTable", "POSNEXT_DIRECTORY_TABLE"),
@@ -31,6 +31,7 @@ const VARIABLES: [(&str, &str); 12] = [
     ("OrdersQueue", "POSNEXT_QUEUE_URL"),
     ("OrdersDeadLetterQueue", "POSNEXT_DLQ_URL"),
     ("WebhooksQueue", "POSNEXT_WEBHOOKS_QUEUE_URL"),
+    ("ProcessOrderFunction", "POSNEXT_PROCESS_FUNCTION"),
     ("SecretsPrefix", "POSNEXT_SECRETS_PREFIX"),
     ("OrderDeadlineS", "POSNEXT_ORDER_DEADLINE_S"),
     ("RetentionDays", "POSNEXT_RETENTION_DAYS"),

@@ -160,7 +160,22 @@ where
         }
     }
 
-    async fn act(&self, record: &OrderRecord, action: Action, location: Option<&Location>, lease_taken: Moment) -> Input {
+    /// What the POS says of an order now. Nothing is written, so no lease is needed.
+    pub(super) async fn found(&self, record: &OrderRecord, location: Option<&Location>) -> Found {
+        match self.act(record, Action::Find, location, Moment::now(self.clock.now())).await {
+            Input::Found { found, .. } => found,
+            _ => Found::Unknown(Cause::GivenUp),
+        }
+    }
+
+    /// Does one thing at the POS; for a placement and a cancel its lease is held.
+    pub(super) async fn act(
+        &self,
+        record: &OrderRecord,
+        action: Action,
+        location: Option<&Location>,
+        lease_taken: Moment,
+    ) -> Input {
         let Some(location) = location else { return unmapped(action, self.clock.now()) };
         let location = &*record.pos.target(location);
         match action {

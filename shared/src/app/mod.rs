@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod announce;
+mod by_person;
 pub mod caller;
 pub mod carry;
 pub mod check;

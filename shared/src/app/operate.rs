@@ -1,10 +1,10 @@
-//! What an operator does to one order: looks at it, or ends it by hand.
+//! How an operator looks at one order. What is done to it is done by process-order (`by_person`).
 
 use std::sync::Arc;
 
-use super::ports::{Clock, Directory, PortError, ReadOrder, SaveOrder};
+use super::ports::{Clock, Directory, PortError, ReadOrder};
 use crate::domain::{
-    by_hand::{self, Decision, Refusal},
+    by_hand::{self, Earliest},
     directory::Location,
     history::Actor,
     ids::OrderKey,
@@ -13,18 +13,12 @@ use crate::domain::{
     record::{OrderRecord, Row},
 };
 
-/// Why an operator's command did nothing, or not all.
+/// Why an order cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum OperateError {
     /// No such order.
     #[error("there is no order {0}; it is the tenant, # and the request_uid, as the log lines and the list have it")]
     Unknown(OrderKey),
-    /// The rules forbid it.
-    #[error("{0}")]
-    Refused(#[from] Refusal),
-    /// Somebody else wrote first.
-    #[error("somebody else wrote to the order at the same time; look at it again")]
-    Lost,
     /// The table failed.
     #[error("{0}; look at the order again before anything else")]
     Port(#[from] PortError),
@@ -43,7 +37,7 @@ pub struct Operate<O, D, C> {
     pub policy: Policy,
 }
 
-impl<O: ReadOrder + SaveOrder, D: Directory, C: Clock> Operate<O, D, C> {
+impl<O: ReadOrder, D: Directory, C: Clock> Operate<O, D, C> {
     /// The order behind a key; of a second name, its owner.
     ///
     /// # Errors
@@ -67,23 +61,12 @@ impl<O: ReadOrder + SaveOrder, D: Directory, C: Clock> Operate<O, D, C> {
         Ok(by_hand::outlook(record, &self.context(self.mapped(record).await?.as_deref())))
     }
 
-    /// Ends an order as a person has decided: takes the lease, then writes the end under it.
+    /// From when on a person may end an order; `None` once it is final.
     ///
     /// # Errors
-    /// [`OperateError`]; where it is not `Lost` or `Port`, nothing was written.
-    pub async fn end(&self, key: &OrderKey, decision: Decision, reason: &str) -> Result<OrderRecord, OperateError> {
-        let record = self.order(key).await?;
-        let mapped = self.mapped(&record).await?;
-        let taken = by_hand::take_over(&record, &decision, reason, &self.context(mapped.as_deref()))?;
-        if !self.orders.save(&taken).await? {
-            return Err(OperateError::Lost);
-        }
-        let ended = by_hand::decide(&taken, decision, reason, &self.context(mapped.as_deref()));
-        if !self.orders.save(&ended).await? {
-            return Err(OperateError::Lost);
-        }
-        tracing::warn!(order.key = %ended.key, order.status = ended.status().as_str(), reason, "an order was ended by a person");
-        Ok(ended)
+    /// [`OperateError::Port`] when its location cannot be looked up.
+    pub async fn earliest(&self, record: &OrderRecord) -> Result<Option<Earliest>, OperateError> {
+        Ok(by_hand::earliest(record, &self.context(self.mapped(record).await?.as_deref())))
     }
 
     async fn mapped(&self, record: &OrderRecord) -> Result<Option<Arc<Location>>, PortError> {

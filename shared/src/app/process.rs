@@ -61,20 +61,7 @@ where
         if remaining < STORAGE_LIMIT + self.policy.worker_budget() {
             return Turn::Retry("not enough of the function's time is left for a turn".to_owned());
         }
-        let tenure = Tenure {
-            by: Actor::Worker,
-            lease: self.policy.worker_lease(),
-            function_timeout: WORKER_FUNCTION_TIMEOUT + CLOCK_SKEW,
-            gives_up_at: Instant::now() + remaining.saturating_sub(NEAR_TIMEOUT),
-        };
-        let carrier = Carrier {
-            orders: &self.orders,
-            queue: &self.queue,
-            pos: &self.pos,
-            clock: &self.clock,
-            policy: &self.policy,
-            tenure,
-        };
+        let carrier = self.carrier(Actor::Worker, remaining);
         let lease_taken = Moment::now(self.clock.now());
         let take = Take::new(message.key.clone(), message.version, &carrier.context(None));
         let (record, taken) = match self.orders.take(&take).await {
@@ -108,6 +95,17 @@ where
             Carried::Ignored(_) | Carried::Lost => Turn::Acknowledge,
             Carried::Unwritten(error) => Turn::Retry(error.to_string()),
         }
+    }
+
+    /// Carries orders within what the function's own time-out leaves.
+    pub(super) fn carrier(&self, by: Actor, remaining: Duration) -> Carrier<'_, O, Q, P, C> {
+        let tenure = Tenure {
+            by,
+            lease: self.policy.worker_lease(),
+            function_timeout: WORKER_FUNCTION_TIMEOUT + CLOCK_SKEW,
+            gives_up_at: Instant::now() + remaining.saturating_sub(NEAR_TIMEOUT),
+        };
+        Carrier { orders: &self.orders, queue: &self.queue, pos: &self.pos, clock: &self.clock, policy: &self.policy, tenure }
     }
 
     fn tell(&self, record: &OrderRecord) {

@@ -77,7 +77,8 @@ pub enum Placed {
 }
 
 /// What asking the POS came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Found {
     /// The POS holds the order.
     Placed {

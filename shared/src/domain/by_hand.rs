@@ -1,23 +1,22 @@
 //! What a person may do to an order, and what an order would do next by itself. A person follows the rules of every other
 //! writer: takes the lease, which nobody may hold, then writes under it (docs/lifecycle.md#a-person).
 
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    ability::Find,
+    ability::{Abilities, Find, Found},
     history::{Cause, Step},
-    machine::{self, Action, Context, Input, Next, end, next_version},
-    policy::HANDOFF_GRACE,
+    ids::OrderKey,
+    machine::{self, Action, Context, Input, Next, begin, end, next_version, promises},
+    policy::{CLOCK_SKEW, HANDOFF_GRACE, PERSON_INTERVAL},
     record::{Final, Lease, OrderRecord, Outcome, State},
-    status::{ErrorCode, OrderError},
+    status::{ErrorCode, OrderError, OrderStatus},
     time::UnixMillis,
 };
 
-/// How far an operator's clock may be off: AWS refuses requests that are signed with one that is further (Signature V4).
-const OPERATOR_SKEW: Duration = Duration::from_mins(5);
-
 /// How a person decides an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// It is in the POS under this id.
     Placed {
@@ -30,8 +29,49 @@ pub enum Decision {
     Errored,
 }
 
+/// What a person wants done with an order. process-order does it, which has the way to the POS and its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    /// The POS is asked for it now. Nothing is written.
+    Ask {
+        /// The order.
+        key: OrderKey,
+    },
+    /// It is ended.
+    End {
+        /// The order.
+        key: OrderKey,
+        /// How.
+        decision: Decision,
+        /// Why, and who says so.
+        reason: String,
+        /// `false`: whatever the POS holds or says.
+        asking: bool,
+    },
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Granted {
+    /// What the POS says.
+    Told(Found),
+    /// The order is final.
+    Ended(OrderStatus),
+    /// The rules forbid it.
+    Refused(Refusal),
+    /// There is no such order.
+    NoOrder,
+    /// Somebody else wrote to the order first. Look at it again.
+    Lost,
+    /// A service failed. What was written is not known; look at the order again.
+    Failed(String),
+}
+
 /// Why a person may not, now or ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// A final status never changes.
     #[error("the order is final; a final status never changes")]
@@ -40,50 +80,125 @@ pub enum Refusal {
     #[error("a worker holds the order until {}; try again then", .0.rfc3339())]
     Held(UnixMillis),
     /// An attempt may still be running at the POS.
-    #[error("an attempt may still reach the POS until {}; ask the POS after that, then try again", .0.rfc3339())]
+    #[error("an attempt may still reach the POS until {}; try again after that", .0.rfc3339())]
     AttemptMayRun(UnixMillis),
     /// The order is being cancelled at the POS.
     #[error("the order is being cancelled at the POS, so it can only end errored, or as the POS says if it will not cancel")]
     Cancelling,
+    /// The POS says otherwise.
+    #[error("the POS was asked, and {0}; end it so, or with --without-asking if you know that the POS is wrong")]
+    Contradicted(Found),
+    /// The POS says nothing that counts.
+    #[error("the POS was asked, and {}; try again when it answers, or use --without-asking", Found::Unknown(.0.clone()))]
+    NoAnswer(Cause),
+}
+
+/// From when on a person may end an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Earliest {
+    /// In any way: nobody works on it by then.
+    pub at_all: UnixMillis,
+    /// `rejected` or `errored`: no attempt may reach the POS any more by then.
+    pub not_placed: UnixMillis,
+}
+
+/// From when on a person may end an open order as it stands, by any machine's clock.
+#[must_use]
+pub fn earliest(record: &OrderRecord, ctx: &Context<'_>) -> Option<Earliest> {
+    let open = record.open()?;
+    let at_all = open.lease.map_or(record.accepted_at, |lease| lease.until.plus(CLOCK_SKEW));
+    let unknown_until = open.unknown_until.max(open.lease.and_then(|lease| lease.placing_until));
+    // What may still land, a person cannot see either: as long as either promise says, in force or not.
+    let now = ctx.mapped.and_then(|location| location.connector.abilities().find);
+    let settle = record.pos.abilities().find.max(now).map(Find::settle).unwrap_or_default();
+    let settled = unknown_until.map_or(at_all, |until| until.plus(settle).plus(CLOCK_SKEW));
+    Some(Earliest { at_all, not_placed: settled.max(at_all) })
 }
 
 /// The row with the lease in a person's hand.
 ///
 /// # Errors
 /// [`Refusal`], with what to do.
-pub fn take_over(record: &OrderRecord, decision: &Decision, reason: &str, ctx: &Context<'_>) -> Result<OrderRecord, Refusal> {
+pub fn take_over(record: &OrderRecord, decision: &Decision, why: Cause, ctx: &Context<'_>) -> Result<OrderRecord, Refusal> {
     let mut open = record.open().cloned().ok_or(Refusal::Final)?;
-    let lease = open.lease.take();
-    let ahead = |until: UnixMillis| Some(until.plus(OPERATOR_SKEW)).filter(|until| *until > ctx.now);
-    if let Some(until) = lease.and_then(|lease| ahead(lease.until)) {
-        return Err(Refusal::Held(until));
+    let earliest = earliest(record, ctx).ok_or(Refusal::Final)?;
+    if ctx.now < earliest.at_all {
+        return Err(Refusal::Held(earliest.at_all));
     }
-    open.unknown_until = open.unknown_until.max(lease.and_then(|lease| lease.placing_until));
-    // What may still land, a person cannot see either: as long as either promise says, in force or not.
-    let now = ctx.mapped.and_then(|location| location.connector.abilities().find);
-    let settle = record.pos.abilities().find.max(now).map(Find::settle).unwrap_or_default();
-    let unsettled = open.unknown_until.and_then(|until| ahead(until.plus(settle)));
-    if let (Decision::Rejected | Decision::Errored, Some(until)) = (decision, unsettled) {
-        return Err(Refusal::AttemptMayRun(until));
+    if matches!(decision, Decision::Rejected | Decision::Errored) && ctx.now < earliest.not_placed {
+        return Err(Refusal::AttemptMayRun(earliest.not_placed));
     }
     if open.cancelling && *decision == Decision::Rejected {
         return Err(Refusal::Cancelling);
     }
+    let lease = open.lease.take();
+    open.unknown_until = open.unknown_until.max(lease.and_then(|lease| lease.placing_until));
     open.lease = Some(Lease { until: ctx.now.plus(ctx.lease), placing_until: None });
     open.due_at = ctx.now.plus(ctx.lease);
-    Ok(next_version(record, State::Open(open), (Step::TakenOver, Cause::Person(reason.to_owned())), ctx))
+    Ok(next_version(record, State::Open(open), (Step::TakenOver, why), ctx))
+}
+
+/// What the POS's answer means for what a person has decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judged {
+    /// It does not contradict.
+    Confirmed,
+    /// It does not contradict, and cancelling makes it certain.
+    Cancel,
+    /// It does, or it says nothing.
+    Refused(Refusal),
+}
+
+/// Judges a decision by what the POS says.
+#[must_use]
+pub fn judge(taken: &OrderRecord, decision: &Decision, found: Found, ctx: &Context<'_>) -> Judged {
+    let Abilities { cancel, .. } = promises(taken, ctx);
+    match (decision, found) {
+        (Decision::Placed { pos_order_id: said }, Found::Placed { pos_order_id }) if *said == pos_order_id => Judged::Confirmed,
+        // A person can read what is no number for us.
+        (Decision::Placed { .. }, Found::NoNumber) => Judged::Confirmed,
+        (Decision::Rejected, Found::Refused(_) | Found::Absent) => Judged::Confirmed,
+        (Decision::Errored, Found::Absent | Found::Unknown(_)) if cancel => Judged::Cancel,
+        (Decision::Errored, Found::Absent) => Judged::Confirmed,
+        (Decision::Errored, Found::Cancelled) if cancel => Judged::Confirmed,
+        (_, Found::Unknown(cause)) => Judged::Refused(Refusal::NoAnswer(cause)),
+        (_, Found::Cancelled) if !cancel => Judged::Refused(Refusal::NoAnswer(Cause::NeverPromised)),
+        (_, found) => Judged::Refused(Refusal::Contradicted(found)),
+    }
+}
+
+/// The row of an order that a person has taken over, before it is cancelled at the POS.
+#[must_use]
+pub fn cancelling(taken: &OrderRecord, ctx: &Context<'_>) -> OrderRecord {
+    match taken.open() {
+        Some(open) => begin(taken, open.clone(), Action::Cancel, ctx),
+        None => taken.clone(),
+    }
+}
+
+/// The row given back, since the end that a person wanted is refused. It goes on as before.
+#[must_use]
+pub fn give_back(taken: &OrderRecord, before: &OrderRecord, why: &Refusal, ctx: &Context<'_>) -> OrderRecord {
+    let State::Open(mut open) = taken.state.clone() else { return taken.clone() };
+    open.lease = None;
+    let due = before.open().map_or(ctx.now, |open| open.due_at);
+    open.due_at = due.max(ctx.now.plus(HANDOFF_GRACE)).min(ctx.now.plus(PERSON_INTERVAL));
+    match why {
+        Refusal::NoAnswer(cause) => next_version(taken, State::Open(open), (Step::EndRefused, cause.clone()), ctx),
+        _ => next_version(taken, State::Open(open), Step::EndRefused, ctx),
+    }
 }
 
 /// The final row of an order that a person has taken over.
 #[must_use]
-pub fn decide(taken: &OrderRecord, decision: Decision, reason: &str, ctx: &Context<'_>) -> OrderRecord {
+pub fn decide(taken: &OrderRecord, decision: Decision, why: Cause, ctx: &Context<'_>) -> OrderRecord {
     let error = || vec![OrderError::new(ErrorCode::EndedByOperator, "the order was ended by the restaurant's operator")];
     let (outcome, step) = match decision {
         Decision::Placed { pos_order_id } => (Outcome::Placed { pos_order_id }, Step::EndedPlaced),
         Decision::Rejected => (Outcome::Rejected(error()), Step::EndedRejected),
         Decision::Errored => (Outcome::Errored(error()), Step::EndedErrored),
     };
-    end(taken, outcome, (step, Cause::Person(reason.to_owned())), ctx)
+    end(taken, outcome, (step, why), ctx)
 }
 
 /// What would happen next to an order if nobody did anything, in words for an operator.
@@ -112,7 +227,7 @@ pub fn outlook(record: &OrderRecord, ctx: &Context<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use super::*;
     use crate::domain::{
@@ -125,6 +240,10 @@ mod tests {
         policy::Policy,
         status::OrderStatus,
     };
+
+    fn why(reason: &str) -> Cause {
+        Cause::Person(reason.to_owned())
+    }
 
     const START: UnixMillis = UnixMillis(1_700_000_000_000);
 
@@ -165,12 +284,12 @@ mod tests {
         let policy = Policy::default();
         let waiting = waiting(&policy, Abilities::default());
         let placed = Decision::Placed { pos_order_id: "POS-7".into() };
-        let taken = take_over(&waiting, &placed, "seen on the kitchen screen", &ctx(&policy, 60)).unwrap();
+        let taken = take_over(&waiting, &placed, why("seen on the kitchen screen"), &ctx(&policy, 60)).unwrap();
         assert!(taken.has_live_lease(START.plus(Duration::from_secs(61))) && taken.version == waiting.version + 1);
-        let ended = decide(&taken, placed, "seen on the kitchen screen", &ctx(&policy, 61));
+        let ended = decide(&taken, placed, why("seen on the kitchen screen"), &ctx(&policy, 61));
         assert_eq!((ended.status(), ended.version), (OrderStatus::Placed, waiting.version + 2));
         assert_eq!(ended.history.last().unwrap().to_string(), "placed by a person: seen on the kitchen screen");
-        assert_eq!(take_over(&ended, &Decision::Errored, "r", &ctx(&policy, 62)).unwrap_err(), Refusal::Final);
+        assert_eq!(take_over(&ended, &Decision::Errored, why("r"), &ctx(&policy, 62)).unwrap_err(), Refusal::Final);
     }
 
     #[test]
@@ -180,31 +299,31 @@ mod tests {
         let waiting = waiting(&policy, abilities);
         let until = waiting.open().unwrap().unknown_until.unwrap();
         // As long as was promised when it was sent, though nothing is promised now.
-        let settled = until.plus(Duration::from_secs(600)).plus(OPERATOR_SKEW);
+        let settled = until.plus(Duration::from_secs(600)).plus(CLOCK_SKEW);
         for decision in [Decision::Errored, Decision::Rejected] {
-            let early = take_over(&waiting, &decision, "r", &ctx(&policy, 5));
+            let early = take_over(&waiting, &decision, why("r"), &ctx(&policy, 5));
             assert_eq!(early.unwrap_err(), Refusal::AttemptMayRun(settled));
-            assert!(take_over(&waiting, &decision, "r", &Context { now: settled, ..ctx(&policy, 5) }).is_ok());
+            assert!(take_over(&waiting, &decision, why("r"), &Context { now: settled, ..ctx(&policy, 5) }).is_ok());
             // Where that time is longer now, later still.
             let longer = Abilities { find: Some(Find { settle_s: 900 }), ..abilities };
             let slow = Context { now: settled, ..promising(&policy, longer, 5) };
-            assert!(matches!(take_over(&waiting, &decision, "r", &slow), Err(Refusal::AttemptMayRun(_))));
+            assert!(matches!(take_over(&waiting, &decision, why("r"), &slow), Err(Refusal::AttemptMayRun(_))));
         }
-        assert!(take_over(&waiting, &Decision::Placed { pos_order_id: "P".into() }, "r", &ctx(&policy, 5)).is_ok());
+        assert!(take_over(&waiting, &Decision::Placed { pos_order_id: "P".into() }, why("r"), &ctx(&policy, 5)).is_ok());
     }
 
     #[test]
     fn a_person_keeps_off_what_is_held_and_rejects_nothing_that_is_being_cancelled() {
         let policy = Policy::default();
         let mut record = waiting(&policy, Abilities::default());
-        let held = take_over(&record, &Decision::Errored, "r", &ctx(&policy, 600)).unwrap();
-        let refused = take_over(&held, &Decision::Errored, "r", &ctx(&policy, 601)).unwrap_err();
+        let held = take_over(&record, &Decision::Errored, why("r"), &ctx(&policy, 600)).unwrap();
+        let refused = take_over(&held, &Decision::Errored, why("r"), &ctx(&policy, 601)).unwrap_err();
         assert!(matches!(refused, Refusal::Held(_)), "{refused}");
         if let State::Open(open) = &mut record.state {
             open.cancelling = true;
         }
-        assert_eq!(take_over(&record, &Decision::Rejected, "r", &ctx(&policy, 600)).unwrap_err(), Refusal::Cancelling);
-        assert!(take_over(&record, &Decision::Errored, "r", &ctx(&policy, 600)).is_ok());
+        assert_eq!(take_over(&record, &Decision::Rejected, why("r"), &ctx(&policy, 600)).unwrap_err(), Refusal::Cancelling);
+        assert!(take_over(&record, &Decision::Errored, why("r"), &ctx(&policy, 600)).is_ok());
     }
 
     #[test]
@@ -216,10 +335,10 @@ mod tests {
         let able = promising(&policy, abilities, 5);
         // Its due time is long after the end of placing.
         assert!(outlook(&waiting, &able).contains("wait"), "{}", outlook(&waiting, &able));
-        let held = take_over(&waiting, &Decision::Errored, "r", &ctx(&policy, 600)).unwrap();
+        let held = take_over(&waiting, &Decision::Errored, why("r"), &ctx(&policy, 600)).unwrap();
         assert!(outlook(&held, &ctx(&policy, 601)).starts_with("somebody works on it"));
         assert!(!outlook(&held, &ctx(&policy, 608)).starts_with("somebody works on it"), "a lease is over at its end");
-        let ended = decide(&held, Decision::Errored, "r", &ctx(&policy, 602));
+        let ended = decide(&held, Decision::Errored, why("r"), &ctx(&policy, 602));
         assert!(outlook(&ended, &ctx(&policy, 603)).starts_with("nothing; the row expires at 20"));
     }
 }

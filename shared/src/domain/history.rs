@@ -87,8 +87,10 @@ pub enum Step {
     CouldNotCancel,
     /// There was no time left to place it.
     OutOfTime,
-    /// A person took it over.
+    /// A person took it over, to end it.
     TakenOver,
+    /// The end that a person wanted was refused: the POS says otherwise, or nothing.
+    EndRefused,
     /// A person ended it `placed`.
     EndedPlaced,
     /// A person ended it `rejected`.
@@ -136,6 +138,8 @@ pub enum Cause {
     NoMapping(String),
     /// A person's own reason.
     Person(String),
+    /// The same, for an end without asking the POS.
+    WithoutAsking(String),
 }
 
 /// What a POS says of an order (docs/connector.md#an-answer-that-counts).

@@ -374,7 +374,7 @@ fn act(record: &OrderRecord, open: Open, action: Action, ctx: &Context<'_>) -> N
 }
 
 /// Takes (or renews) the lease for one action. For a place this is the write that must come before the attempt.
-fn begin(record: &OrderRecord, mut open: Open, action: Action, ctx: &Context<'_>) -> OrderRecord {
+pub(super) fn begin(record: &OrderRecord, mut open: Open, action: Action, ctx: &Context<'_>) -> OrderRecord {
     let lease = lease(action, ctx);
     let placing = action == Action::Place;
     open.lease = Some(lease);

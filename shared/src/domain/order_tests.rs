@@ -55,7 +55,7 @@ fn calculated_totals_stand_beside_the_callers_and_replace_what_came_under_their_
     };
     let ours = told(Some(Totals { subtotal: Some(Cents(1)), grand_total: None }));
     assert_eq!(ours["calculated"], serde_json::json!({ "subtotal": 0.01, "grand_total": null }));
-    assert_eq!((ours["subtotal"].to_string(), ours["grand_total"].to_string()), ("21.50".to_owned(), "23.45".to_owned()));
+    assert_eq!((ours["subtotal"].to_string(), ours["grand_total"].to_string()), ("21.5".to_owned(), "23.45".to_owned()));
     assert_eq!(told(None)["calculated"], "mine", "without ours it is a member like any other");
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{
+    ability::Found,
     history::{Actor, Cause, HistoryEntry, Lack, NeedsPerson, PosStatus, Step},
     record::OrderRecord,
     status::{ErrorCode, OrderError},
@@ -86,6 +87,7 @@ impl Step {
             Self::CouldNotCancel => "could not cancel",
             Self::OutOfTime => "not placed before the deadline",
             Self::TakenOver => "taken over by a person",
+            Self::EndRefused => "the end that a person wanted was refused",
             Self::EndedPlaced => "placed by a person",
             Self::EndedRejected => "rejected by a person",
             Self::EndedErrored => "errored by a person",
@@ -128,6 +130,22 @@ impl fmt::Display for NeedsPerson {
     }
 }
 
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Placed { pos_order_id } => write!(f, "it holds the order under {pos_order_id}"),
+            Self::NoNumber => f.write_str("it holds the order under a number that cannot be used"),
+            Self::Refused(errors) => {
+                f.write_str("it has refused the order")?;
+                errors.iter().try_for_each(|error| write!(f, ": {}", error.message))
+            }
+            Self::Cancelled => f.write_str("the order is cancelled there"),
+            Self::Absent => f.write_str("it does not know the order"),
+            Self::Unknown(cause) => write!(f, "it does not say: {cause}"),
+        }
+    }
+}
+
 impl Cause {
     /// What a caller is told of it.
     fn told(&self) -> Option<String> {
@@ -164,6 +182,7 @@ impl fmt::Display for Cause {
             Self::NotMapped => f.write_str("the location is no longer mapped"),
             Self::NoMapping(why) => write!(f, "the location cannot be read: {why}"),
             Self::Person(why) => f.write_str(why),
+            Self::WithoutAsking(why) => write!(f, "without asking the POS: {why}"),
         }
     }
 }

@@ -76,8 +76,8 @@ fn what_a_person_did_is_told_and_the_reason_that_was_given_is_not() {
         write_id: "w".into(),
         random: 0,
     };
-    let taken = take_over(&play.record, &Decision::Errored, "closed: no gas", &ctx).unwrap();
-    let ended = decide(&taken, Decision::Errored, "closed: no gas", &ctx);
+    let taken = take_over(&play.record, &Decision::Errored, Cause::Person("closed: no gas".into()), &ctx).unwrap();
+    let ended = decide(&taken, Decision::Errored, Cause::Person("closed: no gas".into()), &ctx);
     let by_hand = [change(Person, "taken over by a person", ""), change(Person, "errored by a person", "")];
     assert_eq!(told(&ended)[1..], by_hand);
 }

@@ -37,7 +37,7 @@ pub(crate) fn accept_in(world: &World) -> Accept<World, World, World, World> {
     }
 }
 
-async fn submit_to(world: &World, new: New, location: Location) -> Accepted {
+pub(crate) async fn submit_to(world: &World, new: New, location: Location) -> Accepted {
     let accept = accept_in(world);
     let rules = Rules { prices: PricePolicy::Reject, menu_required: false };
     let refusals = check(&location, None, &new.order, rules).err().unwrap_or_default();

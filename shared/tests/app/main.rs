@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod accept;
+mod by_person;
 mod deliver;
 mod guarding;
 mod pinned;

@@ -158,8 +158,8 @@ async fn a_meal_of_an_order_that_a_person_ended_otherwise_is_cancelled_where_it_
                 write_id: "person".into(),
                 random: 0,
             };
-            let taken = take_over(&record, &decision, "closed", &ctx).unwrap();
-            let ended = decide(&taken, decision.clone(), "closed", &ctx);
+            let taken = take_over(&record, &decision, Cause::Person("closed".to_owned()), &ctx).unwrap();
+            let ended = decide(&taken, decision.clone(), Cause::Person("closed".to_owned()), &ctx);
             world.0.rows.lock().unwrap().insert(ended.key.clone(), Row::Order(Box::new(ended)));
         };
         let one = store("one", all());

@@ -7,17 +7,15 @@ use lambda_http::Body;
 use posnext_aws::{adapters::clock::SystemClock, settings::Settings, wiring::Parts};
 use posnext_local::local::{Product, start_services};
 use posnext_shared::{
-    app::{
-        operate::Operate,
-        ports::{Clock, SaveMenu},
-    },
+    app::ports::{Clock, SaveMenu},
     domain::{
         ability::Abilities,
-        by_hand::Decision,
+        by_hand::{Decision, Granted, Wish},
         directory::{Connector, HttpConnector, SandboxConnector},
         ids::ParId,
         menu::Menu,
-        policy::Policy,
+        policy::{Policy, WORKER_FUNCTION_TIMEOUT},
+        status::OrderStatus,
     },
 };
 use serde_json::Value;
@@ -291,14 +289,10 @@ async fn reads(log: &mut Log) {
     let known = history().header("if-none-match", "*").body(()).unwrap();
     log.add(HISTORY, "not_modified", "Nothing has changed.", None, get.handle(known).await);
 
-    let operate = Operate {
-        orders: parts.orders().clone(),
-        directory: parts.get().gate.directory,
-        clock: SystemClock,
-        policy: parts.settings().policy,
-    };
     let key = "par-local#order-pending".parse().unwrap();
-    operate.end(&key, Decision::Errored, "the store has closed").await.unwrap();
+    let wish = Wish::End { key, decision: Decision::Errored, reason: "the store has closed".to_owned(), asking: true };
+    let granted = parts.process().process.grant(wish, WORKER_FUNCTION_TIMEOUT).await;
+    assert_eq!(granted, Granted::Ended(OrderStatus::Errored));
     log.add(GET, "ended_by_operator", "A person has ended it.", None, get.handle(read("order-pending").body(()).unwrap()).await);
     log.add(HISTORY, "history", "An order that a person has ended.", None, get.handle(history().body(()).unwrap()).await);
     log.add(HISTORY, "unknown_order", "", None, get.handle(read("order-nobody/history").body(()).unwrap()).await);
