@@ -41,7 +41,7 @@ async fn submit(services: &Services, uid: &str, location: &str) -> u16 {
 async fn admin(services: &Services, arguments: &[&str]) -> (i32, String) {
     let lambda = invocable(services.parts.process()).unwrap();
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
-    command.arg("admin").args(arguments).envs(services.environment()).env("POSNEXT_RETENTION_DAYS", "365");
+    command.arg("admin").args(arguments).envs(services.environment());
     let output = command.env("AWS_ENDPOINT_URL_LAMBDA", format!("http://{lambda}")).output().await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
     (output.status.code().unwrap(), text)
@@ -140,8 +140,8 @@ async fn an_order_that_waits_for_a_person_is_listed_explained_and_ended_by_one()
     let (code, text) = admin(&services, &["end", &mute, "--placed", &number, "--reason", "on the screen, says Ann"]).await;
     assert!(code == 0 && text.contains("is placed"), "{text}");
     let (_, text) = admin(&services, &["explain", &mute]).await;
-    let expires = posnext_aws::adapters::clock::SystemClock.now().plus(Duration::from_hours(365 * 24)).rfc3339();
-    assert!(text.contains(&format!("the row expires at {}", &expires[..10])), "kept as the stack keeps its rows: {text}");
+    let expires = posnext_aws::adapters::clock::SystemClock.now().plus(Duration::from_hours(30 * 24)).rfc3339();
+    assert!(text.contains(&format!("the row expires at {}", &expires[..10])), "kept as the functions keep their rows: {text}");
     assert!(text.contains(&number) && text.contains("placed by a person: on the screen, says Ann"), "{text}");
     let (code, text) = admin(&services, &["end", &mute, "--errored", "--reason", "no"]).await;
     assert!(code == 1 && text.contains("a final status never changes"), "{text}");
