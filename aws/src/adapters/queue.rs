@@ -140,7 +140,8 @@ pub fn parse_delivery(body: &str) -> Result<Delivery, String> {
     if body.v != FORMAT {
         return Err(format!("message format {} is not {FORMAT}", body.v));
     }
-    serde_json::from_str(body.delivery.get()).map_err(no_delivery)
+    // The place that the error names is within this member.
+    serde_json::from_str(body.delivery.get()).map_err(|error| format!("not a delivery: in `delivery`, {error}"))
 }
 
 impl DeliveryQueue {

@@ -18,7 +18,7 @@ use posnext_shared::{
         moment::Moment,
         ports::{PortError, Refresh, Secrets, WebhookKeys},
     },
-    domain::{signature::SharedId, token::ClientSecret, webhook::WebhookKey},
+    domain::{json_text::without_mark, signature::SharedId, token::ClientSecret, webhook::WebhookKey},
 };
 
 /// Age at which a secret is read again beside a request.
@@ -166,7 +166,7 @@ impl SecretCache {
 
 /// Reads a secret's text. The reason for a refusal never holds a value.
 fn parse(text: &str, rules: SecretRules) -> Result<Values, String> {
-    let secret: SecretText = serde_json::from_str(text)
+    let secret: SecretText = serde_json::from_str(without_mark(text))
         .map_err(|_| r#"must be JSON like {"live": [{"id": "2026-11", "value": "..."}]}"#.to_owned())?;
     let Some(first) = secret.live.first() else { return Err("has no live value".to_owned()) };
     if !rules.allow_local && secret.live.iter().any(|live| known_to_everybody(&live.value)) {

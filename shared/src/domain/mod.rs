@@ -14,6 +14,7 @@ pub mod directory;
 pub mod guard;
 pub mod history;
 pub mod ids;
+pub mod json_text;
 pub mod machine;
 #[cfg(test)]
 mod machine_unknown_tests;
@@ -27,6 +28,7 @@ pub mod rate;
 pub mod record;
 pub mod signature;
 pub mod status;
+mod sums;
 pub mod take;
 pub mod time;
 pub mod token;
