@@ -9,7 +9,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::json_text::{Said, place, said};
+use super::{
+    json_text::{Said, place, said},
+    number::Number,
+};
 
 /// Deepest nesting of arrays and objects that is read. An order with modifiers of modifiers needs about ten.
 pub const MAX_DEPTH: usize = 64;
@@ -94,7 +97,12 @@ impl<'a> Members<'a> {
     /// The text of the member `key`; `None` when it is absent or `null`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&'a str> {
-        self.0.iter().find(|member| *member.name == *key.as_bytes()).map(|member| member.value).filter(|text| *text != "null")
+        self.values(key).next().filter(|text| *text != "null")
+    }
+
+    /// The texts of all members of this name, for an object that may name it twice.
+    pub(super) fn values(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(|member| *member.name == *key.as_bytes()).map(|member| member.value)
     }
 
     /// Writes the canonical form of the object without the members named in `skip`, and in doing so checks every value
@@ -227,19 +235,12 @@ pub fn quote(text: &str) -> String {
 /// Writes a number by value: `21.50`, `21.5` and `2150e-2` are one, `-0` is `0`; digits are never lost. `None` for an exponent of
 /// more than 64 bits.
 fn write_number(text: &str, out: &mut String) -> Option<()> {
-    let (sign, rest) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
-    let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
-    let significant = digits.trim_start_matches('0').trim_end_matches('0');
-    if significant.is_empty() {
+    let Number { negative, digits, exponent } = Number::read(text)?;
+    if digits.is_empty() {
         out.push('0');
         return Some(());
     }
-    let trailing = digits.len() - digits.trim_end_matches('0').len();
-    let shift = i64::try_from(trailing).unwrap_or(0) - i64::try_from(fraction.len()).unwrap_or(0);
-    let exponent = exponent.parse::<i64>().ok()?.checked_add(shift)?;
-    out.push_str(&format!("{sign}{significant}e{exponent}"));
+    out.push_str(&format!("{}{digits}e{}", if negative { "-" } else { "" }, exponent.ok()?));
     Some(())
 }
 

@@ -20,6 +20,7 @@ pub mod machine;
 mod machine_unknown_tests;
 pub mod menu;
 pub mod money;
+mod number;
 pub mod order;
 pub mod pinned;
 pub mod policy;
