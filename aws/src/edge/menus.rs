@@ -25,7 +25,7 @@ use posnext_shared::{
         ports::{Clock, Directory, FetchMenu, ReadMenu, Refresh, SaveMenu, Secrets},
     },
     domain::{
-        canonical::Members,
+        canonical::{JsonError, Members},
         directory::{Client, Location},
         ids::ParId,
         json_text::{text_of, whole},
@@ -105,7 +105,7 @@ fn asked_for(client: &Client, headers: &HeaderMap, uri: &Uri, body: &[u8]) -> Re
     if !blank {
         check_body(headers, body)?;
     }
-    let text = if blank { Ok("{}") } else { text_of(body) };
+    let text = if blank { Ok("{}") } else { text_of(body).map_err(JsonError::Syntax) };
     let members = text.and_then(Members::parse).map_err(|error| not_json(&error))?;
     let query: Vec<(String, String)> = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
     let named = |name: &str| -> Result<Option<ParId>, Reply> {

@@ -8,8 +8,6 @@ use serde::{
     de::{Error, Visitor},
 };
 
-use super::canonical::JsonError;
-
 /// What a JSON string says, in WTF-8: that is UTF-8, and half a surrogate pair takes three bytes of its own. So two strings that
 /// say different things never have the same bytes.
 pub(super) type Said<'a> = Cow<'a, [u8]>;
@@ -20,13 +18,13 @@ pub const HALF: &str = "must not hold half a surrogate pair, an escape such as `
 /// The text of a body, without the byte order mark that a reader may ignore (RFC 8259 section 8.1).
 ///
 /// # Errors
-/// [`JsonError::Syntax`] with the place of the first byte that is no UTF-8.
-pub fn text_of(body: &[u8]) -> Result<&str, JsonError> {
+/// A sentence with the place of the first byte that is no UTF-8.
+pub fn text_of(body: &[u8]) -> Result<&str, String> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     std::str::from_utf8(body).map_err(|error| {
         let at = error.valid_up_to();
         let byte = body.get(at).copied().unwrap_or_default();
-        JsonError::Syntax(format!("the byte 0x{byte:02x} at {} is not UTF-8; send the body as UTF-8", place(body, at)))
+        format!("the byte 0x{byte:02x} at {} is not UTF-8; send it as UTF-8", place(body, at))
     })
 }
 
@@ -177,7 +175,7 @@ mod tests {
     fn a_byte_that_is_no_utf_8_is_named_with_its_place() {
         assert_eq!(text_of("\u{feff}{}".as_bytes()), Ok("{}"));
         assert_eq!(text_of("\u{feff}\u{feff}{}".as_bytes()), Ok("\u{feff}{}"), "one mark, not two");
-        let error = text_of(b"\xef\xbb\xbf{\n \"caf\xe9\":1}").unwrap_err().to_string();
+        let error = text_of(b"\xef\xbb\xbf{\n \"caf\xe9\":1}").unwrap_err();
         assert!(error.contains("byte 0xe9 at line 2 column 6 "), "{error}");
     }
 }

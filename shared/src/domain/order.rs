@@ -42,7 +42,7 @@ impl Body {
     /// # Errors
     /// [`JsonError`] when they are no strict JSON object.
     pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
-        let text = text_of(bytes)?;
+        let text = text_of(bytes).map_err(JsonError::Syntax)?;
         let members = Members::parse(text)?;
         let canonical = members.canonical(text, &Fingerprint::SKIPPED)?;
         let fingerprint = Fingerprint(URL_SAFE_NO_PAD.encode(Sha256::digest(canonical.as_bytes())));

@@ -174,6 +174,7 @@ mod tests {
             (r#"{"action":"subscribe","organization_id":"O","location_id":"L #1"}"#, Wish::Subscribe(location())),
             (r#"{"action":"unsubscribe","order":"u-1"}"#, Wish::Unsubscribe(order())),
             (r#"{"action":"ping"}"#, Wish::Ping),
+            ("\u{feff}{\"action\":\"ping\",\"note\":\"\\ud83d\"}", Wish::Ping),
         ] {
             assert_eq!(Wish::parse(text), Ok(wish), "{text}");
         }

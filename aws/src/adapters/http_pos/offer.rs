@@ -62,7 +62,7 @@ impl<S: Secrets> HttpPos<S> {
         let body = serde_json::to_vec(&body).map_err(|error| PortError::Corrupt(error.to_string()))?;
         let ask = Ask { body, ..Ask::new(Method::POST, "/availability".to_owned()) };
         let text = self.read(settings, ask, limit).await?;
-        let text = text_of(&text).map_err(|error| PortError::Corrupt(error.to_string()))?;
+        let text = text_of(&text).map_err(PortError::Corrupt)?;
         let answer: Availability =
             serde_json::from_str(&readable(text)).map_err(|error| PortError::Corrupt(error.to_string()))?;
         Ok(answer.unavailable.into_iter().collect())
