@@ -1,10 +1,13 @@
 //! Half an emoji and a byte order mark, on their way through the whole product (`aws/tests/api/oddities.rs` has the API alone).
 
+use std::collections::BTreeSet;
+
 use posnext_local::local::start_services;
+use posnext_shared::domain::directory::Connector;
 use serde_json::Value;
 
 use crate::{
-    connector::{PLACED, location},
+    connector::{OneSecret, PLACED, http_pos, location},
     menus::admin,
     stub_pos::answering,
     support::{Binary, Caller, fresh_uid, in_process, order, until},
@@ -81,6 +84,16 @@ async fn a_pos_is_sent_what_the_strictest_reader_takes() {
 }
 
 #[tokio::test]
+async fn a_mark_and_half_an_emoji_hide_nothing_that_is_sold_out() {
+    let (base, _) = answering(200, "\u{feff}{\"unavailable\":[\"4711\",\"x\\ud83d\"],\"\\ud83d\":1}").await;
+    let location = location(&base, None);
+    let Connector::Http(settings) = &location.connector else { panic!("http") };
+    let limit = std::time::Duration::from_secs(10);
+    let sold_out = http_pos(OneSecret::default()).sold_out(settings, &location, &BTreeSet::from(["4711"]), limit).await.unwrap();
+    assert!(sold_out.contains("4711"), "{sold_out:?}");
+}
+
+#[tokio::test]
 async fn a_menu_with_a_mark_and_half_an_emoji_is_put_and_one_in_latin_1_is_refused_at_its_byte() {
     let services = start_services(None, "http://127.0.0.1:9").await.unwrap();
     let menu = r#"{"currency":"EUR","products":[{"id":"1","name":"Soup \ud83c","\ud83d":0,"price":4.35}]}"#;
@@ -91,4 +104,15 @@ async fn a_menu_with_a_mark_and_half_an_emoji_is_put_and_one_in_latin_1_is_refus
     let latin = [&b"{\n\"currency\":\"EUR\",\"products\":[{\"id\":\"1\",\"name\":\"Caf"[..], b"\xe9\"}]}"].concat();
     let (code, said) = admin(&services, &["put", "-", "--location", "PAR-LOC-12345"], &latin).await;
     assert!(code == 2 && said.contains("the byte 0xe9 at line 2 column 51 is not UTF-8"), "{said}");
+}
+
+#[test]
+fn the_outputs_of_a_stack_are_read_with_a_mark_before_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("outputs.json");
+    std::fs::write(&file, "\u{feff}[]").unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
+    let output = command.args(["admin", "orders", "--outputs", file.to_str().unwrap()]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("has no output"), "{said}");
 }

@@ -198,9 +198,11 @@ mod tests {
 
     #[test]
     fn what_is_no_delivery_says_why() {
-        for (body, why) in
-            [("", "not a delivery"), (r#"{"v":1,"delivery":{}}"#, "not a delivery"), (r#"{"v":2,"delivery":7}"#, "format 2")]
-        {
+        for (body, why) in [
+            ("", "not a delivery"),
+            (r#"{"v":1,"delivery":{}}"#, "not a delivery: in `delivery`, missing field"),
+            (r#"{"v":2,"delivery":7}"#, "format 2"),
+        ] {
             let error = parse_delivery(body).unwrap_err();
             assert!(error.contains(why), "{body}: {error}");
         }

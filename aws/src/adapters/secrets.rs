@@ -252,6 +252,12 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_before_a_secret_is_ignored() {
+        let values = parse("\u{feff}{\"live\":[{\"id\":\"new\",\"value\":\"0123456789x\"}]}", RULES).unwrap();
+        assert_eq!((values.pos_secret.as_str(), values.shared_ids.len()), ("0123456789x", 1));
+    }
+
+    #[test]
     fn a_value_from_the_readme_is_refused_unless_it_is_allowed() {
         let text = r#"{"live":[{"id":"a","value":"a1b2c3d4e5f6a7b8c9d0"}]}"#;
         assert!(parse(text, RULES).unwrap_err().contains("README"));
