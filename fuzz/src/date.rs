@@ -1,7 +1,7 @@
 //! Date-times by the calendar's own rules, to hold the product's reader against.
 
-/// Unix seconds of a date-time of RFC 3339; `None` when the text is none. `t` and `z` count as `T` and `Z`, and so does a blank as
-/// `T`. A leap second, at the end of June or December, is the second after it.
+/// Unix seconds of a date-time of RFC 3339; `None` when the text is none. `t` and `z` count as `T` and `Z`, and so does
+/// a blank as `T`. A leap second, at the end of June or December, is the second after it.
 #[must_use]
 pub fn seconds(text: &str) -> Option<i64> {
     let (date_time, rest) = text.split_at_checked(19)?;

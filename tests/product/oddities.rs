@@ -1,4 +1,5 @@
-//! Half an emoji and a byte order mark, on their way through the whole product (`aws/tests/api/oddities.rs` has the API alone).
+//! Half an emoji and a byte order mark, on their way through the whole product (`aws/tests/api/oddities.rs` has the API
+//! alone).
 
 use std::collections::BTreeSet;
 

@@ -73,7 +73,8 @@ where
         // One answer for unknown, foreign and impossible ids.
         let unknown = || Reply::error(ErrorCode::UnknownOrder, "no order of this caller has this id");
         let (segment, wanted) = asked_for(request.uri.path());
-        // Characters that an id may have are the same written out or encoded (RFC 3986 section 2.3); of others there is no id.
+        // Characters that an id may have are the same written out or encoded (RFC 3986 section 2.3); of others there is
+        // no id.
         let segment = percent_decode_str(segment).decode_utf8().map_err(|_| unknown())?;
         let request_uid = RequestUid::new(segment).map_err(|_| unknown())?;
         let key = OrderKey { tenant: client.tenant.clone(), request_uid };

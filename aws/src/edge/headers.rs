@@ -4,8 +4,8 @@ use http::{HeaderMap, HeaderName};
 
 use super::prefer::separated;
 
-/// The one value of a header that has one; `None` when it is absent. API Gateway joins lines of the same name by commas, and other
-/// servers hand them on one by one, so both are read alike, and the same value again is no other.
+/// The one value of a header that has one; `None` when it is absent. API Gateway joins lines of the same name by
+/// commas, and other servers hand them on one by one, so both are read alike, and the same value again is no other.
 ///
 /// # Errors
 /// A sentence where values differ: whoever is on the way could believe another of them than we do.

@@ -106,7 +106,8 @@ impl<'a> Members<'a> {
     }
 
     /// Writes the canonical form of the object without the members named in `skip`, and in doing so checks every value
-    /// inside: sorted keys, numbers by value, strings unescaped, no white space. `whole` is the text that it was split from.
+    /// inside: sorted keys, numbers by value, strings unescaped, no white space. `whole` is the text that it was split
+    /// from.
     ///
     /// # Errors
     /// [`JsonError`] for what is wrong at any depth.
@@ -232,8 +233,8 @@ pub fn quote(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Writes a number by value: `21.50`, `21.5` and `2150e-2` are one, `-0` is `0`; digits are never lost. `None` for an exponent of
-/// more than 64 bits.
+/// Writes a number by value: `21.50`, `21.5` and `2150e-2` are one, `-0` is `0`; digits are never lost. `None` for an
+/// exponent of more than 64 bits.
 fn write_number(text: &str, out: &mut String) -> Option<()> {
     let Number { negative, digits, exponent } = Number::read(text)?;
     if digits.is_empty() {

@@ -1,5 +1,5 @@
-//! The texts of JSON as others send them: a byte order mark before a body, and halves of surrogate pairs in its strings. Both are
-//! within RFC 8259, and neither may cost an order (docs/decisions/0003).
+//! The texts of JSON as others send them: a byte order mark before a body, and halves of surrogate pairs in its
+//! strings. Both are within RFC 8259, and neither may cost an order (docs/decisions/0003).
 
 use std::{borrow::Cow, fmt};
 
@@ -8,8 +8,8 @@ use serde::{
     de::{Error, Visitor},
 };
 
-/// What a JSON string says, in WTF-8: that is UTF-8, and half a surrogate pair takes three bytes of its own. So two strings that
-/// say different things never have the same bytes.
+/// What a JSON string says, in WTF-8: that is UTF-8, and half a surrogate pair takes three bytes of its own. So two
+/// strings that say different things never have the same bytes.
 pub(super) type Said<'a> = Cow<'a, [u8]>;
 
 /// What an id or a date may not hold.
@@ -42,8 +42,8 @@ pub(super) fn place(text: &[u8], at: usize) -> String {
     format!("line {line} column {column}")
 }
 
-/// JSON for readers that take no half of a surrogate pair: each one that stands alone becomes U+FFFD. Nothing else changes, and
-/// no byte moves.
+/// JSON for readers that take no half of a surrogate pair: each one that stands alone becomes U+FFFD. Nothing else
+/// changes, and no byte moves.
 #[must_use]
 pub fn readable(json: &str) -> Cow<'_, str> {
     let halves = halves(json);

@@ -151,7 +151,8 @@ fn read_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cents, D::Er
 }
 
 impl Menu {
-    /// Reads and checks a menu. A byte order mark before it is left out, and half a surrogate pair in its texts shows as U+FFFD.
+    /// Reads and checks a menu. A byte order mark before it is left out, and half a surrogate pair in its texts shows
+    /// as U+FFFD.
     ///
     /// # Errors
     /// [`MenuError`] with the first faults, each with the id at which it is.

@@ -145,7 +145,8 @@ impl Order {
         &self.text
     }
 
-    /// The body for readers that we do not know, such as a POS: half a surrogate pair, which many refuse, is U+FFFD in it.
+    /// The body for readers that we do not know, such as a POS: half a surrogate pair, which many refuse, is U+FFFD in
+    /// it.
     #[must_use]
     pub fn readable_text(&self) -> Cow<'_, str> {
         readable(&self.text)

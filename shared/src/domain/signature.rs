@@ -49,8 +49,8 @@ impl DigestMessage {
         ))
     }
 
-    /// The message of any body, as the recipe reads it: what is absent, null or of another kind counts as null. A byte order mark
-    /// before it does not count.
+    /// The message of any body, as the recipe reads it: what is absent, null or of another kind counts as null. A byte
+    /// order mark before it does not count.
     #[must_use]
     pub fn of_body(body: &str) -> Self {
         fn string(members: &Members<'_>, key: &str) -> Option<String> {

@@ -1,5 +1,5 @@
-//! What an order comes to, and every total that is right for it. Where an amount has parts of a cent, honest callers round it in
-//! different places, and nobody knows where PAR does (docs/menu.md#what-an-order-comes-to).
+//! What an order comes to, and every total that is right for it. Where an amount has parts of a cent, honest callers
+//! round it in different places, and nobody knows where PAR does (docs/menu.md#what-an-order-comes-to).
 
 use rust_decimal::{Decimal, RoundingStrategy};
 

@@ -51,8 +51,9 @@ pub fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Unix seconds of a date-time of RFC 3339, sub-seconds dropped (floor: docs/contract.md#signature). `T` and `Z` may be lower case,
-/// and a blank may stand for `T`, as its section 5.6 allows. A leap second counts as POSIX counts it: as the second after it.
+/// Unix seconds of a date-time of RFC 3339, sub-seconds dropped (floor: docs/contract.md#signature). `T` and `Z` may be
+/// lower case, and a blank may stand for `T`, as its section 5.6 allows. A leap second counts as POSIX counts it: as
+/// the second after it.
 ///
 /// `None` when the text is no such date-time: a reader that is stricter than ours would sign 0 for it.
 #[must_use]

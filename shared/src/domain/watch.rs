@@ -94,8 +94,8 @@ pub struct Change {
     status: OrderStatus,
     /// Grows with each change; one that comes late, or again, is known by it.
     version: u64,
-    /// The body of a GET, unless it is too large for a message. A reader that takes no half of a surrogate pair must not miss the
-    /// change: such is U+FFFD in it.
+    /// The body of a GET, unless it is too large for a message. A reader that takes no half of a surrogate pair must
+    /// not miss the change: such is U+FFFD in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<Box<serde_json::value::RawValue>>,
     /// `x-pch-digest` of that GET.
