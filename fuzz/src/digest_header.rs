@@ -67,7 +67,7 @@ fn edits(digest: &str, header: &str) -> Vec<String> {
 
 /// The message of any body: what is absent, null or of another kind counts as null.
 fn is_what_the_recipe_says(message: &str, body: &str) {
-    let read = json::read(body);
+    let read = json::read(json::without_mark(body));
     let object = read.as_ref().map(|(json, _)| json).filter(|json| is_sound(json));
     let details = object.and_then(|json| json.get("order_details")).filter(|json| is_sound(json));
     let text = |json: Option<&Json<'_>>, key: &str| json?.get(key)?.text().map(str::to_owned);
@@ -87,5 +87,5 @@ fn is_what_the_recipe_says(message: &str, body: &str) {
 
 /// An object whose keys can be told apart.
 fn is_sound(json: &Json<'_>) -> bool {
-    matches!(json.value, Value::Object(_)) && json.members().iter().all(|(key, _)| !json.repeats(key))
+    matches!(json.value, Value::Object(_)) && !json.repeats_any()
 }

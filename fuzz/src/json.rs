@@ -23,25 +23,72 @@ pub enum Value<'a> {
     Bool(bool),
     /// A number.
     Number(Number),
-    /// A text; `None` when it holds half a surrogate pair and so is none.
-    Text(Option<String>),
+    /// A text.
+    Text(Text<'a>),
     /// An array.
     Array(Vec<Json<'a>>),
     /// An object, members in their order.
-    Object(Vec<(String, Json<'a>)>),
+    Object(Vec<(Text<'a>, Json<'a>)>),
     /// An array or object nested too deep. What is in it is not read.
     Deep,
 }
 
-/// What is wrong with a text that keeps to the grammar.
+/// What a string says, in UTF-16: that may hold half a surrogate pair.
+#[derive(Debug, Clone)]
+pub struct Text<'a> {
+    /// The string as it came, in quotes.
+    pub raw: &'a str,
+    /// What it says.
+    pub units: Vec<u16>,
+    /// Halves are replaced.
+    lossy: String,
+}
+
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.units == other.units
+    }
+}
+
+impl Text<'_> {
+    /// What it says, to be compared with names that hold no half.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.lossy
+    }
+
+    /// The text, if it is one.
+    #[must_use]
+    pub fn whole(&self) -> Option<&str> {
+        String::from_utf16(&self.units).is_ok().then_some(&self.lossy)
+    }
+}
+
+/// What is odd about a text that keeps to the grammar.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Faults {
     /// An array or object is nested too deep.
     pub too_deep: bool,
     /// An object names a key twice.
     pub repeated_key: bool,
-    /// Half a surrogate pair, or an exponent out of range.
+    /// An exponent is out of range.
     pub unreadable: bool,
+    /// A string holds half a surrogate pair.
+    pub half: bool,
+}
+
+impl Faults {
+    /// Whether the product refuses it.
+    #[must_use]
+    pub fn refuse(self) -> bool {
+        self.too_deep || self.repeated_key || self.unreadable
+    }
+}
+
+/// A text without a byte order mark.
+#[must_use]
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// Reads a text; `None` when it is against the grammar.
@@ -56,27 +103,39 @@ pub fn read(text: &str) -> Option<(Json<'_>, Faults)> {
 impl<'a> Json<'a> {
     /// The members of an object, none of another value.
     #[must_use]
-    pub fn members(&self) -> &[(String, Json<'a>)] {
+    pub fn members(&self) -> &[(Text<'a>, Json<'a>)] {
         if let Value::Object(members) = &self.value { members } else { &[] }
     }
 
     /// The member `key`, unless it is absent or null.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Json<'a>> {
-        let found = self.members().iter().find(|(name, _)| name == key).map(|(_, json)| json)?;
+        let found = self.members().iter().find(|(name, _)| name.whole() == Some(key)).map(|(_, json)| json)?;
         (!matches!(found.value, Value::Null)).then_some(found)
+    }
+
+    /// All members of this name.
+    pub fn values<'j>(&'j self, key: &'j str) -> impl Iterator<Item = &'j Json<'a>> {
+        self.members().iter().filter(move |(name, _)| name.whole() == Some(key)).map(|(_, json)| json)
     }
 
     /// Whether the object names this key more than once.
     #[must_use]
     pub fn repeats(&self, key: &str) -> bool {
-        self.members().iter().filter(|(name, _)| name == key).count() > 1
+        self.values(key).count() > 1
+    }
+
+    /// Whether the object names any key more than once.
+    #[must_use]
+    pub fn repeats_any(&self) -> bool {
+        let members = self.members();
+        members.iter().enumerate().any(|(at, (key, _))| members[..at].iter().any(|(earlier, _)| earlier == key))
     }
 
     /// The text, if it is one.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
-        if let Value::Text(text) = &self.value { text.as_deref() } else { None }
+        if let Value::Text(text) = &self.value { text.whole() } else { None }
     }
 
     /// The number, if it is one.
@@ -136,7 +195,7 @@ impl<'a> Reader<'a> {
     }
 
     fn object(&mut self, depth: usize) -> Option<Value<'a>> {
-        let mut members: Vec<(String, Json<'a>)> = Vec::new();
+        let mut members: Vec<(Text<'a>, Json<'a>)> = Vec::new();
         let mut keys = std::collections::HashSet::new();
         self.take(b'{')?;
         self.space();
@@ -149,8 +208,7 @@ impl<'a> Reader<'a> {
             self.space();
             self.take(b':')?;
             let value = self.value(depth + 1)?;
-            let key = key.unwrap_or_default();
-            self.faults.repeated_key |= !keys.insert(key.clone());
+            self.faults.repeated_key |= !keys.insert(key.units.clone());
             members.push((key, value));
             self.space();
             if self.take(b',').is_none() {
@@ -177,8 +235,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A string; the inner `None` for half a surrogate pair.
-    fn string(&mut self) -> Option<Option<String>> {
+    fn string(&mut self) -> Option<Text<'a>> {
+        let start = self.at;
         self.take(b'"')?;
         let mut units: Vec<u16> = Vec::new();
         loop {
@@ -191,8 +249,8 @@ impl<'a> Reader<'a> {
                 c => units.extend_from_slice(c.encode_utf16(&mut [0; 2])),
             }
         }
-        let text = String::from_utf16(&units).ok();
-        self.faults.unreadable |= text.is_none();
+        let text = Text { raw: &self.text[start..self.at], lossy: String::from_utf16_lossy(&units), units };
+        self.faults.half |= text.whole().is_none();
         Some(text)
     }
 

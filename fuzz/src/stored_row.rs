@@ -63,16 +63,16 @@ fn order(record: &OrderRecord) {
 
 fn attributes(json: &Json<'_>) -> Option<Item> {
     let Value::Object(members) = &json.value else { return None };
-    members.iter().map(|(name, json)| Some((name.clone(), attribute(json)?))).collect()
+    members.iter().map(|(name, json)| Some((name.whole()?.to_owned(), attribute(json)?))).collect()
 }
 
 fn attribute(json: &Json<'_>) -> Option<AttributeValue> {
     let [(kind, json)] = json.members() else { return None };
     let bytes = |text: &str| STANDARD.decode(text).ok().map(Blob::new);
     Some(match (kind.as_str(), &json.value) {
-        ("S", Value::Text(text)) => AttributeValue::S(text.clone()?),
-        ("N", Value::Text(text)) => AttributeValue::N(text.clone()?),
-        ("B", Value::Text(text)) => AttributeValue::B(bytes(text.as_deref()?)?),
+        ("S", Value::Text(text)) => AttributeValue::S(text.whole()?.to_owned()),
+        ("N", Value::Text(text)) => AttributeValue::N(text.whole()?.to_owned()),
+        ("B", Value::Text(text)) => AttributeValue::B(bytes(text.whole()?)?),
         ("BOOL", Value::Bool(is)) => AttributeValue::Bool(*is),
         ("NULL", Value::Bool(is)) => AttributeValue::Null(*is),
         ("M", Value::Object(_)) => AttributeValue::M(attributes(json)?),

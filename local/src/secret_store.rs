@@ -5,6 +5,7 @@ use aws_sdk_secretsmanager::{
     Client,
     operation::{create_secret::CreateSecretError, get_secret_value::GetSecretValueError},
 };
+use posnext_shared::domain::json_text::without_mark;
 use serde::{Deserialize, Serialize};
 
 /// The values of a secret that are live at once, the one to sign with first.
@@ -72,7 +73,7 @@ impl SecretStore {
             Err(error) => return Err(error).with_context(|| format!("cannot read the secret {name}")),
         };
         // What serde says could quote the text.
-        let live = serde_json::from_str(&text).ok().filter(|live: &Live| !live.live.is_empty());
+        let live = serde_json::from_str(without_mark(&text)).ok().filter(|live: &Live| !live.live.is_empty());
         let live =
             live.with_context(|| format!(r#"the secret {name} is not like {{"live": [{{"id": "...", "value": "..."}}]}}"#))?;
         Ok(Some(live))

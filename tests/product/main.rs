@@ -30,6 +30,7 @@ mod load;
 mod logs;
 mod menus;
 mod metrics;
+mod oddities;
 mod onboarding;
 mod openapi;
 mod operate;

@@ -249,15 +249,15 @@ async fn a_menu_that_is_young_enough_is_not_fetched_again() {
     assert_eq!(again.json["products"][0]["price"].to_string(), "4.35");
 }
 
-async fn admin(services: &Services, arguments: &[&str], input: &str) -> (i32, String) {
+pub(crate) async fn admin(services: &Services, arguments: &[&str], input: impl AsRef<[u8]>) -> (i32, String) {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
     command.arg("admin").arg("menu").args(arguments).envs(services.environment());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_owned();
+    let input = input.as_ref().to_owned();
     tokio::task::spawn_blocking(move || {
         // A command that refuses early does not read all.
-        let _ = stdin.write_all(input.as_bytes());
+        let _ = stdin.write_all(&input);
         drop(stdin);
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();

@@ -110,6 +110,20 @@ async fn each_change_of_an_order_and_of_a_location_is_told_to_who_watches_it() {
 }
 
 #[tokio::test]
+async fn a_mark_before_a_message_is_ignored_and_half_an_emoji_hides_no_change() {
+    let (product, caller) = in_process().await;
+    let mut socket = Socket::open(&product, Some(&token())).await.unwrap();
+    let uid = fresh_uid("half");
+    socket.0.send(Message::text(format!("\u{feff}{{\"action\":\"subscribe\",\"order\":\"{uid}\"}}"))).await.unwrap();
+    assert_eq!(socket.hear().await["type"], "subscribed");
+    let plain = order(&uid, "PAR-LOC-12345");
+    let odd = plain.replacen('{', r#"{"note \ud83d":"doorman \ud83c","#, 1);
+    assert_eq!(caller.send(caller.submission(&plain).body(odd)).await.code, 200);
+    let changes = socket.until_final(&uid).await;
+    assert_eq!(changes.last().unwrap()["order"]["note \u{fffd}"], "doorman \u{fffd}");
+}
+
+#[tokio::test]
 async fn nobody_watches_without_a_token_or_what_is_not_theirs() {
     let (product, _) = in_process().await;
     assert_eq!(Socket::open(&product, None).await.err(), Some(401));

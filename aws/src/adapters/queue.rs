@@ -140,7 +140,8 @@ pub fn parse_delivery(body: &str) -> Result<Delivery, String> {
     if body.v != FORMAT {
         return Err(format!("message format {} is not {FORMAT}", body.v));
     }
-    serde_json::from_str(body.delivery.get()).map_err(no_delivery)
+    // The place that the error names is within this member.
+    serde_json::from_str(body.delivery.get()).map_err(|error| format!("not a delivery: in `delivery`, {error}"))
 }
 
 impl DeliveryQueue {
@@ -197,9 +198,11 @@ mod tests {
 
     #[test]
     fn what_is_no_delivery_says_why() {
-        for (body, why) in
-            [("", "not a delivery"), (r#"{"v":1,"delivery":{}}"#, "not a delivery"), (r#"{"v":2,"delivery":7}"#, "format 2")]
-        {
+        for (body, why) in [
+            ("", "not a delivery"),
+            (r#"{"v":1,"delivery":{}}"#, "not a delivery: in `delivery`, missing field"),
+            (r#"{"v":2,"delivery":7}"#, "format 2"),
+        ] {
             let error = parse_delivery(body).unwrap_err();
             assert!(error.contains(why), "{body}: {error}");
         }

@@ -18,7 +18,7 @@ use posnext_shared::{
         moment::Moment,
         ports::{PortError, Refresh, Secrets, WebhookKeys},
     },
-    domain::{signature::SharedId, token::ClientSecret, webhook::WebhookKey},
+    domain::{json_text::without_mark, signature::SharedId, token::ClientSecret, webhook::WebhookKey},
 };
 
 /// Age at which a secret is read again beside a request.
@@ -166,7 +166,7 @@ impl SecretCache {
 
 /// Reads a secret's text. The reason for a refusal never holds a value.
 fn parse(text: &str, rules: SecretRules) -> Result<Values, String> {
-    let secret: SecretText = serde_json::from_str(text)
+    let secret: SecretText = serde_json::from_str(without_mark(text))
         .map_err(|_| r#"must be JSON like {"live": [{"id": "2026-11", "value": "..."}]}"#.to_owned())?;
     let Some(first) = secret.live.first() else { return Err("has no live value".to_owned()) };
     if !rules.allow_local && secret.live.iter().any(|live| known_to_everybody(&live.value)) {
@@ -249,6 +249,12 @@ mod tests {
         let values = parse(r#"{"live":[{"id":"new","value":"0123456789x"},{"id":"old","value":"abcdefghijy"}]}"#, RULES).unwrap();
         let ids: Vec<_> = values.shared_ids.iter().map(SharedId::id).collect();
         assert_eq!((ids, values.client_secrets.len()), (vec!["new", "old"], 2));
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_secret_is_ignored() {
+        let values = parse("\u{feff}{\"live\":[{\"id\":\"new\",\"value\":\"0123456789x\"}]}", RULES).unwrap();
+        assert_eq!((values.pos_secret.as_str(), values.shared_ids.len()), ("0123456789x", 1));
     }
 
     #[test]

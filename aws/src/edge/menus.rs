@@ -25,9 +25,10 @@ use posnext_shared::{
         ports::{Clock, Directory, FetchMenu, ReadMenu, Refresh, SaveMenu, Secrets},
     },
     domain::{
-        canonical::Members,
+        canonical::{JsonError, Members},
         directory::{Client, Location},
         ids::ParId,
+        json_text::{text_of, whole},
         menu::StoredMenu,
         signature::{DigestMessage, SignedFields},
         status::{ErrorCode, OrderError},
@@ -100,16 +101,16 @@ fn unknown(code: ErrorCode, field: &str, message: &str) -> Reply {
 /// Whose menu: the body's ids win, then the query's; a caller with one organization need not name it
 /// (docs/contract.md#u28).
 fn asked_for(client: &Client, headers: &HeaderMap, uri: &Uri, body: &[u8]) -> Result<(ParId, ParId), Reply> {
-    let blank = body.trim_ascii().is_empty();
+    let blank = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii().is_empty();
     if !blank {
         check_body(headers, body)?;
     }
-    let text = if blank { "{}" } else { std::str::from_utf8(body).unwrap_or_default() };
-    let members = Members::parse(text).map_err(|error| not_json(&error))?;
+    let text = if blank { Ok("{}") } else { text_of(body).map_err(JsonError::Syntax) };
+    let members = text.and_then(Members::parse).map_err(|error| not_json(&error))?;
     let query: Vec<(String, String)> = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
     let named = |name: &str| -> Result<Option<ParId>, Reply> {
         let text = match members.get(name) {
-            Some(text) => Some(serde_json::from_str::<String>(text).map_err(|_| invalid(name, "must be a string"))?),
+            Some(text) => Some(whole(text).map_err(|what| invalid(name, what))?),
             None => query.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()),
         };
         text.map(|text| ParId::new(text).map_err(|error| invalid(name, &error.to_string()))).transpose()

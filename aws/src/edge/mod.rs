@@ -4,12 +4,14 @@
 pub mod answer;
 pub mod deliveries;
 pub mod get;
+mod headers;
 pub mod log;
 pub mod menus;
 pub mod metrics;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 mod par_menu;
+mod prefer;
 pub mod proxy;
 pub mod queue;
 pub mod receive;
@@ -25,6 +27,7 @@ use futures_util::FutureExt;
 use http::{HeaderMap, Response, header};
 
 use answer::{Reply, Signer, seal};
+use headers::only_value;
 use posnext_shared::{
     app::{
         METRICS,
@@ -70,8 +73,11 @@ async fn let_in<D: Directory, S: Secrets, C: Clock>(
     headers: &HeaderMap,
     signer: &Signer,
 ) -> Result<Client, Reply> {
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    match gate.authenticate(authorization).await {
+    let authorization = only_value(headers, &header::AUTHORIZATION).map_err(|message| {
+        let challenge = "Bearer error=\"invalid_request\"";
+        Reply::error(ErrorCode::TokenMalformed, &message).header(header::WWW_AUTHENTICATE, challenge)
+    })?;
+    match gate.authenticate(authorization.as_deref()).await {
         Ok(client) => {
             signer.set(gate.only_signer(&client).await);
             Ok(client)
@@ -93,12 +99,14 @@ async fn let_in<D: Directory, S: Secrets, C: Clock>(
 /// Times and claims are looked at only once the signature has verified, so naming them tells a stranger nothing.
 fn token_code(error: TokenError) -> ErrorCode {
     match error {
-        TokenError::Malformed => ErrorCode::TokenMalformed,
+        TokenError::Malformed | TokenError::NoObject(_) => ErrorCode::TokenMalformed,
         TokenError::Algorithm => ErrorCode::TokenAlgorithm,
         TokenError::Signature => ErrorCode::TokenSignature,
         TokenError::Expired => ErrorCode::TokenExpired,
         TokenError::NotYetValid => ErrorCode::TokenNotYetValid,
-        TokenError::NoExpiry | TokenError::Client | TokenError::Issuer | TokenError::Audience => ErrorCode::TokenClaims,
+        TokenError::Claim(..) | TokenError::NoExpiry | TokenError::Client | TokenError::Issuer | TokenError::Audience => {
+            ErrorCode::TokenClaims
+        }
     }
 }
 

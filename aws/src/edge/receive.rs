@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use http::{
-    HeaderMap, Method, Request,
+    HeaderMap, HeaderName, Method, Request,
     header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE},
 };
 
 use super::{
     answer::{DIGEST, Reply, Signer},
+    headers::only_value,
     let_in, unavailable,
 };
 use posnext_shared::{
@@ -68,8 +69,9 @@ pub(super) async fn receive<D: Directory, S: Secrets, C: Clock, B: AsRef<[u8]>>(
     let location = gate.directory.location(&organization_id, order.location_id()).await.map_err(|error| unavailable(&error))?;
     let shared_ids = location.as_ref().and_then(|location| location.shared_ids.as_ref()).unwrap_or(&organization.shared_ids);
     signer.set(primary(gate, shared_ids).await);
-    let digest = headers.get(DIGEST).map(|value| value.to_str().unwrap_or_default());
-    let shared_id = match gate.verify(&client, shared_ids, &order, RawRequest { path, body: raw, digest }).await {
+    let digest = one(headers, &DIGEST)?;
+    let request = RawRequest { path, body: raw, digest: digest.as_deref() };
+    let shared_id = match gate.verify(&client, shared_ids, &order, request).await {
         Ok(shared_id) => shared_id,
         Err(DigestError::Unavailable(error)) => return Err(unavailable(&error)),
         Err(error) => return Err(bad_digest(&error)),
@@ -108,12 +110,18 @@ fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Body, Reply> {
     Body::parse(body).map_err(|error| not_json(&error))
 }
 
+/// What a header says that says one thing.
+fn one(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Reply> {
+    let twice = |message| Reply::errors(&[OrderError::field(ErrorCode::InvalidField, name.as_str(), message)]);
+    only_value(headers, name).map_err(twice)
+}
+
 /// Whether a body can be read at all.
 pub(super) fn check_body(headers: &HeaderMap, body: &[u8]) -> Result<(), Reply> {
-    if headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if one(headers, &CONTENT_ENCODING)?.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
         return Err(Reply::error(ErrorCode::UnsupportedContentEncoding, "send the body without Content-Encoding"));
     }
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = one(headers, &CONTENT_TYPE)?.unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(Reply::error(ErrorCode::UnsupportedMediaType, "send Content-Type: application/json"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{
-    HeaderMap, Request, Response,
+    HeaderName, Request, Response,
     header::{LOCATION, RETRY_AFTER},
 };
 use tokio::time::Instant;
@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use super::{
     answer::{PREFERENCE_APPLIED, REPLAYED, Reply, Signer},
     answered,
+    headers::only_value,
+    prefer::Preferences,
     receive::{Verified, receive},
     temporarily_unavailable,
 };
@@ -69,14 +71,18 @@ where
         let Verified { client, order, location, shared_id } = receive(&self.gate, request, signer).await?;
         let checked = self.check.paid(&location, &order).await;
         let order = Arc::new(order);
-        let prefer_async = prefers_async(headers);
+        let prefer_async = Preferences::of(headers).respond_async;
         let later = prefer_async || location.mode == Mode::Async;
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let text = |name| only_value(headers, &HeaderName::from_static(name)).unwrap_or_default();
         let new = New {
             key: OrderKey { tenant: client.tenant, request_uid: order.request_uid().clone() },
             order: Arc::clone(&order),
             shared_id: shared_id.id().to_owned(),
-            traceparent: traceparent(text("traceparent"), text("x-amzn-trace-id"), self.gate.clock.random()),
+            traceparent: traceparent(
+                text("traceparent").as_deref(),
+                text("x-amzn-trace-id").as_deref(),
+                self.gate.clock.random(),
+            ),
         };
         let key = new.key.clone();
         let accepted = match checked {
@@ -184,10 +190,4 @@ fn reply(
 fn not_now(order: &Order, why: &dyn std::fmt::Display) -> Reply {
     tracing::error!(reason = %why, order.request_uid = %order.request_uid(), "a submit was not accepted");
     Reply::verified_error(order, temporarily_unavailable())
-}
-
-/// RFC 7240: `respond-async` among the preferences.
-fn prefers_async(headers: &HeaderMap) -> bool {
-    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))
 }

@@ -20,7 +20,6 @@ use posnext_shared::{
     },
     domain::{
         answer::Said,
-        contract::PricePolicy,
         status::{OrderError, OrderStatus},
     },
 };
@@ -63,11 +62,7 @@ impl<D: Directory, S: Secrets, M: ReadMenu, P: AskAvailability, C: Clock> Valida
         };
         let identity = order.identity();
         // What the caller has not signed is not signed for it, unless the deployment wants that.
-        let totals = match calculated.filter(|_| self.gate.contract.sign_calculated) {
-            Some(calculated) if self.gate.contract.prices == PricePolicy::Trust => order.totals().or(calculated),
-            Some(calculated) => calculated,
-            None => order.totals(),
-        };
+        let totals = calculated.filter(|_| self.gate.contract.sign_calculated).unwrap_or_else(|| order.totals());
         let said = Said { identity, status, totals, calculated, pos_order_id: None, errors, processing: None };
         let body = order.answer(&said, &self.gate.contract.pos_order_id_key);
         let uid = order.request_uid();

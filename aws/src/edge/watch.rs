@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 
+use super::headers::only_value;
 use posnext_shared::{
     app::{
         METRICS,
@@ -83,8 +84,8 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: 
     }
 
     async fn open(&self, id: &str, headers: &HeaderMap) -> StatusCode {
-        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        match self.watch.gate.authenticate(authorization).await {
+        let authorization = only_value(headers, &header::AUTHORIZATION).unwrap_or_default();
+        match self.watch.gate.authenticate(authorization.as_deref()).await {
             Ok(client) => match self.watch.connect(id, client).await {
                 Ok(()) => StatusCode::OK,
                 Err(error) => {

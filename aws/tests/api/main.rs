@@ -8,6 +8,7 @@ mod callers;
 mod contract_settings;
 mod guard;
 mod menus;
+mod oddities;
 mod polling;
 mod support;
 mod validate;

@@ -12,7 +12,9 @@ use posnext_aws::adapters::{clock::SystemClock, orders::OrderTable};
 use posnext_shared::{
     app::ports::{Clock, ListOpen, ReadOrder},
     domain::{
+        canonical::Members,
         ids::{OrderKey, RequestUid, Tenant},
+        json_text::whole,
         processing::{Processing, processing},
         record::{OrderRecord, Row},
         time::UnixMillis,
@@ -111,11 +113,8 @@ impl Board {
 
     /// Remembers the order that an answer to a submit is about, if it is about one.
     pub(super) fn notice(&self, answer: &str) {
-        #[derive(serde::Deserialize)]
-        struct Named {
-            request_uid: String,
-        }
-        let Ok(Named { request_uid }) = serde_json::from_str(answer) else { return };
+        let members = Members::parse(answer).unwrap_or_default();
+        let Some(request_uid) = members.get("request_uid").and_then(|text| whole(text).ok()) else { return };
         let (Ok(tenant), Ok(request_uid)) = (Tenant::new(CLIENT_ID), RequestUid::new(request_uid)) else { return };
         self.remember(OrderKey { tenant, request_uid });
     }

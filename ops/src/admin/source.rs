@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, str::FromStr};
 use anyhow::{Context, bail, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use posnext_aws::adapters::secrets::known_to_everybody;
+use posnext_shared::domain::json_text::without_mark;
 
 /// Characters of a generated value: letters and digits, so that it survives every header, shell and form; a multiple of
 /// four, so that it is base64 as well.
@@ -59,7 +60,7 @@ impl Source {
                 std::io::read_to_string(std::io::stdin()).with_context(|| format!("{what}: standard input cannot be read"))?
             }
         };
-        let text = text.trim_end_matches(['\r', '\n']).to_owned();
+        let text = without_mark(&text).trim_end_matches(['\r', '\n']).to_owned();
         ensure!(
             text.chars().count() >= SHORTEST && text.chars().all(|c| c.is_ascii_graphic()),
             "{what} must have at least {SHORTEST} characters, all of them visible ASCII"

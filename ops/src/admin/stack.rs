@@ -9,7 +9,10 @@ use posnext_aws::{
     settings::settings,
 };
 use posnext_local::local;
-use posnext_shared::{app::operate::Operate, domain::policy::Policy};
+use posnext_shared::{
+    app::operate::Operate,
+    domain::{json_text::without_mark, policy::Policy},
+};
 use serde::Deserialize;
 
 /// The stack is named by the outputs of its deployment, in a file or in variables; region and credentials come from the
@@ -50,7 +53,7 @@ impl Stack {
     pub(crate) fn value(&self, name: &str) -> anyhow::Result<String> {
         if let Some(file) = &self.outputs {
             let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            let outputs: Vec<Output> = serde_json::from_str(&text).with_context(|| {
+            let outputs: Vec<Output> = serde_json::from_str(without_mark(&text)).with_context(|| {
                 format!("{} is not what `sam list stack-outputs --stack-name NAME --output json` prints", file.display())
             })?;
             let output = outputs.into_iter().find(|output| output.output_key == name);

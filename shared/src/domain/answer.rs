@@ -2,7 +2,7 @@
 //! byte for byte.
 
 use super::{
-    canonical::{quote, write_string},
+    canonical::{Placed, quote, write_string},
     contract::PosOrderIdKey,
     ids::RequestUid,
     money::Cents,
@@ -56,7 +56,7 @@ impl Order {
     pub fn answer(&self, said: &Said<'_>, key: &PosOrderIdKey) -> String {
         let mut out = ObjectWriter::new(self.text().len() + 128);
         out.member("status", &quote(said.status.as_str()));
-        for (name, value) in self.members() {
+        for Placed { name, key: as_sent, value } in self.members() {
             match name {
                 "status" | "errors" => {}
                 "processing" if said.processing.is_some() => {}
@@ -64,7 +64,7 @@ impl Order {
                 "request_datetime" => out.member(name, &quote(said.identity.request_datetime)),
                 "order_details" => out.member(name, &self.details_with(value.len(), said, key)),
                 _ if !key.in_details && name == key.name => {}
-                _ => out.member(name, value),
+                _ => out.echo(as_sent, value),
             }
         }
         if !key.in_details {
@@ -98,8 +98,8 @@ impl Order {
                 || (key.in_details && name == key.name)
                 || (said.calculated.is_some() && name == CALCULATED)
         };
-        for (name, value) in self.details_members().filter(|(name, _)| !replaced(name)) {
-            out.member(name, value);
+        for member in self.details_members().filter(|member| !replaced(member.name)) {
+            out.echo(member.key, member.value);
         }
         for (name, _, total) in &changed {
             out.member(name, &amount(*total));
@@ -132,7 +132,7 @@ impl Order {
         if let Some(status) = status {
             out.member("status", &quote(status.as_str()));
         }
-        for (key, value) in self.members() {
+        for Placed { name: key, value, .. } in self.members() {
             match (key, identity) {
                 ("request_uid", Some(identity)) => out.member(key, &quote(identity.request_uid.as_str())),
                 ("request_datetime", Some(identity)) => out.member(key, &quote(identity.request_datetime)),
@@ -141,8 +141,8 @@ impl Order {
                     let mut signed = ObjectWriter::new(128);
                     let names = ["online_order_id", "grand_total", "subtotal"];
                     self.details_members()
-                        .filter(|(key, _)| names.contains(key))
-                        .for_each(|(key, value)| signed.member(key, value));
+                        .filter(|member| names.contains(&member.name))
+                        .for_each(|member| signed.member(member.name, member.value));
                     out.member(key, &signed.finish());
                 }
                 _ => {}
@@ -188,6 +188,12 @@ impl ObjectWriter {
         write_string(key, &mut self.0);
         self.0.push(':');
         self.0.push_str(value);
+    }
+
+    /// A member as it came, its key with it.
+    fn echo(&mut self, key: &str, value: &str) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        [key, ":", value].iter().for_each(|part| self.0.push_str(part));
     }
 
     fn finish(mut self) -> String {

@@ -8,12 +8,13 @@ use rust_decimal::Decimal;
 
 use super::{
     contract::PricePolicy,
-    details::{Charge, Details, Item},
+    details::{Details, Item},
     directory::Location,
     menu::{Menu, ModifierGroup},
     money::Cents,
     order::{Order, Totals},
     status::{ErrorCode, OrderError},
+    sums::Sums,
 };
 
 /// More reasons than this are not told one by one: they are stored with the order.
@@ -58,9 +59,13 @@ pub fn check(
         Some(offer) => {
             let details = order.details();
             let mut checker = Checker { offer, rules, reasons };
-            totals = checker.details(&details, order.totals());
-            if let Some(calculated) = totals {
-                checker.compare(order.totals(), calculated);
+            if let Some(sums) = checker.details(&details, order.totals()) {
+                checker.compare(order.totals(), &sums);
+                totals = Some(match rules.prices {
+                    // What is given is right, or the order is rejected.
+                    PricePolicy::Trust | PricePolicy::Reject => order.totals().or(sums.totals()),
+                    PricePolicy::Recalculate => sums.totals(),
+                });
             }
             reasons = checker.reasons;
         }
@@ -109,8 +114,8 @@ impl Checker<'_> {
         self.reasons.add(code, field, message);
     }
 
-    /// The totals, if they are wanted and nothing kept them from being calculated.
-    fn details(&mut self, details: &Details, given: Totals) -> Option<Totals> {
+    /// What it adds up to, if that is wanted and nothing kept it from being calculated.
+    fn details(&mut self, details: &Details, given: Totals) -> Option<Sums> {
         // Trusted totals need no charge to be readable, and are not held against the menu's prices.
         let stand = self.trusts() && given.subtotal.is_some() && given.grand_total.is_some();
         for name in details.odd.iter().filter(|name| !stand || *name == "items") {
@@ -121,32 +126,30 @@ impl Checker<'_> {
         if details.items.is_empty() && !details.odd.iter().any(|name| name == "items") {
             self.error(ErrorCode::MissingField, "order_details.items", "`order_details.items` must name what is ordered");
         }
-        let mut subtotal = Some(Decimal::ZERO);
-        for (index, item) in details.items.iter().enumerate() {
-            let line = self.item(&format!("order_details.items[{index}]"), item);
-            subtotal = subtotal.zip(line).and_then(|(sum, line)| sum.checked_add(line));
-        }
+        let lines = details.items.iter().enumerate();
+        let lines: Vec<_> = lines.map(|(index, item)| self.item(&format!("order_details.items[{index}]"), item)).collect();
         if stand {
             return None;
         }
-        let totals = details.odd.is_empty().then(|| add_up(subtotal?, details)).flatten();
-        if totals.is_none() && self.reasons.told.is_empty() {
+        let lines: Option<Vec<Decimal>> = lines.into_iter().collect();
+        let sums = lines.filter(|_| details.odd.is_empty()).and_then(|lines| Sums::of(&lines, details));
+        if sums.is_none() && self.reasons.told.is_empty() {
             self.error(ErrorCode::InvalidField, "order_details", "the amounts of this order are too large to add up");
         }
         // A submit could not carry such totals.
-        if totals.is_some_and(|totals| totals.subtotal < Some(Cents(0))) {
+        if sums.as_ref().is_some_and(|sums| sums.subtotals.is_empty()) {
             self.error(ErrorCode::InvalidField, "order_details.subtotal", "the items come to less than nothing");
-        } else if totals.is_some_and(|totals| totals.grand_total < Some(Cents(0))) {
+        } else if sums.as_ref().is_some_and(|sums| sums.grand_totals.is_empty()) {
             self.error(ErrorCode::InvalidField, "order_details.discounts", "the discounts are more than the order is worth");
         }
-        totals
+        sums
     }
 
     fn trusts(&self) -> bool {
         self.rules.prices == PricePolicy::Trust
     }
 
-    /// What a line comes to, in whole cents.
+    /// What a line comes to, in cents with their parts.
     fn item(&mut self, path: &str, item: &Item) -> Option<Decimal> {
         let quantity = self.quantity(path, item);
         let id = item.id.as_deref()?;
@@ -159,7 +162,7 @@ impl Checker<'_> {
         self.price(path, item, product.price);
         let chosen = self.modifiers(path, item, &product.modifier_groups);
         let one = Decimal::from(product.price.0).checked_add(chosen?)?;
-        one.checked_mul(quantity?).map(round)
+        one.checked_mul(quantity?)
     }
 
     /// What the modifiers add to one, recursively.
@@ -244,17 +247,18 @@ impl Checker<'_> {
     }
 
     /// A total that is not given is not wrong.
-    fn compare(&mut self, given: Totals, calculated: Totals) {
+    fn compare(&mut self, given: Totals, sums: &Sums) {
         if self.rules.prices != PricePolicy::Reject {
             return;
         }
-        for (name, given, calculated) in
-            [("subtotal", given.subtotal, calculated.subtotal), ("grand_total", given.grand_total, calculated.grand_total)]
+        for (name, given, right) in
+            [("subtotal", given.subtotal, &sums.subtotals), ("grand_total", given.grand_total, &sums.grand_totals)]
         {
-            if let (Some(given), Some(calculated)) = (given, calculated)
-                && given != calculated
+            if let (Some(given), [ours, others @ ..]) = (given, right.as_slice())
+                && !right.contains(&given)
             {
-                let message = format_args!("the order adds up to {}", calculated.to_json_number());
+                let others: String = others.iter().map(|other| format!(" or {}", other.to_json_number())).collect();
+                let message = format_args!("the order adds up to {}{others}", ours.to_json_number());
                 self.error(ErrorCode::PriceMismatch, format_args!("order_details.{name}"), message);
             }
         }
@@ -263,27 +267,6 @@ impl Checker<'_> {
 
 fn range(group: &ModifierGroup) -> String {
     if group.min == group.max { format!("{}", group.min) } else { format!("{} to {}", group.min, group.max) }
-}
-
-/// Half a cent goes away from zero, as everywhere (docs/contract.md#c2).
-fn round(cents: Decimal) -> Decimal {
-    cents.round_dp_with_strategy(0, rust_decimal::RoundingStrategy::MidpointAwayFromZero)
-}
-
-/// Discounts reduce, whichever sign they are sent with; taxes, fees and the tip stand as the order says.
-fn add_up(subtotal: Decimal, details: &Details) -> Option<Totals> {
-    let sum = |charges: &[Charge], sign: fn(Decimal) -> Decimal| {
-        let amounts = charges.iter().map(|charge| Decimal::from(charge.amount.unwrap_or_default().0));
-        amounts.map(sign).try_fold(Decimal::ZERO, Decimal::checked_add)
-    };
-    let plain: fn(Decimal) -> Decimal = |amount| amount;
-    let grand_total = subtotal
-        .checked_sub(sum(&details.discounts, |amount| amount.abs())?)?
-        .checked_add(sum(&details.taxes, plain)?)?
-        .checked_add(sum(&details.fees, plain)?)?
-        .checked_add(Decimal::from(details.tip.unwrap_or_default().0))?;
-    let cents = |amount: Decimal| i64::try_from(amount).ok().map(Cents);
-    Some(Totals { subtotal: Some(cents(subtotal)?), grand_total: Some(cents(grand_total)?) })
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use super::{
     canonical::{MAX_DEPTH, Members},
-    money::{Cents, exact_decimal},
+    json_text::shown,
+    money::{Cents, exact_cents, exact_decimal},
 };
 
 /// `order_details` beside its signed values.
@@ -21,8 +22,8 @@ pub struct Details {
     pub taxes: Vec<Charge>,
     /// Put on as well: delivery, service.
     pub fees: Vec<Charge>,
-    /// For the staff.
-    pub tip: Option<Cents>,
+    /// For the staff, in cents with their parts, as it was sent.
+    pub tip: Option<Decimal>,
     /// How it was paid.
     pub payments: Vec<Charge>,
     /// Whether a customer is named. Who it is stays in the text.
@@ -57,8 +58,8 @@ pub struct Item {
 pub struct Charge {
     /// For people.
     pub name: Option<String>,
-    /// How much.
-    pub amount: Option<Cents>,
+    /// How much, in cents with their parts, as it was sent.
+    pub amount: Option<Decimal>,
 }
 
 impl Details {
@@ -76,7 +77,7 @@ impl Details {
         };
         let mut charges = |key: &str| read_charges(&members, key, &mut odd);
         let (discounts, taxes, fees) = (charges("discounts"), charges("taxes"), charges("fees"));
-        let tip = amount(&members, "tip");
+        let tip = exact(&members, "tip");
         if tip.is_none() && members.get("tip").is_some() {
             odd.push("tip".to_owned());
         }
@@ -110,7 +111,7 @@ fn item(text: &str, depth: usize) -> Item {
         id: string(&members, "id"),
         name: string(&members, "name"),
         quantity: members.get("quantity").and_then(exact_decimal),
-        price: amount(&members, "price"),
+        price: members.get("price").and_then(|text| Cents::from_json_number(text).ok()),
         modifiers,
         notes: string(&members, "notes"),
         odd: Vec::new(),
@@ -128,7 +129,7 @@ fn read_charges(members: &Members<'_>, key: &str, odd: &mut Vec<String>) -> Vec<
     let mut charges = Vec::new();
     for (index, text) in texts.into_iter().enumerate() {
         let members = Members::parse(text).unwrap_or_default();
-        let charge = Charge { name: string(&members, "name"), amount: amount(&members, "amount") };
+        let charge = Charge { name: string(&members, "name"), amount: exact(&members, "amount") };
         if charge.amount.is_none() {
             odd.push(format!("{key}[{index}].amount"));
         }
@@ -149,14 +150,14 @@ fn list<'a>(members: &Members<'a>, key: &str) -> Result<Vec<&'a str>, NoList> {
 fn string(members: &Members<'_>, key: &str) -> Option<String> {
     let text = members.get(key)?;
     match text.bytes().next()? {
-        b'"' => serde_json::from_str(text).ok(),
+        b'"' => shown(text),
         b'0'..=b'9' | b'-' => Some(text.to_owned()),
         _ => None,
     }
 }
 
-fn amount(members: &Members<'_>, key: &str) -> Option<Cents> {
-    Cents::from_json_number(members.get(key)?).ok()
+fn exact(members: &Members<'_>, key: &str) -> Option<Decimal> {
+    exact_cents(members.get(key)?).ok()
 }
 
 #[cfg(test)]
@@ -174,7 +175,7 @@ mod tests {
         assert_eq!((item.id.as_deref(), item.quantity), (Some("4711"), Some(Decimal::new(15, 1))));
         assert_eq!((item.price, item.notes.as_deref()), (Some(Cents(1075)), Some("hot")));
         assert_eq!(item.modifiers[0].modifiers[0].price, Some(Cents(50)));
-        assert_eq!((details.taxes[0].amount, details.tip), (Some(Cents(195)), Some(Cents(200))));
+        assert_eq!((details.taxes[0].amount, details.tip), (Some(Decimal::from(195)), Some(Decimal::from(200))));
         assert!(details.has_customer && !details.has_delivery);
     }
 
@@ -194,12 +195,30 @@ mod tests {
         let odd =
             Details::read(r#"{"items":"two tacos","tip":"1","taxes":{"a":1},"fees":[{"amount":1},{"name":"x"}],"payments":7}"#);
         assert_eq!(odd.odd, ["items", "taxes", "fees[1].amount", "tip"]);
-        assert_eq!((odd.items.len(), odd.tip, odd.fees.len(), odd.fees[0].amount), (0, None, 2, Some(Cents(100))));
+        assert_eq!((odd.items.len(), odd.tip, odd.fees.len(), odd.fees[0].amount), (0, None, 2, Some(Decimal::ONE_HUNDRED)));
         let odd =
             Details::read(r#"{"items":[7,{"id":true,"name":7,"quantity":"two","price":[],"modifiers":{}},{"price":null}]}"#);
         assert_eq!(odd.items[0], Item { odd: vec![""], ..Item::default() });
         let expected = Item { name: Some("7".into()), odd: vec!["modifiers", "id", "quantity", "price"], ..Item::default() };
         assert_eq!(odd.items[1..], [expected, Item::default()]);
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_in_a_text_hides_nothing_of_an_item() {
+        let details = Details::read(
+            r#"{"items":[{"id":"a\ud83d","name":"Taco \ud83c","notes":"\udf2e hot","\ud83d":1,"price":1}],"taxes":[{"name":"\ud83c","amount":0.005}]}"#,
+        );
+        let text = |text: &str| Some(text.to_owned());
+        let expected = Item {
+            id: text("a\u{fffd}"),
+            name: text("Taco \u{fffd}"),
+            notes: text("\u{fffd} hot"),
+            price: Some(Cents(100)),
+            ..Item::default()
+        };
+        assert_eq!(details.items, [expected]);
+        assert_eq!(details.taxes, [Charge { name: text("\u{fffd}"), amount: Some(Decimal::new(5, 1)) }]);
+        assert_eq!(details.odd, [""; 0]);
     }
 
     #[test]

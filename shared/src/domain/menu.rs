@@ -9,7 +9,11 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 use serde_json::value::RawValue;
 
-use super::{money::Cents, time::UnixMillis};
+use super::{
+    json_text::{readable, text_of},
+    money::Cents,
+    time::UnixMillis,
+};
 
 /// Groups in groups: a size of a drink of a combo is three. More than this is a mistake.
 pub const DEEPEST: usize = 12;
@@ -147,7 +151,8 @@ fn read_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cents, D::Er
 }
 
 impl Menu {
-    /// Reads and checks a menu.
+    /// Reads and checks a menu. A byte order mark before it is left out, and half a surrogate pair in its texts shows
+    /// as U+FFFD.
     ///
     /// # Errors
     /// [`MenuError`] with the first faults, each with the id at which it is.
@@ -155,8 +160,9 @@ impl Menu {
         if text.len() > LARGEST_MENU {
             return Err(MenuError(vec![format!("it has {} bytes; at most {LARGEST_MENU} are taken", text.len())]));
         }
-        let content = serde_json::from_slice(text).map_err(|error| MenuError(vec![shortened(error.to_string())]))?;
-        Self::new(content)
+        let fault = |error: &dyn std::fmt::Display| MenuError(vec![shortened(error.to_string())]);
+        let text = text_of(text).map_err(|error| fault(&error))?;
+        Self::new(serde_json::from_str(&readable(text)).map_err(|error| fault(&error))?)
     }
 
     /// Checks a menu.

@@ -151,3 +151,16 @@ fn nothing_offers_more_than_an_order_can_be_checked_against() {
     assert!(Menu::parse(menu(&[group_of(MOST_OFFERED)], &["g"]).as_bytes()).is_ok());
     assert!(faults(&menu(&[group_of(MOST_OFFERED + 1)], &["g"])).contains("product p: offers more than 500 modifiers"));
 }
+
+#[test]
+fn a_mark_and_half_an_emoji_cost_no_menu_and_a_fault_is_where_it_says() {
+    let text = r#"{"currency":"USD","\ud83d":1,"products":[{"id":"a","name":"Soup \ud83c","description":"\udf2e","price":1}]}"#;
+    let menu = Menu::parse(format!("\u{feff}{text}").as_bytes()).unwrap();
+    let soup = menu.product("a").unwrap();
+    assert_eq!((soup.name.as_str(), soup.description.as_deref()), ("Soup \u{fffd}", Some("\u{fffd}")));
+    assert!(Menu::restore(menu.to_json().as_bytes()).is_ok());
+    let fault = |text: &[u8]| Menu::parse(text).unwrap_err().0.remove(0);
+    let place = format!("line 1 column {}", text.find("1}]").unwrap() + 1);
+    assert!(fault(text.replace("1}]", "x}]").as_bytes()).contains(&place));
+    assert!(fault(b"{\n\"currency\":\"\xe9\"}").contains("byte 0xe9 at line 2 column 13"));
+}

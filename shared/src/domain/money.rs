@@ -36,21 +36,31 @@ pub fn exact_decimal(text: &str) -> Option<Decimal> {
     }
 }
 
+/// Reads the text of a JSON number as cents, with the parts of a cent that it has.
+///
+/// # Errors
+/// [`AmountError`] when the text is no number, or its whole cents are out of range.
+pub fn exact_cents(text: &str) -> Result<Decimal, AmountError> {
+    if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        return Err(AmountError::NotANumber);
+    }
+    let cents = exact_decimal(text).and_then(|amount| amount.checked_mul(Decimal::ONE_HUNDRED));
+    cents.filter(|cents| Cents::rounded(*cents).is_some()).ok_or(AmountError::OutOfRange)
+}
+
 impl Cents {
+    /// Whole cents, half a cent away from zero (docs/contract.md#c2); `None` where 64 bits do not hold them.
+    #[must_use]
+    pub fn rounded(cents: Decimal) -> Option<Self> {
+        cents.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero).to_i64().map(Self)
+    }
+
     /// Reads the text of a JSON number: x 100, half a cent away from zero (docs/contract.md#c2).
     ///
     /// # Errors
     /// [`AmountError`] when the text is no number or is out of range; nothing is ever rounded to fit.
     pub fn from_json_number(text: &str) -> Result<Self, AmountError> {
-        if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
-            return Err(AmountError::NotANumber);
-        }
-        exact_decimal(text)
-            .ok_or(AmountError::OutOfRange)?
-            .checked_mul(Decimal::ONE_HUNDRED)
-            .and_then(|cents| cents.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero).to_i64())
-            .map(Self)
-            .ok_or(AmountError::OutOfRange)
+        Self::rounded(exact_cents(text)?).ok_or(AmountError::OutOfRange)
     }
 
     /// Reads a JSON number that is a whole number of cents; `None` for anything else.

@@ -1,14 +1,17 @@
 //! The order as PAR sends it: a tolerant core is read, everything else is kept as the text it came as.
 
+use std::borrow::Cow;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
     answer::Identity,
-    canonical::{JsonError, Layout, Members},
+    canonical::{JsonError, Layout, Members, Placed},
     details::Details,
     ids::{IdError, ParId, RequestUid},
+    json_text::{readable, text_of, whole},
     money::{Cents, is_negative},
     signature::{DigestMessage, SignedFields},
     status::{ErrorCode, OrderError},
@@ -39,9 +42,9 @@ impl Body {
     /// # Errors
     /// [`JsonError`] when they are no strict JSON object.
     pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
-        let text = std::str::from_utf8(bytes).map_err(|error| JsonError::Syntax(error.to_string()))?;
+        let text = text_of(bytes).map_err(JsonError::Syntax)?;
         let members = Members::parse(text)?;
-        let canonical = members.canonical(&Fingerprint::SKIPPED)?;
+        let canonical = members.canonical(text, &Fingerprint::SKIPPED)?;
         let fingerprint = Fingerprint(URL_SAFE_NO_PAD.encode(Sha256::digest(canonical.as_bytes())));
         let mut errors = Vec::new();
         let organization_id = required_id(&members, "organization_id", ParId::new, &mut errors)
@@ -136,10 +139,17 @@ impl Order {
         }
     }
 
-    /// The body as it was received.
+    /// The body as it was received, without a byte order mark.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The body for readers that we do not know, such as a POS: half a surrogate pair, which many refuse, is U+FFFD in
+    /// it.
+    #[must_use]
+    pub fn readable_text(&self) -> Cow<'_, str> {
+        readable(&self.text)
     }
 
     /// The hash of its content.
@@ -187,17 +197,17 @@ impl Order {
     /// What it is of.
     #[must_use]
     pub fn details(&self) -> Details {
-        let details = self.members().find(|(name, _)| *name == "order_details");
-        details.map(|(_, text)| Details::read(text)).unwrap_or_default()
+        let details = self.members().find(|member| member.name == "order_details");
+        details.map(|member| Details::read(member.value)).unwrap_or_default()
     }
 
-    /// Its members, values as the text they came as.
-    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Its members, each as the text it came as.
+    pub(super) fn members(&self) -> impl Iterator<Item = Placed<'_>> {
         self.layout.members(&self.text)
     }
 
     /// The members of `order_details`.
-    pub(super) fn details_members(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(super) fn details_members(&self) -> impl Iterator<Item = Placed<'_>> {
         self.details_layout.members(&self.text)
     }
 
@@ -267,11 +277,7 @@ fn required_string(members: &Members<'_>, field: &str, errors: &mut Vec<OrderErr
         errors.push(missing(field));
         return None;
     };
-    let value = serde_json::from_str(text).ok();
-    if value.is_none() {
-        errors.push(invalid(field, "must be a string"));
-    }
-    value
+    whole(text).map_err(|error| errors.push(invalid(field, error))).ok()
 }
 
 fn required_id<T>(
@@ -288,10 +294,7 @@ fn required_id<T>(
 }
 
 fn parse_id<T>(text: &str, field: &str, new: impl Fn(String) -> Result<T, IdError>, errors: &mut Vec<OrderError>) -> Option<T> {
-    let Ok(value) = serde_json::from_str::<String>(text) else {
-        errors.push(invalid(field, "must be a string"));
-        return None;
-    };
+    let value = whole(text).map_err(|error| errors.push(invalid(field, error))).ok()?;
     new(value).map_err(|error| errors.push(invalid(field, error))).ok()
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::{canonical::Members, money::Cents, time::unix_seconds};
+use super::{canonical::Members, json_text::without_mark, money::Cents, time::unix_seconds};
 
 /// How many characters of a SharedId are the key (docs/contract.md#signature).
 const KEY_CHARACTERS: usize = 10;
@@ -49,13 +49,14 @@ impl DigestMessage {
         ))
     }
 
-    /// The message of any body, as the recipe reads it: what is absent, null or of another kind counts as null.
+    /// The message of any body, as the recipe reads it: what is absent, null or of another kind counts as null. A byte
+    /// order mark before it does not count.
     #[must_use]
     pub fn of_body(body: &str) -> Self {
         fn string(members: &Members<'_>, key: &str) -> Option<String> {
             serde_json::from_str(members.get(key)?).ok()
         }
-        let members = Members::parse(body).unwrap_or_default();
+        let members = Members::parse(without_mark(body)).unwrap_or_default();
         let details = members.get("order_details").and_then(|text| Members::parse(text).ok()).unwrap_or_default();
         let cents = |key: &str| details.get(key).and_then(|text| Cents::from_json_number(text).ok());
         Self::new(&SignedFields {

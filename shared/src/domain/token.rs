@@ -6,10 +6,15 @@ use std::{str::FromStr, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 use sha2::Sha256;
 
-use super::time::UnixMillis;
+use super::{
+    canonical::Members,
+    json_text::{text_of, whole},
+    number::Number,
+    time::UnixMillis,
+};
 
 /// How far the issuer's clock may differ from ours, unless it is set otherwise (docs/contract.md#u4).
 pub const SKEW: Duration = Duration::from_secs(60);
@@ -42,54 +47,59 @@ impl std::fmt::Debug for ClientSecret {
     }
 }
 
-/// The claims that are looked at. Numbers may have a fraction (RFC 7519 NumericDate); it is dropped.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Claims {
-    exp: Option<NumericDate>,
-    nbf: Option<NumericDate>,
-    iat: Option<NumericDate>,
-    iss: Option<String>,
-    aud: Option<Audience>,
-    sub: Option<String>,
-    client_id: Option<String>,
-}
+/// The claims that are looked at, each as the text it came as: what is wrong with one counts only where it is checked.
+#[derive(Debug, Clone)]
+pub struct Claims(Vec<(&'static str, String)>);
 
 impl Claims {
+    const KNOWN: [&'static str; 7] = ["exp", "nbf", "iat", "iss", "aud", "sub", "client_id"];
+
+    fn read(members: &Members<'_>) -> Self {
+        let known = Self::KNOWN.into_iter();
+        Self(known.flat_map(|claim| members.values(claim).map(move |value| (claim, value.to_owned()))).collect())
+    }
+
     /// Texts that may name the Client ID, the likeliest first (docs/contract.md#u3).
-    pub fn client_ids(&self) -> impl Iterator<Item = &str> {
-        [&self.client_id, &self.sub, &self.iss].into_iter().filter_map(Option::as_deref)
+    pub fn client_ids(&self) -> impl Iterator<Item = String> {
+        ["client_id", "sub", "iss"].into_iter().filter_map(|claim| self.text(claim).ok().flatten())
     }
 
-    fn client_id(&self, claim: ClientClaim) -> Option<&str> {
-        match claim {
-            ClientClaim::ClientId => self.client_id.as_deref(),
-            ClientClaim::Sub => self.sub.as_deref(),
-            ClientClaim::Iss => self.iss.as_deref(),
+    /// The text of a claim; `None` when it is absent or `null`.
+    fn raw(&self, claim: &'static str) -> Result<Option<&str>, TokenError> {
+        let mut values = self.0.iter().filter(|(name, _)| *name == claim).map(|(_, value)| value.as_str());
+        let value = values.next();
+        if values.next().is_some() {
+            return Err(TokenError::Claim(claim, ClaimFault::Twice));
         }
+        Ok(value.filter(|value| *value != "null"))
+    }
+
+    fn text(&self, claim: &'static str) -> Result<Option<String>, TokenError> {
+        let text = |value| text_of_claim(value).ok_or(TokenError::Claim(claim, ClaimFault::NoText));
+        self.raw(claim)?.map(text).transpose()
+    }
+
+    /// A NumericDate (RFC 7519 section 2) in whole seconds; its fraction is dropped.
+    fn date(&self, claim: &'static str) -> Result<Option<i64>, TokenError> {
+        let date = |value| Number::read(value).map(|date| date.whole()).ok_or(TokenError::Claim(claim, ClaimFault::NoNumber));
+        self.raw(claim)?.map(date).transpose()
+    }
+
+    /// Whether `aud`, a text or a list of texts, holds this one.
+    fn is_for(&self, audience: &str) -> Result<bool, TokenError> {
+        let Some(value) = self.raw("aud")? else { return Ok(false) };
+        let is_it = |value: &str| text_of_claim(value).is_some_and(|text| text == audience);
+        if value.starts_with('[') {
+            let many: Vec<&RawValue> = serde_json::from_str(value).unwrap_or_default();
+            return Ok(many.into_iter().any(|one| is_it(one.get())));
+        }
+        Ok(self.text("aud")?.is_some() && is_it(value))
     }
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "serde_json::Number")]
-struct NumericDate(i64);
-
-impl TryFrom<serde_json::Number> for NumericDate {
-    type Error = &'static str;
-    fn try_from(number: serde_json::Number) -> Result<Self, Self::Error> {
-        let text = number.to_string();
-        if text.contains('e') {
-            return Err("a NumericDate out of range");
-        }
-        let whole = text.split('.').next().unwrap_or_default();
-        whole.parse().map(Self).map_err(|_| "a NumericDate out of range")
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
+/// A text, or a whole number as its digits: some issuers write the ids that are numbers as numbers.
+fn text_of_claim(value: &str) -> Option<String> {
+    if value.bytes().all(|byte| byte.is_ascii_digit()) { Some(value.to_owned()) } else { whole(value).ok() }
 }
 
 /// The claim that must be the Client ID (docs/contract.md#u3).
@@ -101,6 +111,16 @@ pub enum ClientClaim {
     Sub,
     /// `iss`
     Iss,
+}
+
+impl ClientClaim {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ClientId => "client_id",
+            Self::Sub => "sub",
+            Self::Iss => "iss",
+        }
+    }
 }
 
 impl FromStr for ClientClaim {
@@ -137,15 +157,21 @@ impl Default for Expectations {
 /// Why a token is refused. For the log; the caller is told one sentence for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Not three parts of base64url, or no JSON in them.
+    /// Not three parts of base64url.
     #[error("the token is not a JWT of three base64url parts")]
     Malformed,
+    /// The header or the payload holds no JSON object.
+    #[error("the token's {0} is not a JSON object in UTF-8")]
+    NoObject(&'static str),
     /// `alg` is not HS256, `none` included, or the header holds `crit`.
     #[error("the token's algorithm is not HS256")]
     Algorithm,
     /// No live secret signed it.
     #[error("the token is not signed with a live Client Secret")]
     Signature,
+    /// A claim that is checked cannot be read.
+    #[error("the token's claim {0} {1}")]
+    Claim(&'static str, ClaimFault),
     /// `exp` is absent.
     #[error("the token has no exp claim")]
     NoExpiry,
@@ -166,6 +192,20 @@ pub enum TokenError {
     Audience,
 }
 
+/// What is wrong with a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimFault {
+    /// A date that is no JSON number.
+    #[error("is not a number")]
+    NoNumber,
+    /// An id that is neither a text nor a whole number; of `aud`, nor a list of such.
+    #[error("is not a text")]
+    NoText,
+    /// Two readers could disagree on which one counts.
+    #[error("is there twice")]
+    Twice,
+}
+
 /// A token taken apart, nothing of it believed yet.
 #[derive(Debug)]
 pub struct Token<'a> {
@@ -174,34 +214,28 @@ pub struct Token<'a> {
     claims: Claims,
 }
 
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    crit: Option<serde::de::IgnoredAny>,
-}
-
 impl<'a> Token<'a> {
     /// Takes a token apart. The algorithm is pinned here, before any key is touched (docs/contract.md#u1).
     ///
     /// # Errors
-    /// [`TokenError::Malformed`] or [`TokenError::Algorithm`].
+    /// [`TokenError::Malformed`], [`TokenError::NoObject`] or [`TokenError::Algorithm`].
     pub fn parse(text: &'a str) -> Result<Self, TokenError> {
         fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
             URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
         }
-        /// serde would take a struct from an array of its values, too.
-        fn object<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {
-            let json =
-                Some(decode(part)?).filter(|json| json.trim_ascii_start().starts_with(b"{")).ok_or(TokenError::Malformed)?;
-            serde_json::from_slice(&json).map_err(|_| TokenError::Malformed)
+        /// Its members, of which any may be there twice.
+        fn object<'j>(name: &'static str, json: &'j [u8]) -> Result<Members<'j>, TokenError> {
+            text_of(json).ok().and_then(|text| serde_json::from_str(text).ok()).ok_or(TokenError::NoObject(name))
         }
         let (signed, signature) = text.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (header, claims) = signed.split_once('.').ok_or(TokenError::Malformed)?;
-        let header: Header = object(header)?;
-        if header.alg != "HS256" || header.crit.is_some() {
+        let (header, claims, signature) = (decode(header)?, decode(claims)?, decode(signature)?);
+        let header = object("header", &header)?;
+        let algorithms: Vec<_> = header.values("alg").map(whole).collect();
+        if algorithms != [Ok("HS256".to_owned())] || header.values("crit").any(|value| value != "null") {
             return Err(TokenError::Algorithm);
         }
-        Ok(Self { signed, signature: decode(signature)?, claims: object(claims)? })
+        Ok(Self { signed, signature, claims: Claims::read(&object("payload", &claims)?) })
     }
 
     /// The claims, unverified: good for choosing whose secret to try, for nothing else.
@@ -226,25 +260,29 @@ impl<'a> Token<'a> {
     /// [`TokenError`] for the first claim that fails.
     pub fn check_claims(&self, client_id: &str, expected: &Expectations, now: UnixMillis) -> Result<(), TokenError> {
         let skew = i64::try_from(expected.skew.as_secs()).unwrap_or(0);
-        let now = now.seconds();
-        let exp = self.claims.exp.ok_or(TokenError::NoExpiry)?;
-        if exp.0.saturating_add(skew) <= now {
+        let (claims, now) = (&self.claims, now.seconds());
+        let exp = claims.date("exp")?.ok_or(TokenError::NoExpiry)?;
+        if exp.saturating_add(skew) <= now {
             return Err(TokenError::Expired);
         }
-        if [self.claims.nbf, self.claims.iat].into_iter().flatten().any(|date| date.0.saturating_sub(skew) > now) {
+        // `iat` is no condition of RFC 7519: one that is no date says nothing.
+        let begins = [claims.date("nbf")?, claims.date("iat").ok().flatten()];
+        if begins.into_iter().flatten().any(|date| date.saturating_sub(skew) > now) {
             return Err(TokenError::NotYetValid);
         }
-        if expected.client_claim.is_some_and(|claim| self.claims.client_id(claim) != Some(client_id)) {
+        if let Some(claim) = expected.client_claim
+            && claims.text(claim.name())?.as_deref() != Some(client_id)
+        {
             return Err(TokenError::Client);
         }
-        if expected.issuer.is_some() && expected.issuer != self.claims.iss {
+        if let Some(issuer) = &expected.issuer
+            && claims.text("iss")?.as_ref() != Some(issuer)
+        {
             return Err(TokenError::Issuer);
         }
-        match (&expected.audience, &self.claims.aud) {
-            (None, _) => Ok(()),
-            (Some(wanted), Some(Audience::One(one))) if one == wanted => Ok(()),
-            (Some(wanted), Some(Audience::Many(many))) if many.contains(wanted) => Ok(()),
-            _ => Err(TokenError::Audience),
+        match &expected.audience {
+            Some(audience) if !claims.is_for(audience)? => Err(TokenError::Audience),
+            _ => Ok(()),
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ids::{ParId, RequestUid, Tenant},
+    json_text::{readable, without_mark},
     record::OrderRecord,
     status::OrderStatus,
 };
@@ -71,7 +72,8 @@ impl Wish {
     /// A sentence that says what a message must be.
     pub fn parse(text: &str) -> Result<Self, String> {
         const SHAPE: &str = r#"send {"action":"subscribe","order":"..."} or {"action":"subscribe","organization_id":"...","location_id":"..."}, "unsubscribe" likewise, or {"action":"ping"}"#;
-        let mut message: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(|_| SHAPE.to_owned())?;
+        let mut message: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&readable(without_mark(text))).map_err(|_| SHAPE.to_owned())?;
         let action = message.remove("action");
         let topic = || serde_json::from_value(message.into()).map_err(|_| SHAPE.to_owned());
         match action.as_ref().and_then(|action| action.as_str()) {
@@ -92,7 +94,8 @@ pub struct Change {
     status: OrderStatus,
     /// Grows with each change; one that comes late, or again, is known by it.
     version: u64,
-    /// The body of a GET, unless it is too large for a message.
+    /// The body of a GET, unless it is too large for a message. A reader that takes no half of a surrogate pair must
+    /// not miss the change: such is U+FFFD in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<Box<serde_json::value::RawValue>>,
     /// `x-pch-digest` of that GET.
@@ -103,7 +106,7 @@ impl Change {
     /// `answer`: the body of a GET of this order; `digest`: its signature.
     #[must_use]
     pub fn new(record: &OrderRecord, answer: String, digest: String) -> Self {
-        let order = Some(answer).filter(|answer| answer.len() <= LARGEST_ORDER);
+        let order = Some(readable(&answer).into_owned()).filter(|answer| answer.len() <= LARGEST_ORDER);
         Self {
             request_uid: record.key.request_uid.clone(),
             organization_id: record.order.organization_id().clone(),
@@ -171,6 +174,7 @@ mod tests {
             (r#"{"action":"subscribe","organization_id":"O","location_id":"L #1"}"#, Wish::Subscribe(location())),
             (r#"{"action":"unsubscribe","order":"u-1"}"#, Wish::Unsubscribe(order())),
             (r#"{"action":"ping"}"#, Wish::Ping),
+            ("\u{feff}{\"action\":\"ping\",\"note\":\"\\ud83d\"}", Wish::Ping),
         ] {
             assert_eq!(Wish::parse(text), Ok(wish), "{text}");
         }

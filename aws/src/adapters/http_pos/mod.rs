@@ -75,7 +75,9 @@ impl<S: Secrets> HttpPos<S> {
         attempt: Attempt,
     ) -> Placed {
         let key = record.key.pos_key();
-        let body = serde_json::from_str(record.order.text())
+        // A POS is in any language, and many refuse half a surrogate pair, and the whole order with it.
+        let order = record.order.readable_text();
+        let body = serde_json::from_str(&order)
             .and_then(|order| serde_json::to_vec(&PlaceBody { key: &key, location_id: &location.internal_id, order }));
         let body = match body {
             Ok(body) => body,

@@ -17,6 +17,7 @@ use posnext_shared::{
     app::ports::{PortError, Secrets},
     domain::{
         directory::{HttpConnector as Settings, Location},
+        json_text::{readable, text_of},
         menu::LARGEST_MENU,
     },
 };
@@ -61,7 +62,9 @@ impl<S: Secrets> HttpPos<S> {
         let body = serde_json::to_vec(&body).map_err(|error| PortError::Corrupt(error.to_string()))?;
         let ask = Ask { body, ..Ask::new(Method::POST, "/availability".to_owned()) };
         let text = self.read(settings, ask, limit).await?;
-        let answer: Availability = serde_json::from_slice(&text).map_err(|error| PortError::Corrupt(error.to_string()))?;
+        let text = text_of(&text).map_err(PortError::Corrupt)?;
+        let answer: Availability =
+            serde_json::from_str(&readable(text)).map_err(|error| PortError::Corrupt(error.to_string()))?;
         Ok(answer.unavailable.into_iter().collect())
     }
 
