@@ -28,6 +28,7 @@ mod layers;
 mod limits;
 mod load;
 mod logs;
+mod loops;
 mod menus;
 mod metrics;
 mod onboarding;
