@@ -8,7 +8,7 @@ use posnext_aws::edge::{get::GetOrder, menus::GetMenu, submit::Submit, validate:
 use posnext_fakes::{Mapped, World};
 use posnext_shared::{
     app::{
-        accept::Accept, caller::Gate, check::Check, lately::Lately, limits::Limits, menus::Menus, ports::*, process::Process,
+        accept::Accept, caller::Gate, check::Check, lately::Lately, menus::Menus, ports::*, process::Process,
         read::Read,
     },
     domain::{
@@ -171,7 +171,7 @@ impl Api {
             pos: self.world.clone(),
             clock: self.world.clone(),
             policy: self.policy,
-            limits: Limits::default(),
+            limits: Arc::default(),
             location_rate: 1_000,
         };
         Submit { gate: self.gate(), check: self.check(), accept }
@@ -205,6 +205,7 @@ impl Api {
                 directory: self.mapped.clone(),
                 clock: self.world.clone(),
                 policy: self.policy,
+                limits: Arc::default(),
             };
             process.process(message, WORKER_FUNCTION_TIMEOUT).await;
         }

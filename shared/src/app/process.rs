@@ -1,12 +1,13 @@
 //! Carries on an order that was handed off: one queue message, one turn.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
     METRICS,
     carry::{Carried, Carrier, Tenure},
+    limits::Limits,
     moment::Moment,
     ports::{Aside, Clock, Directory, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside, TakeOrder, Taken},
 };
@@ -46,6 +47,8 @@ pub struct Process<O, Q, P, D, C> {
     pub clock: C,
     /// The times an order moves by.
     pub policy: Policy,
+    /// What this instance remembers of each location; that of submits, where one process does both.
+    pub limits: Arc<Limits>,
 }
 
 impl<O, Q, P, D, C> Process<O, Q, P, D, C>
@@ -73,6 +76,7 @@ where
             pos: &self.pos,
             clock: &self.clock,
             policy: &self.policy,
+            limits: &self.limits,
             tenure,
         };
         let lease_taken = Moment::now(self.clock.now());
