@@ -15,6 +15,7 @@ mod command;
 mod connector;
 mod connector_closes;
 mod connector_product;
+mod connector_requests;
 mod connector_socket;
 mod dependencies;
 mod docs;

@@ -7,10 +7,7 @@ use lambda_http::Body;
 use posnext_aws::edge::{get::GetOrder, menus::GetMenu, submit::Submit, validate::Validate};
 use posnext_fakes::{Mapped, World};
 use posnext_shared::{
-    app::{
-        accept::Accept, caller::Gate, check::Check, lately::Lately, menus::Menus, ports::*, process::Process,
-        read::Read,
-    },
+    app::{accept::Accept, caller::Gate, check::Check, lately::Lately, menus::Menus, ports::*, process::Process, read::Read},
     domain::{
         ability::{Abilities, Find},
         contract::Contract,

@@ -86,6 +86,12 @@ impl<'a> Members<'a> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.get()).filter(|text| *text != "null")
     }
 
+    /// Whether the member `key` is there, and is `null`.
+    #[must_use]
+    pub fn says_null(&self, key: &str) -> bool {
+        self.0.iter().any(|(name, value)| name == key && value.get() == "null")
+    }
+
     /// Writes the canonical form of the object without the members named in `skip`, and in doing so checks every value
     /// inside: sorted keys, numbers by value, strings unescaped, no white space.
     ///
