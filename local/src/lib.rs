@@ -1,5 +1,6 @@
 //! posnext on one machine: the whole product over embedded engines, a POS that is played, and a client that plays PAR.
 
+pub mod address;
 pub mod credentials;
 pub mod local;
 pub mod par;

@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: SmokeArguments) -> anyhow::Result<ExitCode> {
     let uid = format!("smoke-{}", uuid::Uuid::now_v7());
     let order = sample_order(&arguments.organization, &arguments.location, &uid);
     let par = arguments.credentials.par(&arguments.url)?;
-    say(&format!("order {uid} to {} at {}\n", arguments.location, arguments.url));
+    say(&format!("order {uid} to {} at {}\n", arguments.location, par.url()));
     // Nobody there: that is no finding about a deployment.
     par.get(&uid).await?;
     let mut smoke = Smoke { par, order, uid, timeout: Duration::from_secs(arguments.timeout), failed: 0 };

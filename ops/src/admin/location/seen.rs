@@ -41,7 +41,7 @@ pub(super) async fn seen(
             sleep_until(certain.min(Instant::now() + TOLD_EVERY)).await;
             let left = certain.saturating_duration_since(Instant::now());
             if left > PAUSE {
-                tell(format!("waiting: {} s to go", left.as_secs()));
+                tell(format!("waiting: {} s to go", (left + Duration::from_millis(999)).as_secs()));
             }
         }
         why_not = ask().await?;
