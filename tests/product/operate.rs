@@ -122,6 +122,34 @@ async fn without_a_stack_the_commands_say_how_to_name_one() {
 }
 
 #[tokio::test]
+async fn which_stack_is_spoken_to_is_told_and_one_that_two_sources_name_otherwise_is_refused() {
+    let services = idle().await;
+    let (code, text) = admin(&services, &["location", "disable", "IA-YC-01", "PAR-LOC-12345"]).await;
+    let told = "stack posnext, us-east-1 at http://127.0.0.1:";
+    assert!(code == 0 && text.contains(told) && text.contains(", table posnext-directory\n"), "{text}");
+    admin(&services, &["location", "enable", "IA-YC-01", "PAR-LOC-12345"]).await;
+
+    // The environment is the local product's; the file is that of another stack.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("outputs.json");
+    for (name, value, says) in [
+        ("DirectoryTable", "production-DirectoryTable-1", "POSNEXT_DIRECTORY_TABLE is posnext-directory"),
+        ("Url", "https://abc.execute-api.eu-west-1.amazonaws.com", "AWS_ENDPOINT_URL_DYNAMODB is http://127.0.0.1:"),
+    ] {
+        let outputs = serde_json::json!([
+            { "OutputKey": name, "OutputValue": value },
+            { "OutputKey": "SecretsPrefix", "OutputValue": "posnext" },
+        ]);
+        std::fs::write(&file, outputs.to_string()).unwrap();
+        let disable = ["--outputs", file.to_str().unwrap(), "location", "disable", "IA-YC-01", "PAR-LOC-12345"];
+        let (code, text) = admin(&services, &disable).await;
+        assert!(code == 2 && text.contains("means another stack than the environment") && text.contains(says), "{text}");
+    }
+    let (_, text) = admin(&services, &["location", "show", "IA-YC-01", "PAR-LOC-12345"]).await;
+    assert!(text.contains("enabled: true"), "{text}");
+}
+
+#[tokio::test]
 async fn a_row_of_a_newer_format_hides_no_other_order_from_the_operator() {
     let services = idle().await;
     let (newer, open) = (fresh_uid("newer"), fresh_uid("open"));

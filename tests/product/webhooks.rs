@@ -190,7 +190,7 @@ async fn a_subscriber_is_tried_its_key_replaced_and_it_is_removed() {
     let receiver = Receiver::default();
     let old = add(&product, "kitchen", &receiver.start().await).await;
     let (code, text) = webhook(&product, &["test", "IA-YC-01", "kitchen"]).await;
-    assert!(code == 0 && text.ends_with("taken\n"), "{text}");
+    assert!(code == 0 && text.contains("taken\n"), "{text}");
     let (code, text) = webhook(&product, &["rotate-key", "IA-YC-01", "kitchen"]).await;
     assert!(code == 0 && text.contains("Then: posnext admin webhook rotate-key IA-YC-01 kitchen --finish"), "{text}");
     let new = key_of(&text);

@@ -79,6 +79,17 @@ enum Verb {
     },
 }
 
+impl Verb {
+    /// The output that names the table it is about.
+    fn table(&self) -> &'static str {
+        match self {
+            Self::Orders { .. } | Self::Explain { .. } | Self::End { .. } | Self::Redrive { .. } => "OrdersTable",
+            Self::Menu { .. } => "MenusTable",
+            Self::Location(_) | Self::Webhook(_) | Self::Sandbox { .. } => "DirectoryTable",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Decision {
@@ -104,6 +115,7 @@ pub(crate) async fn run(arguments: AdminArguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn done(stack: Stack, verb: Verb) -> anyhow::Result<ExitCode> {
+    stack.tell(verb.table()).await?;
     match verb {
         Verb::Orders { stuck } => orders::list(&stack, stuck).await,
         Verb::Explain { order } => orders::explain(&stack, &key(&order)?).await,
