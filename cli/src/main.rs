@@ -14,7 +14,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use posnext_local::{
     local::{self, Services},
-    pos,
+    pos, private,
 };
 
 /// The POS side of PAR Ordering's POS Next interface, on this machine.
@@ -50,7 +50,7 @@ struct Local {
     /// Where the HTTP API listens
     #[arg(long, env = "POSNEXT_LISTEN", default_value = local::LISTEN, value_name = "ADDR")]
     listen: SocketAddr,
-    /// Keep DynamoDB's data in this folder; without it, data is in memory
+    /// Keep the tables and the secrets in this folder, for this user alone; without it, they are in memory
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Start DynamoDB, SQS and Secrets Manager only, for functions that run elsewhere (`cargo lambda watch`)
@@ -106,7 +106,7 @@ async fn run_local(options: Local) -> anyhow::Result<ExitCode> {
     }
     let data = options.data.as_ref().map_or_else(
         || "in memory, gone when this stops".to_owned(),
-        |folder| format!("in {}, still there at the next start", folder.display()),
+        |folder| format!("and secrets in {}, still there at the next start", folder.display()),
     );
     let product = local::start(options.listen, options.data).await?;
     write_environment(&product.services, options.env_file.as_deref())?;
@@ -152,9 +152,12 @@ fn write_environment(services: &Services, file: Option<&Path>) -> anyhow::Result
     let Some(file) = file else { return Ok(()) };
     let lines: Vec<String> = services.environment().into_iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        private::folder(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    std::fs::write(file, lines.concat()).with_context(|| format!("cannot write {}", file.display()))
+    let mut written = private::file(file).with_context(|| format!("cannot write {}", file.display()))?;
+    // What is no file of its own, such as a pipe, has no length.
+    let _ = written.set_len(0);
+    written.write_all(lines.concat().as_bytes()).with_context(|| format!("cannot write {}", file.display()))
 }
 
 async fn run_services(options: Local) -> anyhow::Result<ExitCode> {

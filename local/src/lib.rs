@@ -5,4 +5,5 @@ pub mod credentials;
 pub mod local;
 pub mod par;
 pub mod pos;
+pub mod private;
 pub mod secret_store;

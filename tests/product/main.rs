@@ -25,6 +25,7 @@ mod flood;
 #[cfg(target_os = "linux")]
 mod frozen;
 mod gateway;
+mod kept;
 mod layers;
 mod limits;
 mod load;
