@@ -1,5 +1,7 @@
 //! The `posnext` command.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod operate;
 mod order;
 
@@ -14,7 +16,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use posnext_local::{
     local::{self, Services},
-    pos, private,
+    output, pos, private,
 };
 
 /// The POS side of PAR Ordering's POS Next interface, on this machine.
@@ -140,11 +142,11 @@ Stop with Ctrl-C.
 async fn run_pos(listen: SocketAddr) -> anyhow::Result<ExitCode> {
     let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let abilities = pos::ABILITIES.map(|(name, _)| name).join("|");
-    println!(
+    output::line(format_args!(
         "a POS listens on http://{}   as {{{abilities}}}/{{{}}}/orders/KEY; what it holds is at /ledger",
         listener.local_addr()?,
         pos::BEHAVIOURS.join("|")
-    );
+    ));
     match pos::serve(listener).await? {}
 }
 

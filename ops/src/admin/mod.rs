@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use posnext_aws::adapters::directory::DirectoryTable;
-use posnext_local::local;
+use posnext_local::{credentials::Secrets, local};
 use posnext_shared::domain::ids::OrderKey;
 
 pub(crate) use stack::Stack;
@@ -69,14 +69,7 @@ enum Verb {
         verb: menu::MenuVerb,
     },
     /// Put the sandbox locations and their credentials into a stack that was deployed with AllowSandbox=true
-    Sandbox {
-        /// PAR's Client Secret; the local one is known to everybody
-        #[arg(long, env = "POSNEXT_CLIENT_SECRET", default_value = local::CLIENT_SECRET, hide_env_values = true)]
-        client_secret: String,
-        /// PAR's SharedId; the local one is known to everybody
-        #[arg(long, env = "POSNEXT_SHARED_ID", default_value = local::SHARED_ID, hide_env_values = true)]
-        shared_id: String,
-    },
+    Sandbox(Secrets),
 }
 
 impl Verb {
@@ -85,7 +78,7 @@ impl Verb {
         match self {
             Self::Orders { .. } | Self::Explain { .. } | Self::End { .. } | Self::Redrive { .. } => "OrdersTable",
             Self::Menu { .. } => "MenusTable",
-            Self::Location(_) | Self::Webhook(_) | Self::Sandbox { .. } => "DirectoryTable",
+            Self::Location(_) | Self::Webhook(_) | Self::Sandbox(_) => "DirectoryTable",
         }
     }
 }
@@ -124,7 +117,7 @@ async fn done(stack: Stack, verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Location(location) => location::run(&stack, location).await,
         Verb::Webhook(webhook) => webhook::run(&stack, webhook).await,
         Verb::Menu { verb } => menu::run(&stack, verb).await,
-        Verb::Sandbox { client_secret, shared_id } => sandbox(&stack, client_secret, shared_id).await,
+        Verb::Sandbox(secrets) => sandbox(&stack, &secrets).await,
     }
 }
 
@@ -144,8 +137,9 @@ fn key(text: &str) -> anyhow::Result<OrderKey> {
     text.parse().map_err(|error| anyhow::anyhow!("{text:?} is no order: {error}"))
 }
 
-async fn sandbox(stack: &Stack, client_secret: String, shared_id: String) -> anyhow::Result<ExitCode> {
+async fn sandbox(stack: &Stack, given: &Secrets) -> anyhow::Result<ExitCode> {
     let (table, prefix) = (stack.value("DirectoryTable")?, stack.secrets_prefix()?);
+    let (client_secret, shared_id) = (given.client_secret()?, given.shared_id()?);
     let aws = local::aws().await?;
     let directory = DirectoryTable::new(aws_sdk_dynamodb::Client::new(&aws), table, true);
     let put = local::Put { secrets: aws_sdk_secretsmanager::Client::new(&aws), prefix, client_secret, shared_id };
