@@ -89,6 +89,9 @@ async fn ask(pos: &Caller, behaviour: &str, key: &str, request: &str) -> (u16, S
     (answer.code, answer.json["status"].as_str().unwrap_or_default().to_owned())
 }
 
+/// How it behaves, what has happened to the order, and what each of the requests is answered then.
+type Case = (&'static str, &'static [&'static str], [(u16, &'static str); 7]);
+
 const REQUESTS: [&str; 7] = ["put", "late", "half", "foreign", "endless", "get", "delete"];
 
 #[tokio::test]
@@ -104,8 +107,7 @@ async fn it_says_of_each_order_what_the_contract_has_it_say_whatever_is_asked_ho
     let rejected = [refused, refused, refused, refused, refused, asked, (409, "rejected")];
     let tombstone = [gone, gone, gone, gone, gone, gone, (200, "cancelled")];
     let busy = [(503, "not_started"), (503, "not_started"), invalid, invalid, invalid, (404, "unknown"), (200, "cancelled")];
-    // How it behaves, what has happened to the order, and what each of the requests is answered then.
-    let cases: [(&str, &[&str], [(u16, &str); 7]); 14] = [
+    let cases: [Case; 14] = [
         ("prompt", &[], absent),
         ("prompt", &["put"], placed),
         ("prompt", &["delete"], tombstone),

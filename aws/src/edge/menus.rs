@@ -131,12 +131,15 @@ fn invalid(name: &str, what: &str) -> Reply {
     Reply::errors(&[OrderError::field(ErrorCode::InvalidField, name, format!("`{name}` {what}"))])
 }
 
+/// Changes whenever another answer is made of the same menu.
+const SERVED: &[u8] = b"2";
+
 /// Weak, since the same menu may leave compressed or not. It changes with the menu and with what is sold out, and is another
 /// for each location, since one path serves them all.
 fn etag(location: &Location, stored: &StoredMenu) -> String {
     let mut sold_out: Vec<&str> = stored.sold_out.iter().map(String::as_str).collect();
     sold_out.sort();
-    let mut hash = Sha256::new();
+    let mut hash = Sha256::new_with_prefix(SERVED);
     for id in [location.organization_id.as_str(), location.location_id.as_str()].into_iter().chain(sold_out) {
         hash.update(id);
         hash.update([0]);
