@@ -108,6 +108,7 @@ pub struct Parts {
     directory: D,
     secrets: S,
     menus: M,
+    limits: Arc<Limits>,
     contract: Arc<Contract>,
     /// Whose certificates a POS may have.
     pos_roots: Roots,
@@ -168,6 +169,7 @@ impl Parts {
             directory: Arc::new(DirectoryTable::new(dynamodb.clone(), settings.directory_table.clone(), settings.allow_sandbox)),
             secrets: Arc::new(SecretCache::new(aws_sdk_secretsmanager::Client::new(&aws.secrets), rules)),
             menus: Arc::new(MenuTable::new(dynamodb.clone(), settings.menus_table.clone())),
+            limits: Arc::default(),
             contract: Arc::new(settings.contract.clone()),
             aws: aws.clone(),
             pos_roots: Roots::of_the_web(),
@@ -268,7 +270,7 @@ impl Parts {
             pos: self.pos(),
             clock: SystemClock,
             policy: self.settings.policy,
-            limits: Limits::default(),
+            limits: Arc::clone(&self.limits),
             location_rate: self.settings.location_rate,
         };
         Submit { gate: self.gate(), check: self.check(), accept }
@@ -311,6 +313,7 @@ impl Parts {
             directory: Arc::clone(&self.directory),
             clock: SystemClock,
             policy: self.settings.policy,
+            limits: Arc::clone(&self.limits),
         };
         Consumer { process, parse: parse_message, secrets: Arc::clone(&self.secrets) }
     }

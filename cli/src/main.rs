@@ -1,5 +1,7 @@
 //! The `posnext` command.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod operate;
 mod order;
 
@@ -14,7 +16,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use posnext_local::{
     local::{self, Services},
-    pos,
+    output, pos, private,
 };
 
 /// The POS side of PAR Ordering's POS Next interface, on this machine.
@@ -50,7 +52,7 @@ struct Local {
     /// Where the HTTP API listens
     #[arg(long, env = "POSNEXT_LISTEN", default_value = local::LISTEN, value_name = "ADDR")]
     listen: SocketAddr,
-    /// Keep DynamoDB's data in this folder; without it, data is in memory
+    /// Keep the tables and the secrets in this folder, for this user alone; without it, they are in memory
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Start DynamoDB, SQS and Secrets Manager only, for functions that run elsewhere (`cargo lambda watch`)
@@ -106,7 +108,7 @@ async fn run_local(options: Local) -> anyhow::Result<ExitCode> {
     }
     let data = options.data.as_ref().map_or_else(
         || "in memory, gone when this stops".to_owned(),
-        |folder| format!("in {}, still there at the next start", folder.display()),
+        |folder| format!("and secrets in {}, still there at the next start", folder.display()),
     );
     let product = local::start(options.listen, options.data).await?;
     write_environment(&product.services, options.env_file.as_deref())?;
@@ -140,11 +142,11 @@ Stop with Ctrl-C.
 async fn run_pos(listen: SocketAddr) -> anyhow::Result<ExitCode> {
     let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let abilities = pos::ABILITIES.map(|(name, _)| name).join("|");
-    println!(
+    output::line(format_args!(
         "a POS listens on http://{}   as {{{abilities}}}/{{{}}}/orders/KEY; what it holds is at /ledger",
         listener.local_addr()?,
         pos::BEHAVIOURS.join("|")
-    );
+    ));
     match pos::serve(listener).await? {}
 }
 
@@ -152,9 +154,12 @@ fn write_environment(services: &Services, file: Option<&Path>) -> anyhow::Result
     let Some(file) = file else { return Ok(()) };
     let lines: Vec<String> = services.environment().into_iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        private::folder(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    std::fs::write(file, lines.concat()).with_context(|| format!("cannot write {}", file.display()))
+    let mut written = private::file(file).with_context(|| format!("cannot write {}", file.display()))?;
+    // What is no file of its own, such as a pipe, has no length.
+    let _ = written.set_len(0);
+    written.write_all(lines.concat().as_bytes()).with_context(|| format!("cannot write {}", file.display()))
 }
 
 async fn run_services(options: Local) -> anyhow::Result<ExitCode> {

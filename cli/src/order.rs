@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use posnext_local::{
     credentials::Credentials,
-    local,
+    local, output,
     par::{Answer, Manner, Par, sample_order},
 };
 use posnext_shared::domain::{details::Item, order::Body};
@@ -132,7 +132,7 @@ pub(crate) async fn run(arguments: OrderArguments) -> anyhow::Result<ExitCode> {
         Verb::Submit { caller, organization, location, request_uid, file, prefer_async, no_wait, patience } => {
             let order = order(file, &organization, &location, request_uid)?;
             let par = caller.par()?;
-            println!("          {}", summary(&order)?);
+            output::line(format_args!("          {}", summary(&order)?));
             let began = Instant::now();
             let answer = par.submit(&order, if prefer_async { Manner::PreferAsync } else { Manner::Right }).await?;
             show(began, "submit", &answer);
@@ -146,7 +146,7 @@ pub(crate) async fn run(arguments: OrderArguments) -> anyhow::Result<ExitCode> {
         Verb::Validate { caller, organization, location, file } => {
             let order = order(file, &organization, &location, None)?;
             let par = caller.par()?;
-            println!("          {}", summary(&order)?);
+            output::line(format_args!("          {}", summary(&order)?));
             let began = Instant::now();
             let answer = par.validate(&order).await?;
             show(began, "validate", &answer);
@@ -154,7 +154,7 @@ pub(crate) async fn run(arguments: OrderArguments) -> anyhow::Result<ExitCode> {
         }
         Verb::Menu { caller, organization, location } => {
             let answer = caller.par()?.menus(&organization, &location).await?;
-            println!("{}", answer.body);
+            output::line(&answer.body);
             Ok(if answer.code.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Verb::Get { caller, request_uid } => {
@@ -230,9 +230,10 @@ async fn follow(par: &Par, uid: &str, began: Instant, timeout: u64, first: Optio
 fn tell_history(body: &str) -> anyhow::Result<ExitCode> {
     let told: Told = serde_json::from_str(body).context("this is no history")?;
     for Change { at, actor, event, reason } in &told.history {
-        println!("{at:<24}  {actor:<6}  {event}{}", reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default());
+        let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        output::line(format_args!("{at:<24}  {actor:<6}  {event}{reason}"));
     }
-    println!("{}", told.status);
+    output::line(&told.status);
     Ok(if matches!(told.status.as_str(), "placed" | "pending") { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -251,7 +252,7 @@ struct Change {
 }
 
 fn say_pending(uid: &str, timeout: u64) {
-    println!("still pending after {timeout} s; look again with: posnext order watch {uid}");
+    output::line(format_args!("still pending after {timeout} s; look again with: posnext order watch {uid}"));
 }
 
 fn show(began: Instant, verb: &str, answer: &Answer) {
@@ -262,15 +263,15 @@ fn show(began: Instant, verb: &str, answer: &Answer) {
     };
     let (elapsed, code) = (began.elapsed(), answer.code.as_u16());
     let tenths = elapsed.subsec_millis() / 100;
-    println!("{:>4}.{tenths} s  {verb:<6}  {code}  {:<8}  {signature}", elapsed.as_secs(), answer.status);
+    output::line(format_args!("{:>4}.{tenths} s  {verb:<6}  {code}  {:<8}  {signature}", elapsed.as_secs(), answer.status));
     if let (Some(location), Some(after)) = (&answer.location, answer.retry_after) {
-        println!("          Location: {location}   Retry-After: {}", after.as_secs());
+        output::line(format_args!("          Location: {location}   Retry-After: {}", after.as_secs()));
     }
 }
 
 /// Prints the last answer's body; the exit code tells how it went.
 fn finish(answer: &Answer) -> ExitCode {
-    println!("{}", answer.body);
+    output::line(&answer.body);
     match (answer.signed, answer.code.as_u16(), answer.status.as_str()) {
         (Some(true), 200, "placed" | "validated") => ExitCode::SUCCESS,
         (Some(true), 200 | 202, "pending") => ExitCode::from(4),

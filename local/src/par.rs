@@ -15,6 +15,7 @@ use posnext_shared::domain::{
 use reqwest::{Method, StatusCode, header};
 use sha2::Sha256;
 
+use crate::address;
 pub use raw::{Bearer, RawRequest};
 
 /// How long a minted token lives.
@@ -86,14 +87,15 @@ impl Par {
     /// # Errors
     /// A sentence for credentials or a URL that cannot be used.
     pub fn new(url: &str, client_id: &str, client_secret: &str, shared_id: &str) -> anyhow::Result<Self> {
-        let parsed = reqwest::Url::parse(url).with_context(|| format!("{url:?} is no URL"))?;
+        let url = address::base(url).map_err(|why| anyhow::anyhow!("the URL {url:?} {why}"))?;
+        let parsed = reqwest::Url::parse(&url)?;
         let mut http = http_client();
         // RFC 6761 section 6.3: names under localhost are this machine. Not every resolver knows it.
         if let Some(host) = parsed.host_str().filter(|host| host.ends_with(".localhost")) {
             http = http.resolve(host, (Ipv4Addr::LOCALHOST, 0).into());
         }
         Ok(Self {
-            url: url.trim_end_matches('/').to_owned(),
+            url,
             client_id: client_id.to_owned(),
             client_secret: client_secret.to_owned(),
             shared_id: SharedId::new("par", shared_id)?,

@@ -126,11 +126,10 @@ async fn answered(tickets: &Tickets, head: &Parts, body: &[u8]) -> Answer {
                 return answer(StatusCode::NOT_FOUND, &json!({ "message": "no such abilities" }));
             };
             let pos = Pos { tickets, abilities, behaviour, key };
-            if head.headers.get("posnext-contract").is_some_and(|contract| *contract != HeaderValue::from(CONTRACT)) {
-                return pos.says(StatusCode::BAD_REQUEST, "invalid");
-            }
+            let foreign = head.headers.get("posnext-contract").is_some_and(|named| *named != HeaderValue::from(CONTRACT));
             match head.method {
-                Method::PUT if !pos.is_of(body) || !has_end(head) => pos.says(StatusCode::BAD_REQUEST, "invalid"),
+                Method::PUT if foreign || !pos.is_of(body) || !has_end(head) => pos.invalid(),
+                _ if foreign => pos.says(StatusCode::BAD_REQUEST, "invalid"),
                 Method::PUT if too_late(head) => pos.too_late(),
                 Method::PUT => pos.place(not_after(head)).await,
                 Method::GET if abilities.find.is_some() => pos.find(),
@@ -228,26 +227,47 @@ impl Pos<'_> {
             }
     }
 
-    /// Nothing is made of a place that comes too late. Of an order that it knows it says what it knows: "not started" would deny that.
-    fn too_late(&self) -> Answer {
-        let known = self.ticket(|ticket| {
-            ticket.late += 1;
-            (ticket.cancelled(), ticket.meals.first().cloned(), ticket.refused && self.abilities.idempotent_place)
-        });
+    /// What it says of an order that it knows, whatever is wrong with a place: "not started" or "invalid" would deny that.
+    fn known(&self) -> Option<Answer> {
+        let known = self.ticket(|ticket| (ticket.cancelled(), ticket.made().next().cloned(), ticket.meals.is_empty()));
         match known {
-            (true, ..) if self.abilities.cancel => self.says(StatusCode::GONE, "cancelled"),
-            (_, Some(meal), _) => self.holds(StatusCode::OK, &meal.pos_order_id),
-            (_, _, true) => self.refuses(StatusCode::UNPROCESSABLE_ENTITY),
-            _ => self.says(StatusCode::SERVICE_UNAVAILABLE, "not_started"),
+            (true, ..) => Some(self.says(StatusCode::GONE, "cancelled")),
+            (_, Some(meal), _) => Some(self.holds(StatusCode::OK, &meal.pos_order_id)),
+            // It may still be cancelled before it lands.
+            (_, None, false) => Some(self.says(StatusCode::ACCEPTED, "in_progress")),
+            _ if self.has_refused() => Some(self.refuses(StatusCode::UNPROCESSABLE_ENTITY)),
+            _ => None,
         }
     }
 
+    /// Whether it has refused the order, and will whenever it comes again.
+    fn has_refused(&self) -> bool {
+        let for_ever = self.abilities.idempotent_place || self.behaviour == "refuse";
+        for_ever && self.ticket(|ticket| ticket.refused && ticket.meals.is_empty())
+    }
+
+    fn invalid(&self) -> Answer {
+        self.known().unwrap_or_else(|| self.says(StatusCode::BAD_REQUEST, "invalid"))
+    }
+
+    /// Nothing is made of a place that comes too late.
+    fn too_late(&self) -> Answer {
+        self.ticket(|ticket| ticket.late += 1);
+        self.known().unwrap_or_else(|| self.says(StatusCode::SERVICE_UNAVAILABLE, "not_started"))
+    }
+
     async fn place(&self, not_after: Option<SystemTime>) -> Answer {
-        let (calls, refused) = self.ticket(|ticket| {
+        let (calls, refused, cancelled) = self.ticket(|ticket| {
             ticket.calls += 1;
+            if ticket.cancelled() {
+                return (ticket.calls, ticket.refused, true);
+            }
             ticket.refused |= self.behaviour == "refuse" || self.behaviour == "reopens" && ticket.calls == 1;
-            (ticket.calls, ticket.refused)
+            (ticket.calls, ticket.refused, false)
         });
+        if cancelled {
+            return self.says(StatusCode::GONE, "cancelled");
+        }
         match self.behaviour {
             "down" => return self.says(StatusCode::SERVICE_UNAVAILABLE, "not_started"),
             "flaky" if calls <= 2 => return self.says(StatusCode::SERVICE_UNAVAILABLE, "not_started"),
@@ -289,8 +309,10 @@ impl Pos<'_> {
     fn find(&self) -> Answer {
         let found = self.ticket(|ticket| (ticket.cancelled(), ticket.made().next().cloned()));
         match found {
-            (true, _) if self.abilities.cancel => self.says(StatusCode::GONE, "cancelled"),
+            (true, _) => self.says(StatusCode::GONE, "cancelled"),
             (_, Some(meal)) => self.holds(StatusCode::OK, &meal.pos_order_id),
+            _ if self.has_refused() => self.refuses(StatusCode::OK),
+            // Nor does it see one that has not landed yet: for that it has settle_s.
             _ => self.says(StatusCode::NOT_FOUND, "unknown"),
         }
     }

@@ -3,7 +3,7 @@
 use std::{io::Write, net::SocketAddr, process::ExitCode};
 
 use anyhow::{Context, bail, ensure};
-use posnext_local::{local, par::http_client};
+use posnext_local::{address, local, par::http_client};
 
 use crate::admin::Stack;
 
@@ -24,9 +24,13 @@ pub(crate) async fn run(arguments: BoardArguments) -> anyhow::Result<ExitCode> {
         listen.ip().is_loopback(),
         "--listen {listen}: everybody who reaches the page sees the orders, so it is this machine's alone"
     );
-    let url = url.trim_end_matches('/');
+    let url = address::base(&url).map_err(|why| anyhow::anyhow!("the URL {url:?} {why}"))?;
+    let url = url.as_str();
     if let Ok(own) = stack.value("Url") {
-        ensure!(own.trim_end_matches('/') == url, "{url} is not the Url of the stack whose tables would be shown: that is {own}");
+        ensure!(
+            address::base(&own).is_ok_and(|own| own == url),
+            "{url} is not the Url of the stack whose tables would be shown: that is {own}"
+        );
     }
     answers(url).await?;
     let aws = local::aws().await?;

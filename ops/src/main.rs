@@ -1,5 +1,7 @@
 //! `posnext-ops`: what operates and proves a stack. `posnext smoke`, `certify`, `load`, `faults`, `board` and `admin` are it.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod admin;
 mod board_command;
 mod certify_command;

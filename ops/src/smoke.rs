@@ -7,8 +7,9 @@ use clap::Args;
 use posnext_local::credentials::Credentials;
 use posnext_local::{
     local,
-    par::{Answer, Manner, Par, sample_order},
+    par::{Answer, Manner, Par},
 };
+use posnext_proofs::orders::Orders;
 use tokio::time::Instant;
 
 #[derive(Debug, Args)]
@@ -38,11 +39,11 @@ struct Smoke {
 
 pub(crate) async fn run(arguments: SmokeArguments) -> anyhow::Result<ExitCode> {
     let uid = format!("smoke-{}", uuid::Uuid::now_v7());
-    let order = sample_order(&arguments.organization, &arguments.location, &uid);
     let par = arguments.credentials.par(&arguments.url)?;
-    say(&format!("order {uid} to {} at {}\n", arguments.location, arguments.url));
+    say(&format!("order {uid} to {} at {}\n", arguments.location, par.url()));
     // Nobody there: that is no finding about a deployment.
     par.get(&uid).await?;
+    let order = Orders::of(&par, &arguments.organization, &arguments.location).await?.order(&uid);
     let mut smoke = Smoke { par, order, uid, timeout: Duration::from_secs(arguments.timeout), failed: 0 };
     smoke.check("an order without a token is refused with 401", smoke.refused(Manner::NoToken, 401).await);
     smoke.check("an order with a wrong digest is refused with 412", smoke.refused(Manner::WrongDigest, 412).await);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use posnext_local::output;
 
 /// A bar that is drawn where there is a terminal; without a length, a spinner.
 pub fn progress(length: usize, message: &'static str) -> ProgressBar {
@@ -21,6 +22,6 @@ pub fn step(bar: &ProgressBar) {
     bar.inc(1);
     let (done, all) = (bar.position(), bar.length().unwrap_or_default());
     if bar.is_hidden() && all >= 1_000 && done.is_multiple_of(all / 10) {
-        eprintln!("{done} of {all}: {}", bar.message());
+        output::note(format_args!("{done} of {all}: {}", bar.message()));
     }
 }

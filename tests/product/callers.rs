@@ -73,9 +73,9 @@ async fn a_message_that_panics_comes_back_alone() {
     let (product, caller) = in_process().await;
     map(&product, "PAR-LOC-PANIC").await;
     let Consumer { process, parse, secrets } = product.services.parts.process();
-    let Process { orders, queue, directory, clock, policy, .. } = process;
+    let Process { orders, queue, directory, clock, policy, limits, .. } = process;
     let pos = Panics(product.services.parts.sandbox());
-    let broken = Consumer { process: Process { orders, queue, directory, clock, policy, pos }, parse, secrets };
+    let broken = Consumer { process: Process { orders, queue, directory, clock, policy, limits, pos }, parse, secrets };
     let (bad, good) = (fresh_uid("bad"), fresh_uid("good"));
     // Two orders that wait in the queue, as far as this consumer knows: their own messages are dropped by a higher version.
     let mut event = SqsEvent::default();

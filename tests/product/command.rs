@@ -1,6 +1,8 @@
 //! The command line: what is done by `posnext-ops` is reached by `posnext`, and said to be missing where it is.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+
+use crate::support::{in_process, order};
 
 const OPERATED: [&str; 6] = ["smoke", "certify", "load", "faults", "board", "admin"];
 
@@ -35,6 +37,45 @@ fn what_the_other_program_is_given_and_how_it_ends_is_passed_on() {
     assert!(code == Some(2) && said.contains("--no-such-flag"), "{said}");
     let (code, said) = run(env!("CARGO_BIN_EXE_posnext"), &["smoke", "http://127.0.0.1:9"]);
     assert!(code == Some(2) && said.contains("posnext: "), "{said}");
+}
+
+/// The command, whose output nobody reads any more: `| head` that has had enough.
+fn unread(arguments: &[&str], environment: &[(&'static str, String)]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_posnext"));
+    command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_had_enough_ends_no_command_in_a_panic() {
+    let (product, caller) = in_process().await;
+    assert_eq!(caller.submit(&order("unread", "PAR-LOC-12345")).await.code, 200);
+    let (environment, url) = (product.services.environment(), caller.url.clone());
+    for (arguments, code) in [
+        (vec!["order", "submit", "--url", &url], 0),
+        (vec!["order", "validate", "--url", &url], 0),
+        (vec!["order", "menu", "--url", &url], 0),
+        (vec!["order", "get", "unread", "--url", &url], 0),
+        (vec!["order", "history", "unread", "--url", &url], 0),
+        (vec!["order", "watch", "unread", "--url", &url], 0),
+        (vec!["smoke", &url], 0),
+        (vec!["certify", &url, "--dry"], 0),
+        (vec!["load", &url, "--orders", "2", "--rate", "20"], 0),
+        (vec!["admin", "orders"], 0),
+        (vec!["admin", "explain", "par-local#unread"], 0),
+        (vec!["admin", "location", "list"], 0),
+        (vec!["admin", "location", "show", "IA-YC-01", "PAR-LOC-MENU"], 0),
+        (vec!["admin", "menu", "show"], 0),
+        (vec!["admin", "redrive"], 0),
+        (vec!["--help"], 0),
+        (vec!["help", "admin"], 0),
+    ] {
+        let (ended, said) = unread(&arguments, &environment);
+        assert!(ended == Some(code) && !said.contains("panicked"), "{arguments:?}: {ended:?} {said}");
+    }
 }
 
 #[test]

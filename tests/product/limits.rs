@@ -1,6 +1,14 @@
 //! Limits that keep one caller, one store or one failing POS from taking the rest along.
 
-use crate::support::{Binary, fresh_uid, order};
+use std::{sync::Arc, time::Duration};
+
+use posnext_aws::adapters::clock::SystemClock;
+use posnext_shared::{
+    app::ports::Clock,
+    domain::directory::{Connector, SandboxConnector},
+};
+
+use crate::support::{Binary, fresh_uid, in_process, location, order};
 
 #[tokio::test]
 async fn a_location_over_its_rate_gets_429_signed_with_retry_after_and_other_locations_are_served() {
@@ -30,6 +38,20 @@ async fn a_pos_that_keeps_failing_is_answered_202_at_once() {
     // Waited for, three times; then not.
     assert!(times[..3].iter().all(|time| time.as_millis() >= 1300), "{times:?}");
     assert!(times[3..].iter().all(|time| time.as_millis() < 1000), "{times:?}");
+}
+
+#[tokio::test]
+async fn an_order_that_a_worker_places_ends_the_pause_of_the_submits_beside_it() {
+    let (product, caller) = in_process().await;
+    let limits = Arc::clone(&product.services.parts.submit().accept.limits);
+    let location = location("PAR-LOC-12345", Connector::Sandbox(SandboxConnector::prompt()));
+    for _ in 0..3 {
+        limits.admit(&location, SystemClock.now()).unwrap().failed(SystemClock.now());
+    }
+    let waits = fresh_uid("paused");
+    assert_eq!(caller.submit(&order(&waits, "PAR-LOC-12345")).await.code, 202);
+    assert_eq!(caller.final_answer(&waits, Duration::from_secs(20)).await.status(), "placed");
+    assert_eq!(caller.submit(&order(&fresh_uid("asked"), "PAR-LOC-12345")).await.code, 200);
 }
 
 /// Memory that a process has held at most, in KiB (Linux).

@@ -6,15 +6,22 @@ mod replacing;
 mod rotation;
 mod stage;
 mod terminal;
+mod waiting;
 
 use std::process::Stdio;
 
-use posnext_aws::{adapters::directory_admin::DirectoryAdmin, wiring::Parts};
+use posnext_aws::{
+    adapters::{clock::SystemClock, directory_admin::DirectoryAdmin},
+    wiring::Parts,
+};
 use posnext_local::{
-    local::{Product, Services},
+    local::{Product, SAMPLE_MENU, Services},
     pos,
 };
-use posnext_shared::domain::{directory::Connector, ids::ParId};
+use posnext_shared::{
+    app::ports::{Clock, SaveMenu},
+    domain::{directory::Connector, ids::ParId, menu::Menu},
+};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
@@ -275,8 +282,15 @@ async fn a_location_with_a_shared_id_of_its_own_is_checked_from_outside_and_swit
 #[tokio::test]
 async fn a_location_with_a_menu_is_checked_against_it_and_no_order_is_placed() {
     let ((product, caller), base) = (in_process().await, played_pos().await);
-    let add = ["add", "IA-YC-01", "PAR-LOC-MENU", "--internal-id", "N", "--base", &base, "--auth", "none", "--replace"];
+    let (organization, id) = (ParId::new("IA-YC-01").unwrap(), ParId::new("PAR-LOC-SELLS").unwrap());
+    let menu = Menu::parse(SAMPLE_MENU.as_bytes()).unwrap();
+    product.services.parts.menus().save(&organization, &id, &menu, SystemClock.now()).await.unwrap();
+    let add = ["add", "IA-YC-01", "PAR-LOC-SELLS", "--internal-id", "N", "--base", &base, "--auth", "none"];
     let (code, text) = location(&product, &add, "").await;
+    assert!(
+        text.contains("location PAR-LOC-SELLS of IA-YC-01 is ready: it takes orders") && !text.contains("waiting:"),
+        "{text}"
+    );
     for check in ["validate-valid", "validate-wrong-price", "menu-references", "unmapped-location", "errors-signed"] {
         assert!(text.contains(&format!("pass       {check}")), "{text}");
     }

@@ -136,7 +136,7 @@ async fn an_order_that_waits_for_a_person_is_listed_explained_and_ended_by_one()
     let (code, text) = admin(&services, &["end", &mute, "--placed", " ", "--reason", "r"]).await;
     assert!(code == 2 && text.contains("must have 1 to 128 characters"), "{text}");
     let (_, text) = admin(&services, &["ask", &mute]).await;
-    let number = text.split("it holds the order under ").nth(1).unwrap().trim().to_owned();
+    let number = text.split("it holds the order under ").nth(1).unwrap().lines().next().unwrap().to_owned();
     let (code, text) = admin(&services, &["end", &mute, "--placed", &number, "--reason", "on the screen, says Ann"]).await;
     assert!(code == 0 && text.contains("is placed"), "{text}");
     let (_, text) = admin(&services, &["explain", &mute]).await;
@@ -187,6 +187,34 @@ async fn without_a_stack_the_commands_say_how_to_name_one() {
     let output = command.args(["admin", "orders"]).env_clear().output().await.unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && text.contains("which stack? Give --outputs FILE"), "{text}");
+}
+
+#[tokio::test]
+async fn which_stack_is_spoken_to_is_told_and_one_that_two_sources_name_otherwise_is_refused() {
+    let services = idle().await;
+    let (code, text) = admin(&services, &["location", "disable", "IA-YC-01", "PAR-LOC-12345"]).await;
+    let told = "stack posnext, us-east-1 at http://127.0.0.1:";
+    assert!(code == 0 && text.contains(told) && text.contains(", table posnext-directory\n"), "{text}");
+    admin(&services, &["location", "enable", "IA-YC-01", "PAR-LOC-12345"]).await;
+
+    // The environment is the local product's; the file is that of another stack.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("outputs.json");
+    for (name, value, says) in [
+        ("DirectoryTable", "production-DirectoryTable-1", "POSNEXT_DIRECTORY_TABLE is posnext-directory"),
+        ("Url", "https://abc.execute-api.eu-west-1.amazonaws.com", "AWS_ENDPOINT_URL_DYNAMODB is http://127.0.0.1:"),
+    ] {
+        let outputs = serde_json::json!([
+            { "OutputKey": name, "OutputValue": value },
+            { "OutputKey": "SecretsPrefix", "OutputValue": "posnext" },
+        ]);
+        std::fs::write(&file, outputs.to_string()).unwrap();
+        let disable = ["--outputs", file.to_str().unwrap(), "location", "disable", "IA-YC-01", "PAR-LOC-12345"];
+        let (code, text) = admin(&services, &disable).await;
+        assert!(code == 2 && text.contains("means another stack than the environment") && text.contains(says), "{text}");
+    }
+    let (_, text) = admin(&services, &["location", "show", "IA-YC-01", "PAR-LOC-12345"]).await;
+    assert!(text.contains("enabled: true"), "{text}");
 }
 
 #[tokio::test]

@@ -126,8 +126,18 @@ pub(crate) struct Binary {
 
 impl Binary {
     pub(crate) fn start(settings: &[(&str, &str)], data: Option<&Path>) -> Self {
+        Self::start_with(settings, data, &[])
+    }
+
+    /// The same, with these arguments besides.
+    pub(crate) fn start_with(settings: &[(&str, &str)], data: Option<&Path>, more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_posnext"));
-        command.args(["--listen", "127.0.0.1:0"]).envs(settings.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .args(["--listen", "127.0.0.1:0"])
+            .args(more)
+            .envs(settings.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         if let Some(data) = data {
             command.arg("--data").arg(data);
         }

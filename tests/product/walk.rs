@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use crate::support::{Binary, fresh_uid, order};
+use posnext_aws::adapters::clock::SystemClock;
+use posnext_shared::{
+    app::ports::{Clock, SaveMenu},
+    domain::{ids::ParId, menu::Menu},
+};
+
+use crate::support::{Binary, fresh_uid, in_process, order};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -153,7 +159,7 @@ async fn the_command_line_plays_par_and_its_exit_code_tells_success() {
     let binary = Binary::start(&[], None);
     let run = async |arguments: &[&str]| {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
-        let output = command.arg("order").args(arguments).args(["--url", &binary.caller.url]).output().await.unwrap();
+        let output = command.arg("order").args(arguments).args(["--url", &binary.caller.url]).envs(WRONG).output().await.unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
     };
     let (code, text) = run(&["submit"]).await;
@@ -172,8 +178,14 @@ async fn the_command_line_plays_par_and_its_exit_code_tells_success() {
     assert!(code == Some(0) && text.contains(r#""location_id":"PAR-LOC-MENU""#), "{text}");
     let (code, text) = run(&["menu", "--location", "PAR-LOC-SLOW"]).await;
     assert!(code == Some(1) && text.contains("unknown_menu"), "{text}");
-    assert_eq!(run(&["submit", "--client-secret", "wrong"]).await.0, Some(1));
-    assert_eq!(run(&["submit", "--shared-id", "0123456789"]).await.0, Some(3));
+    assert_eq!(run(&["submit", "--client-secret-from", "env:WRONG_SECRET"]).await.0, Some(1));
+    assert_eq!(run(&["submit", "--shared-id-from", "env:WRONG_SHARED_ID"]).await.0, Some(3));
+    let (code, text) = run(&["submit", "--shared-id-from", "env:NOT_SET"]).await;
+    assert!(code == Some(2) && text.contains("the variable NOT_SET is not set"), "{text}");
+    // What stands on a command line is seen by everybody on the machine.
+    let (code, text) = run(&["submit", "--client-secret-from", "hunter2hunter2"]).await;
+    assert!(code == Some(2) && text.contains("must be env:NAME"), "{text}");
+    assert_eq!(run(&["submit", "--client-secret", "hunter2hunter2"]).await.0, Some(2));
     let (code, text) = run(&["submit", "--location", "PAR-LOC-DOWN", "--timeout", "1"]).await;
     assert!(code == Some(4) && text.contains("still pending"), "{text}");
     let (code, text) = run(&["submit", "--file", "/nowhere/order.json"]).await;
@@ -186,7 +198,7 @@ async fn smoke_passes_on_a_sound_deployment_and_says_what_is_wrong_with_another(
     let url = binary.caller.url.clone();
     let run = async |arguments: &[&str]| {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
-        let output = command.arg("smoke").args(arguments).output().await.unwrap();
+        let output = command.arg("smoke").args(arguments).envs(WRONG).output().await.unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
     };
     let (code, text) = run(&[&url]).await;
@@ -195,10 +207,54 @@ async fn smoke_passes_on_a_sound_deployment_and_says_what_is_wrong_with_another(
     assert!(code == Some(0) && text.contains("placed, every answer signed (202, "), "{text}");
     let (code, text) = run(&[&url, "--location", "PAR-LOC-REJECT"]).await;
     assert!(code == Some(1) && text.contains("FAIL  the order is placed, every answer signed: it ended rejected"), "{text}");
-    let (code, text) = run(&[&url, "--shared-id", "0123456789"]).await;
+    let (code, text) = run(&[&url, "--shared-id-from", "env:WRONG_SHARED_ID"]).await;
     assert!(code == Some(1) && text.contains("answered 412 Precondition Failed"), "{text}");
     let (code, text) = run(&[&url, "--location", "PAR-LOC-DOWN", "--timeout", "1"]).await;
     assert!(code == Some(1) && text.contains("still pending after 1 s"), "{text}");
     let (code, text) = run(&["http://127.0.0.1:9"]).await;
     assert!(code == Some(2) && text.contains("nothing answers at http://127.0.0.1:9"), "{text}");
+}
+
+/// What is neither the local product's Client Secret nor its SharedId.
+const WRONG: [(&str, &str); 2] = [("WRONG_SECRET", "wrong"), ("WRONG_SHARED_ID", "0123456789")];
+
+#[tokio::test]
+async fn smoke_and_load_order_what_the_location_sells() {
+    let (product, caller) = in_process().await;
+    let (organization, id) = (ParId::new("IA-YC-01").unwrap(), ParId::new("PAR-LOC-MENU").unwrap());
+    let burgers = r#"{"currency":"USD","products":[
+        {"id":"b0","name":"Sold out","price":1.00,"available":false},
+        {"id":"b1","name":"Burger","price":8.10,"modifier_groups":["bun"]}],
+        "modifier_groups":[{"id":"bun","name":"Bun","min":1,"max":1,"modifiers":[{"id":"rye","name":"Rye","price":0.35}]}]}"#;
+    let put = async |text: &str| {
+        let menu = Menu::parse(text.as_bytes()).unwrap();
+        product.services.parts.menus().save(&organization, &id, &menu, SystemClock.now()).await.unwrap();
+    };
+    put(burgers).await;
+    let run = async |arguments: &[&str]| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
+        let output = command.args(arguments).output().await.unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = run(&["smoke", &caller.url, "--location", "PAR-LOC-MENU"]).await;
+    assert!(code == Some(0) && text.contains("ok    the order is placed"), "{text}");
+    let load = ["load", &caller.url, "--location", "PAR-LOC-MENU", "--rate", "20", "--orders", "3", "--menus-every", "0"];
+    let (code, text) = run(&load).await;
+    assert!(code == Some(0), "{text}");
+}
+
+#[tokio::test]
+async fn smoke_says_that_a_menu_has_nothing_to_order() {
+    let (product, caller) = in_process().await;
+    let (organization, id) = (ParId::new("IA-YC-01").unwrap(), ParId::new("PAR-LOC-MENU").unwrap());
+    let nothing = r#"{"currency":"USD","products":[{"id":"b0","name":"Sold out","price":1.00,"available":false}]}"#;
+    let menu = Menu::parse(nothing.as_bytes()).unwrap();
+    product.services.parts.menus().save(&organization, &id, &menu, SystemClock.now()).await.unwrap();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
+    let output = command.args(["smoke", &caller.url, "--location", "PAR-LOC-MENU"]).output().await.unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.code() == Some(2) && text.contains("the menu of PAR-LOC-MENU has nothing that can be ordered now"),
+        "{text}"
+    );
 }

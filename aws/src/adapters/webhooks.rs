@@ -1,7 +1,10 @@
 //! How a subscriber of webhooks is told: one POST over https to a public address, no redirect followed, nothing read of the answer but
 //! its status and `Retry-After`.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
@@ -101,13 +104,13 @@ impl TellSubscriber for WebhookClient {
     }
 }
 
-/// Seconds, or a date (RFC 9110 section 10.2.3).
+/// Seconds, or a date in any of HTTP's three forms (RFC 9110 sections 10.2.3 and 5.6.7).
 fn retry_after(text: &str, now: UnixMillis) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
-    Some(UnixMillis(date.timestamp().as_millisecond()).since(now))
+    let date = httpdate::parse_http_date(text.trim()).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(UnixMillis(0).plus(date).since(now))
 }
 
 fn failed(reason: String) -> Told {
@@ -122,9 +125,14 @@ mod tests {
     fn a_retry_after_is_seconds_or_a_date() {
         let now = UnixMillis(1_445_412_480_000 - 90_000);
         assert_eq!(retry_after("120", now), Some(Duration::from_mins(2)));
-        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT", now), Some(Duration::from_secs(90)));
+        for date in ["Wed, 21 Oct 2015 07:28:00 GMT", "Wednesday, 21-Oct-15 07:28:00 GMT", "Wed Oct 21 07:28:00 2015"] {
+            assert_eq!(retry_after(date, now), Some(Duration::from_secs(90)), "{date}");
+        }
         assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT", now.plus(Duration::from_hours(1))), Some(Duration::ZERO));
-        assert_eq!((retry_after("soon", now), retry_after("-1", now)), (None, None));
+        assert_eq!(
+            (retry_after("soon", now), retry_after("-1", now), retry_after("Wed, 32 Oct 2015 07:28:00 GMT", now)),
+            (None, None, None)
+        );
     }
 
     #[test]

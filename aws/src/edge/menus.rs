@@ -132,12 +132,15 @@ fn invalid(name: &str, what: &str) -> Reply {
     Reply::errors(&[OrderError::field(ErrorCode::InvalidField, name, format!("`{name}` {what}"))])
 }
 
+/// Changes whenever another answer is made of the same menu.
+const SERVED: &[u8] = b"2";
+
 /// Weak, since the same menu may leave compressed or not. It changes with the menu and with what is sold out, and is another
 /// for each location, since one path serves them all.
 fn etag(location: &Location, stored: &StoredMenu) -> String {
     let mut sold_out: Vec<&str> = stored.sold_out.iter().map(String::as_str).collect();
     sold_out.sort();
-    let mut hash = Sha256::new();
+    let mut hash = Sha256::new_with_prefix(SERVED);
     for id in [location.organization_id.as_str(), location.location_id.as_str()].into_iter().chain(sold_out) {
         hash.update(id);
         hash.update([0]);
@@ -147,7 +150,7 @@ fn etag(location: &Location, stored: &StoredMenu) -> String {
 }
 
 fn compressed(headers: &HeaderMap, response: Response<String>) -> Response<Body> {
-    let wanted = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).any(accepts_gzip);
+    let wanted = accepts_gzip(headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()));
     let (mut parts, body) = response.into_parts();
     if !wanted || parts.status != StatusCode::OK {
         return Response::from_parts(parts, body.into());
@@ -162,14 +165,25 @@ fn compressed(headers: &HeaderMap, response: Response<String>) -> Response<Body>
     }
 }
 
-/// RFC 9110 section 12.5.3: `gzip` or `*` is named, and not with a weight of zero.
-fn accepts_gzip(value: &str) -> bool {
-    value.split(',').any(|coding| {
+/// RFC 9110 section 12.5.3: `gzip` is named, or else `*`, and not with a weight of zero.
+fn accepts_gzip<'a>(values: impl Iterator<Item = &'a str>) -> bool {
+    let (mut by_name, mut by_star) = (None, None);
+    for coding in values.flat_map(|value| value.split(',')) {
         let mut parts = coding.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default();
-        let refused = parts.any(|part| part.strip_prefix("q=").is_some_and(|weight| weight.trim_matches(['0', '.']).is_empty()));
-        (name.eq_ignore_ascii_case("gzip") || name == "*") && !refused
-    })
+        let accepts = match parts.next().unwrap_or_default() {
+            name if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => &mut by_name,
+            "*" => &mut by_star,
+            _ => continue,
+        };
+        // Whoever says both does not want it.
+        *accepts = Some(accepts.unwrap_or(true) && !parts.any(weighs_nothing));
+    }
+    by_name.or(by_star).unwrap_or(false)
+}
+
+fn weighs_nothing(parameter: &str) -> bool {
+    let weight = parameter.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+    weight.is_some_and(|(_, weight)| weight.trim().trim_matches(['0', '.']).is_empty())
 }
 
 #[cfg(test)]
@@ -178,11 +192,27 @@ mod tests {
 
     #[test]
     fn gzip_is_used_where_it_is_accepted() {
-        for value in ["gzip", "br, GZIP;q=0.5", "*", "deflate, gzip"] {
-            assert!(accepts_gzip(value), "{value}");
+        let accepts = |values: &[&str]| accepts_gzip(values.iter().copied());
+        for value in ["gzip", "br, GZIP;q=0.5", "*", "deflate, gzip", "x-gzip", "*;q=0, gzip", "gzip;q=1.0", "gzip ; Q = 0.001"] {
+            assert!(accepts(&[value]), "{value}");
         }
-        for value in ["", "br", "gzip;q=0", "gzip; q=0.0", "identity", "*;q=0"] {
-            assert!(!accepts_gzip(value), "{value}");
+        for value in [
+            "",
+            "br",
+            "gzip;q=0",
+            "gzip; q=0.0",
+            "identity",
+            "*;q=0",
+            "gzip;q=0, *",
+            "*, gzip;q=0",
+            "gzip;Q=0",
+            "GZIP ; Q = 0.000",
+            "gzip, gzip;q=0",
+            "*;Q=0",
+            "gzip;x=1;q=0",
+        ] {
+            assert!(!accepts(&[value]), "{value}");
         }
+        assert!(accepts(&["br", "gzip"]) && !accepts(&["gzip;q=0", "*"]) && !accepts(&[]));
     }
 }

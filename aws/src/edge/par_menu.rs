@@ -1,8 +1,6 @@
 //! How PAR gets to see a menu. Its schema is not public (docs/contract.md#u29): when it is, this file changes and no
 //! other.
 
-use std::collections::HashSet;
-
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -10,6 +8,7 @@ use posnext_shared::domain::{
     ids::ParId,
     menu::{Category, Modifier, ModifierGroup, Product, StoredMenu},
     money::Cents,
+    sellable::Sellable,
 };
 
 /// What a location sells, with prices and availability as they are now.
@@ -77,19 +76,15 @@ struct ParModifier<'a> {
 
 /// The body of a menu's answer; the same for the same menu and availability.
 pub(super) fn par_menu(organization_id: &ParId, location_id: &ParId, stored: &StoredMenu) -> serde_json::Result<String> {
-    let content = stored.menu.content();
+    let (content, sellable) = (stored.menu.content(), Sellable::of(&stored.menu, &stored.sold_out));
     serde_json::to_string(&ParMenu {
         organization_id,
         location_id,
         generated_at: stored.put_at.rfc3339(),
         currency: &content.currency,
         categories: content.categories.iter().map(par_category).collect(),
-        products: content.products.iter().map(|product| par_product(product, &stored.sold_out)).collect::<Result<_, _>>()?,
-        modifier_groups: content
-            .modifier_groups
-            .iter()
-            .map(|group| par_group(group, &stored.sold_out))
-            .collect::<Result<_, _>>()?,
+        products: content.products.iter().map(|product| par_product(product, &sellable)).collect::<Result<_, _>>()?,
+        modifier_groups: content.modifier_groups.iter().map(|group| par_group(group, &sellable)).collect::<Result<_, _>>()?,
     })
 }
 
@@ -98,31 +93,31 @@ fn par_category(category: &Category) -> ParCategory<'_> {
     ParCategory { id, name, product_ids: products }
 }
 
-fn par_product<'a>(product: &'a Product, sold_out: &HashSet<String>) -> serde_json::Result<ParProduct<'a>> {
-    let Product { id, name, description, price, available, modifier_groups } = product;
+fn par_product<'a>(product: &'a Product, sellable: &Sellable<'_>) -> serde_json::Result<ParProduct<'a>> {
+    let Product { id, name, description, price, modifier_groups, .. } = product;
     Ok(ParProduct {
         id,
         name,
         description: description.as_deref(),
         price: decimal(*price)?,
-        available: *available && !sold_out.contains(id),
+        available: sellable.product(product),
         modifier_group_ids: modifier_groups,
     })
 }
 
-fn par_group<'a>(group: &'a ModifierGroup, sold_out: &HashSet<String>) -> serde_json::Result<ParGroup<'a>> {
+fn par_group<'a>(group: &'a ModifierGroup, sellable: &Sellable<'_>) -> serde_json::Result<ParGroup<'a>> {
     let ModifierGroup { id, name, min, max, modifiers } = group;
-    let modifiers = modifiers.iter().map(|modifier| par_modifier(modifier, sold_out)).collect::<Result<_, _>>()?;
+    let modifiers = modifiers.iter().map(|modifier| par_modifier(modifier, sellable)).collect::<Result<_, _>>()?;
     Ok(ParGroup { id, name, min: *min, max: *max, modifiers })
 }
 
-fn par_modifier<'a>(modifier: &'a Modifier, sold_out: &HashSet<String>) -> serde_json::Result<ParModifier<'a>> {
-    let Modifier { id, name, price, available, modifier_groups } = modifier;
+fn par_modifier<'a>(modifier: &'a Modifier, sellable: &Sellable<'_>) -> serde_json::Result<ParModifier<'a>> {
+    let Modifier { id, name, price, modifier_groups, .. } = modifier;
     Ok(ParModifier {
         id,
         name,
         price: decimal(*price)?,
-        available: *available && !sold_out.contains(id),
+        available: sellable.modifier(modifier),
         modifier_group_ids: modifier_groups,
     })
 }

@@ -106,6 +106,16 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         self.read(name, |text| Some(text.to_owned()))
     }
 
+    /// The address of something over HTTP, as an HTTP client reads it.
+    fn address(&mut self, name: &str) -> String {
+        self.read(name, |text| is_address(text).then(|| text.to_owned()))
+    }
+
+    /// The same, which may be empty for none.
+    fn optional_address(&mut self, name: &str) -> Option<String> {
+        self.read(name, |text| if text.is_empty() { Some(None) } else { is_address(text).then(|| Some(text.to_owned())) })
+    }
+
     fn parsed<T: Default + FromStr>(&mut self, name: &str) -> T {
         self.read(name, |text| text.parse().ok())
     }
@@ -137,11 +147,20 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             processing: self.parsed("POSNEXT_PROCESSING"),
             longest_wait: self.seconds("POSNEXT_LONGEST_WAIT_S"),
             docs_url: self.read("POSNEXT_DOCS_URL", |text| {
-                let usable = text.starts_with('/') || text.starts_with("https://");
-                usable.then(|| text.trim_end_matches('/').to_owned())
+                let usable = text.starts_with('/') || text.starts_with("https://") && is_address(text);
+                // It becomes part of links.
+                let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
+                (usable && plain).then(|| text.trim_end_matches('/').to_owned())
             }),
         }
     }
+}
+
+/// Whether a text is an address that can be called: http or https, and a host.
+fn is_address(text: &str) -> bool {
+    let address: Option<http::Uri> = text.parse().ok();
+    address
+        .is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty()))
 }
 
 impl Settings {
@@ -178,11 +197,11 @@ impl Settings {
             directory_table: reader.text("POSNEXT_DIRECTORY_TABLE"),
             menus_table: reader.text("POSNEXT_MENUS_TABLE"),
             sandbox_table: reader.text("POSNEXT_SANDBOX_TABLE"),
-            queue_url: reader.text("POSNEXT_QUEUE_URL"),
-            dead_letter_queue_url: reader.text("POSNEXT_DLQ_URL"),
-            webhooks_queue_url: reader.optional("POSNEXT_WEBHOOKS_QUEUE_URL"),
+            queue_url: reader.address("POSNEXT_QUEUE_URL"),
+            dead_letter_queue_url: reader.address("POSNEXT_DLQ_URL"),
+            webhooks_queue_url: reader.optional_address("POSNEXT_WEBHOOKS_QUEUE_URL"),
             connections_table: reader.optional("POSNEXT_CONNECTIONS_TABLE"),
-            connections_endpoint: reader.optional("POSNEXT_CONNECTIONS_ENDPOINT"),
+            connections_endpoint: reader.optional_address("POSNEXT_CONNECTIONS_ENDPOINT"),
             policy,
             location_rate: reader.parsed("POSNEXT_LOCATION_RATE"),
             menu_refresh: reader.seconds("POSNEXT_MENU_REFRESH_S"),
@@ -215,7 +234,8 @@ mod tests {
     fn read(set: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         Settings::read(|name| {
             let set = set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-            set.or_else(|| settings().find(|setting| setting.name == name && setting.default.is_none()).map(|_| "x".to_owned()))
+            let value = if name.ends_with("_URL") { "https://x" } else { "x" };
+            set.or_else(|| settings().find(|setting| setting.name == name && setting.default.is_none()).map(|_| value.to_owned()))
         })
     }
 
@@ -272,12 +292,39 @@ mod tests {
             ("POSNEXT_PRICE_POLICY", "free"),
             ("POSNEXT_POS_ORDER_ID_KEY", "status"),
             ("POSNEXT_JWT_CLIENT_CLAIM", "jti"),
+            ("POSNEXT_QUEUE_URL", "https://sqs.example/1/a b"),
+            ("POSNEXT_QUEUE_URL", "sqs.example/1/a"),
+            ("POSNEXT_DLQ_URL", "https:/sqs.example/1/a"),
+            ("POSNEXT_DLQ_URL", "https:\\\\sqs.example\\1"),
+            ("POSNEXT_WEBHOOKS_QUEUE_URL", "https://sqs.example/1\r\n2"),
+            ("POSNEXT_WEBHOOKS_QUEUE_URL", "wss://sqs.example/1"),
+            ("POSNEXT_CONNECTIONS_ENDPOINT", "\"https://api.example/live\""),
+            ("POSNEXT_CONNECTIONS_ENDPOINT", "https://"),
+            ("POSNEXT_DOCS_URL", "https://docs .example"),
+            ("POSNEXT_DOCS_URL", "/docs\"x"),
+            ("POSNEXT_DOCS_URL", "https:/docs.example"),
+            ("POSNEXT_DOCS_URL", "https://döcs.example"),
+            ("POSNEXT_DOCS_URL", "http://docs.example"),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(name), "{error}");
         }
         let error = read(&[("POSNEXT_JWT_SKEW_S", "601")]).unwrap_err().to_string();
         assert_eq!(error, "POSNEXT_JWT_SKEW_S cannot be \"601\"; it is 0 to 600 s: how far the issuer's clock may differ");
+    }
+
+    #[test]
+    fn blanks_around_a_value_are_no_part_of_it() {
+        let settings = read(&[
+            ("POSNEXT_QUEUE_URL", " https://sqs.example/1/a\r\n"),
+            ("POSNEXT_CONNECTIONS_ENDPOINT", "\thttp://127.0.0.1:1/_local "),
+            ("POSNEXT_ORDERS_TABLE", " orders\n"),
+            ("POSNEXT_DOCS_URL", " https://docs.example/v1/ "),
+        ]);
+        let settings = settings.unwrap();
+        assert_eq!((settings.queue_url.as_str(), settings.orders_table.as_str()), ("https://sqs.example/1/a", "orders"));
+        assert_eq!(settings.connections_endpoint.as_deref(), Some("http://127.0.0.1:1/_local"));
+        assert_eq!(settings.contract.docs_url, "https://docs.example/v1");
     }
 
     #[test]

@@ -1,8 +1,15 @@
 //! `POST /posnext/menus`: whose menu is meant, and what it says.
 
+use std::sync::Arc;
+
+use posnext_shared::domain::{
+    ids::ParId,
+    menu::{Menu, StoredMenu},
+    time::UnixMillis,
+};
 use serde_json::{Value, json};
 
-use crate::support::{Api, Asked, SAMPLE_MENU, read};
+use crate::support::{Api, Asked, SAMPLE_MENU, order, read};
 
 fn menu(query: &str) -> Asked {
     read(&format!("/posnext/menus{query}")).posted().header("content-type", "application/json")
@@ -29,6 +36,26 @@ async fn the_menu_is_answered_as_it_was_put_with_decimal_prices_and_references_t
     for owner in products.iter().chain(modifiers) {
         assert!(owner["price"].is_number() && owner["available"].is_boolean(), "{owner}");
         assert!(owner["modifier_group_ids"].as_array().unwrap().iter().all(|id| groups.contains(&id)), "{owner}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_product_whose_required_choice_is_sold_out_is_not_available() {
+    let api = Api::new();
+    let combo = r#"{"currency":"USD","products":[{"id":"combo","name":"Combo","price":12.00,"modifier_groups":["drink"]}],
+        "modifier_groups":[{"id":"drink","name":"Drink","min":1,"max":1,"modifiers":[{"id":"cola","name":"Cola","price":0}]}]}"#;
+    let combo = Arc::new(Menu::parse(combo.as_bytes()).unwrap());
+    for (sold_out, available) in [(vec![], true), (vec!["cola".to_owned()], false)] {
+        let (version, put_at) = ("v".to_owned(), UnixMillis(0));
+        let stored = StoredMenu { menu: Arc::clone(&combo), version, sold_out: sold_out.into_iter().collect(), put_at };
+        let key = (ParId::new("IA-YC-01").unwrap(), ParId::new("PAR-LOC-MENU").unwrap());
+        api.mapped.0.menus.lock().unwrap().insert(key, Arc::new(stored));
+        let answer = api.send(menu("?location_id=PAR-LOC-MENU")).await;
+        assert_eq!(answer.json["products"][0]["available"], available, "{}", answer.text);
+        let order = order("combo", "PAR-LOC-MENU");
+        let order = order.split_once("\"grand_total\"").unwrap().0.to_owned() + r#""items":[{"id":"combo"}]}}"#;
+        let answer = api.validate(&order).await;
+        assert_eq!((answer.status(), answer.error()), ("rejected", "modifier_count"), "{}", answer.text);
     }
 }
 

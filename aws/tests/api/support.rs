@@ -7,10 +7,7 @@ use lambda_http::Body;
 use posnext_aws::edge::{get::GetOrder, menus::GetMenu, submit::Submit, validate::Validate};
 use posnext_fakes::{Mapped, World};
 use posnext_shared::{
-    app::{
-        accept::Accept, caller::Gate, check::Check, lately::Lately, limits::Limits, menus::Menus, ports::*, process::Process,
-        read::Read,
-    },
+    app::{accept::Accept, caller::Gate, check::Check, lately::Lately, menus::Menus, ports::*, process::Process, read::Read},
     domain::{
         ability::{Abilities, Find},
         contract::Contract,
@@ -172,7 +169,7 @@ impl Api {
             pos: self.world.clone(),
             clock: self.world.clone(),
             policy: self.policy,
-            limits: Limits::default(),
+            limits: Arc::default(),
             location_rate: 1_000,
         };
         Submit { gate: self.gate(), check: self.check(), accept }
@@ -206,6 +203,7 @@ impl Api {
                 directory: self.mapped.clone(),
                 clock: self.world.clone(),
                 policy: self.policy,
+                limits: Arc::default(),
             };
             process.process(message, WORKER_FUNCTION_TIMEOUT).await;
         }

@@ -81,6 +81,39 @@ async fn nobody_has_totals_signed_that_the_caller_did_not_sign() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_coupon_may_be_worth_all_of_an_order_and_no_more() {
+    let api = Api::new();
+    // 21.50 and 1.95 of taxes.
+    for (coupon, total, expected) in [
+        ("23.45", "0.00", "validated"),
+        ("23.46", "0.00", "rejected"),
+        ("30.00", "0.00", "rejected"),
+        ("30.00", "null", "rejected"),
+    ] {
+        let discount = format!(r#""discounts":[{{"name":"coupon","amount":{coupon}}}],"taxes""#);
+        let body = menu_order(&fresh_uid("coupon"), "PAR-LOC-MENU").replace(r#""taxes""#, &discount);
+        let body = body.replace(r#""grand_total":23.45"#, &format!(r#""grand_total":{total}"#));
+        let answer = api.validate(&body).await;
+        assert_eq!(answer.status(), expected, "{coupon}: {}", answer.text);
+        if expected == "rejected" {
+            assert_eq!(codes(&answer)[0], ("invalid_field", "order_details.discounts"));
+            assert!(answer.text.contains("the discounts are more than the order is worth"), "{}", answer.text);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_for_later_goes_to_the_pos_at_once() {
+    let api = Api::new();
+    let later = r#""order_type":"pickup","pickup_time":"2099-12-31T18:00:00Z","items""#;
+    let body = order(&fresh_uid("later"), "PAR-LOC-12345").replace(r#""items""#, later);
+    let began = Instant::now();
+    let answer = api.submit(&body).await;
+    assert_eq!((answer.code, answer.status(), api.world.calls()), (200, "placed", vec!["place"]), "{}", answer.text);
+    assert!(began.elapsed() < Duration::from_secs(1) && answer.json["order_details"]["pickup_time"] == "2099-12-31T18:00:00Z");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bad_order_is_rejected_with_every_reason_and_submit_gives_the_same_ones() {
     let api = Api::new();
     let uid = fresh_uid("invalid");

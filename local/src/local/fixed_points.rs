@@ -1,7 +1,8 @@
 //! What every local product knows from the start, so that any client can be pointed at it.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use posnext_aws::{
-    adapters::{clock::SystemClock, directory::DirectoryTable, menu_table::MenuTable},
+    adapters::{clock::SystemClock, directory::DirectoryTable, directory_admin::DirectoryAdmin, menu_table::MenuTable},
     wiring::Aws,
 };
 use posnext_shared::{
@@ -31,6 +32,9 @@ pub const CLIENT_SECRET: &str = "local-client-secret-0123456789abcdef";
 pub const MENU_LOCATION: &str = "PAR-LOC-MENU";
 /// A restaurant's menu, to try with. The sample orders are of it.
 pub const SAMPLE_MENU: &str = include_str!("sample_menu.json");
+
+/// What the values are called that are put here.
+const OURS: &str = "local";
 
 /// Names of the local secrets start with this; in a deployed stack, with the stack's name.
 pub(super) const LOCAL_PREFIX: &str = "posnext/";
@@ -102,12 +106,12 @@ pub struct Put {
 }
 
 impl Put {
-    /// Those of the local product.
-    pub(super) fn local(aws: &Aws) -> Self {
+    /// Those of the local product. `base64`: Client Secrets are stored encoded.
+    pub(super) fn local(aws: &Aws, base64: bool) -> Self {
         Self {
             secrets: aws_sdk_secretsmanager::Client::new(&aws.secrets),
             prefix: LOCAL_PREFIX.to_owned(),
-            client_secret: CLIENT_SECRET.to_owned(),
+            client_secret: if base64 { STANDARD.encode(CLIENT_SECRET) } else { CLIENT_SECRET.to_owned() },
             shared_id: SHARED_ID.to_owned(),
         }
     }
@@ -117,6 +121,39 @@ impl Put {
     /// # Errors
     /// A sentence that names what could not be written.
     pub async fn put(&self, directory: &DirectoryTable, menus: &MenuTable) -> anyhow::Result<()> {
+        let (client, organization) = self.owner()?;
+        self.put_secret(&client.secret, &self.client_secret).await?;
+        self.put_secret(&organization.shared_ids, &self.shared_id).await?;
+        directory.put_client(&client).await?;
+        directory.put_organization(&organization).await?;
+        for location in mapped()? {
+            directory.put_location(&location).await?;
+        }
+        put_menu(menus).await
+    }
+
+    /// Writes what of them is not there yet: what somebody has changed stays as it is.
+    ///
+    /// # Errors
+    /// A sentence that names what could not be written.
+    pub(super) async fn put_missing(&self, directory: &DirectoryAdmin, menus: &MenuTable) -> anyhow::Result<()> {
+        let (client, organization) = self.owner()?;
+        for (name, value) in [(&client.secret, &self.client_secret), (&organization.shared_ids, &self.shared_id)] {
+            let stored = SecretStore::new(self.secrets.clone()).read(name).await?;
+            // One that was rotated has another value than ours.
+            if stored.is_none_or(|stored| stored.ids().eq([OURS])) {
+                self.put_secret(name, value).await?;
+            }
+        }
+        directory.create_client(&client).await?;
+        directory.create_organization(&organization).await?;
+        for location in mapped()? {
+            directory.create_location(&location).await?;
+        }
+        put_menu(menus).await
+    }
+
+    fn owner(&self) -> anyhow::Result<(Client, Organization)> {
         let organization_id = ParId::new(ORGANIZATION)?;
         let client = Client {
             client_id: CLIENT_ID.to_owned(),
@@ -125,38 +162,42 @@ impl Put {
             organizations: vec![organization_id.clone()],
         };
         let organization = Organization {
-            organization_id: organization_id.clone(),
+            organization_id,
             tenant: client.tenant.clone(),
             internal_id: "YC01".to_owned(),
             shared_ids: format!("{}shared-id/{ORGANIZATION}", self.prefix),
         };
-        self.put_secret(&client.secret, &self.client_secret).await?;
-        self.put_secret(&organization.shared_ids, &self.shared_id).await?;
-        directory.put_client(&client).await?;
-        directory.put_organization(&organization).await?;
-        for (location_id, internal_id, enabled, mode, sandbox) in locations() {
-            let location = Location {
-                organization_id: organization_id.clone(),
-                location_id: ParId::new(location_id)?,
-                internal_id: internal_id.to_owned(),
-                enabled,
-                mode,
-                shared_ids: None,
-                pull_menu: false,
-                live_availability: false,
-                connector: Connector::Sandbox(sandbox),
-            };
-            directory.put_location(&location).await?;
-        }
-        let location_id = ParId::new(MENU_LOCATION)?;
-        if menus.read(&organization_id, &location_id).await?.is_none() {
-            let menu = Menu::parse(SAMPLE_MENU.as_bytes())?;
-            menus.save(&organization_id, &location_id, &menu, SystemClock.now()).await?;
-        }
-        Ok(())
+        Ok((client, organization))
     }
 
     async fn put_secret(&self, name: &str, value: &str) -> anyhow::Result<()> {
-        SecretStore::new(self.secrets.clone()).write(name, &Live::one("local", value)).await
+        SecretStore::new(self.secrets.clone()).write(name, &Live::one(OURS, value)).await
     }
+}
+
+fn mapped() -> anyhow::Result<Vec<Location>> {
+    let organization_id = ParId::new(ORGANIZATION)?;
+    let of = |(location_id, internal_id, enabled, mode, sandbox): (&str, &str, bool, Mode, SandboxConnector)| {
+        anyhow::Ok(Location {
+            organization_id: organization_id.clone(),
+            location_id: ParId::new(location_id)?,
+            internal_id: internal_id.to_owned(),
+            enabled,
+            mode,
+            shared_ids: None,
+            pull_menu: false,
+            live_availability: false,
+            connector: Connector::Sandbox(sandbox),
+        })
+    };
+    locations().into_iter().map(of).collect()
+}
+
+async fn put_menu(menus: &MenuTable) -> anyhow::Result<()> {
+    let (organization_id, location_id) = (ParId::new(ORGANIZATION)?, ParId::new(MENU_LOCATION)?);
+    if menus.read(&organization_id, &location_id).await?.is_none() {
+        let menu = Menu::parse(SAMPLE_MENU.as_bytes())?;
+        menus.save(&organization_id, &location_id, &menu, SystemClock.now()).await?;
+    }
+    Ok(())
 }

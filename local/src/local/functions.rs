@@ -74,9 +74,9 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     pub(super) fn new(url: &str) -> anyhow::Result<Self> {
-        let parsed = reqwest::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        parsed.with_context(|| format!("{url:?} is no URL of a Lambda endpoint; it looks like {}", super::LAMBDA_ENDPOINT))?;
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), http: crate::par::http_client().timeout(PATIENCE).build()? })
+        let url = crate::address::base(url)
+            .map_err(|why| anyhow::anyhow!("the Lambda endpoint {url:?} {why}; it looks like {}", super::LAMBDA_ENDPOINT))?;
+        Ok(Self { url, http: crate::par::http_client().timeout(PATIENCE).build()? })
     }
 
     async fn invoke(&self, function: &str, event: &impl Serialize) -> anyhow::Result<Value> {

@@ -6,13 +6,11 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody, to_bytes},
     extract::{Path, Request, State},
+    middleware::from_fn,
     response::{Html, IntoResponse, Redirect, Response},
     routing::{any, get, post},
 };
-use http::{
-    HeaderMap, StatusCode,
-    header::{CONTENT_TYPE, HOST},
-};
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use posnext_aws::{
     adapters::sandbox::SandboxPos,
     wiring::{GetFunction, MenuFunction, SubmitFunction, ValidateFunction},
@@ -21,6 +19,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 
 use super::{
     board::{Board, PAGE},
+    guard,
     websocket::{self, Sockets},
 };
 
@@ -57,9 +56,17 @@ struct Gateway {
 pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
     let sockets = Router::new()
         .route("/watch", any(websocket::connect))
-        .route("/_local/@connections/{id}", post(websocket::post))
+        .route_layer(from_fn(guard::no_other_site))
+        .merge(Router::new().route("/_local/@connections/{id}", post(websocket::post)).route_layer(from_fn(guard::own)))
         .with_state(handlers.sockets.clone());
     let gateway = Gateway { handlers: Arc::new(handlers), slots: Arc::new(Semaphore::new(CONCURRENCY)) };
+    let own = Router::new()
+        .route("/_local/placements", get(placements))
+        .route("/board", get(async || Html(PAGE)))
+        .route("/_local/board", get(board))
+        .route("/_local/samples/{location}", post(sample))
+        .route_layer(from_fn(guard::own))
+        .with_state(gateway.clone());
     let routes = Router::new()
         // Both spellings of the path (docs/contract.md#c1).
         .route("/posnext/order/submit", any(submit))
@@ -71,12 +78,9 @@ pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
         .route("/posnext/menus", any(menu))
         .route("/posnext/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], DESCRIPTION)))
         .route("/posnext/docs/errors.html", get(async || ERRORS))
-        .route("/_local/placements", get(placements))
-        .route("/board", get(async || Html(PAGE)))
-        .route("/_local/board", get(board))
-        .route("/_local/samples/{location}", post(sample))
         .fallback(async || (StatusCode::NOT_FOUND, [(CONTENT_TYPE, "application/json")], r#"{"message":"Not Found"}"#))
         .with_state(gateway)
+        .merge(own)
         .merge(sockets);
     if let Err(error) = axum::serve(listener, routes).await {
         tracing::error!(%error, "the gateway stopped");
@@ -85,18 +89,14 @@ pub(super) async fn serve(listener: TcpListener, handlers: Handlers) {
 
 /// Serves the board of a deployed stack, and nothing else, until it is dropped.
 pub async fn serve_board(listener: TcpListener, board: Board) {
-    let state = async |State(board): State<Arc<Board>>, headers: HeaderMap| {
-        // A page of another site may have its own name lead here; its browser would say that name.
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok()?.rsplit_once(':').map(|(host, _)| host.to_owned()));
-        if !host.is_some_and(|host| matches!(host.as_str(), "127.0.0.1" | "localhost" | "[::1]")) {
-            return (StatusCode::FORBIDDEN, "the board is this machine's alone").into_response();
-        }
+    let state = async |State(board): State<Arc<Board>>| {
         told(board.state(None).await.and_then(|state| Ok(serde_json::to_string(&state)?)))
     };
     let routes = Router::new()
         .route("/", get(async || Redirect::to("/board")))
         .route("/board", get(async || Html(PAGE)))
         .route("/_local/board", get(state))
+        .route_layer(from_fn(guard::own))
         .with_state(Arc::new(board));
     if let Err(error) = axum::serve(listener, routes).await {
         tracing::error!(%error, "the board stopped");

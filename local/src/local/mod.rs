@@ -6,9 +6,11 @@ mod board;
 mod fixed_points;
 mod functions;
 mod gateway;
+mod guard;
 mod lambda;
 mod mapping;
 mod resources;
+mod secrets;
 mod services;
 mod stream;
 mod websocket;
@@ -18,6 +20,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context;
 use aws_config::timeout::TimeoutConfig;
 use posnext_aws::{
+    adapters::directory_admin::DirectoryAdmin,
     settings::Settings,
     wiring::{Aws, Parts},
 };
@@ -138,7 +141,9 @@ impl Services {
         let mut settings = settings(&queues)?;
         settings.connections_endpoint = gateway.map(|address| format!("http://{address}/_local"));
         let parts = Parts::new(settings, &aws);
-        fixed_points::Put::local(&aws).put(parts.directory(), parts.menus()).await?;
+        let (settings, dynamodb) = (parts.settings(), aws_sdk_dynamodb::Client::new(&aws.dynamodb));
+        let directory = DirectoryAdmin::new(dynamodb, settings.directory_table.clone());
+        fixed_points::Put::local(&aws, settings.client_secrets_are_base64).put_missing(&directory, parts.menus()).await?;
         Ok(Self { parts, aws, endpoints, queues, lambda: String::new(), engine, followed: watch::Sender::new(false), tasks })
     }
 
@@ -154,6 +159,9 @@ impl Services {
         environment.push(("AWS_ENDPOINT_URL_LAMBDA", self.lambda.clone()));
         environment.push(("POSNEXT_PROCESS_FUNCTION", lambda::PROCESS_ORDER.to_owned()));
         environment.extend(self.parts.settings().connections_endpoint.clone().map(|url| ("POSNEXT_CONNECTIONS_ENDPOINT", url)));
+        // The Client Secret is stored as the functions will read it.
+        let base64 = self.parts.settings().client_secrets_are_base64;
+        environment.extend(base64.then(|| ("POSNEXT_CLIENT_SECRET_BASE64", "true".to_owned())));
         environment.push(("POSNEXT_SECRETS_PREFIX", fixed_points::LOCAL_PREFIX.to_owned()));
         environment.extend(resources(&self.queues).map(|(name, value)| (name, value.to_owned())));
         environment

@@ -3,13 +3,14 @@
 use std::{
     future::Future,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
     time::Duration,
 };
 
-use super::stream::Engine;
+use super::{secrets::Secrets, stream::Engine};
+use crate::private;
 use anyhow::{Context, anyhow};
 use aws_config::{Region, SdkConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
@@ -17,9 +18,6 @@ use bytes::Bytes;
 use hyper::{Request, body::Incoming, service::Service};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use posnext_aws::{adapters::aws, wiring::Aws};
-use rustack_secretsmanager_core::{
-    config::SecretsManagerConfig, handler::RustackSecretsManagerHandler, provider::RustackSecretsManager,
-};
 use rustack_secretsmanager_http::service::{SecretsManagerHttpConfig, SecretsManagerHttpService};
 use rustack_sqs_core::{config::SqsConfig, handler::RustackSqsHandler, provider::RustackSqs};
 use rustack_sqs_http::{
@@ -81,14 +79,11 @@ fn base() -> anyhow::Result<SdkConfig> {
     Ok(config.map_err(|error| anyhow!(error))?.to_builder().timeout_config(timeouts).build())
 }
 
-/// Starts the engines. With `data`, DynamoDB keeps its file there.
+/// Starts the engines. With `data`, DynamoDB and Secrets Manager keep their files there.
 pub(super) async fn start(data: Option<PathBuf>) -> anyhow::Result<(Endpoints, Engine, Vec<JoinHandle<()>>)> {
-    let database = match data {
+    let database = match &data {
         None => dynoxide::Database::memory(),
-        Some(folder) => {
-            std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the data folder {}", folder.display()))?;
-            dynoxide::Database::new(&folder.join("dynamodb.sqlite").to_string_lossy())
-        }
+        Some(folder) => dynoxide::Database::new(&database_in(folder)?.to_string_lossy()),
     }
     .map_err(|error| anyhow!("cannot open the database: {error:?}"))?;
     let free = || listen((Ipv4Addr::LOCALHOST, 0).into()).context("no free port on 127.0.0.1");
@@ -98,8 +93,7 @@ pub(super) async fn start(data: Option<PathBuf>) -> anyhow::Result<(Endpoints, E
     let config = SqsConfig { host: "127.0.0.1".to_owned(), port: endpoints.sqs.port(), ..SqsConfig::default() };
     let sqs_handler = StandardQueues(Arc::new(RustackSqsHandler::new(Arc::new(RustackSqs::new(config)))));
     let sqs_service = SqsHttpService::new(Arc::new(sqs_handler), SqsHttpConfig::default());
-    let secrets_handler =
-        RustackSecretsManagerHandler::new(Arc::new(RustackSecretsManager::new(SecretsManagerConfig::default())));
+    let secrets_handler = Secrets::open(data.as_deref()).await?;
     let secrets_service = SecretsManagerHttpService::new(Arc::new(secrets_handler), SecretsManagerHttpConfig::default());
     let tasks = vec![
         tokio::spawn(dynoxide::server::serve_on(dynamodb, database.clone())),
@@ -107,6 +101,21 @@ pub(super) async fn start(data: Option<PathBuf>) -> anyhow::Result<(Endpoints, E
         tokio::spawn(serve(secrets, secrets_service)),
     ];
     Ok((endpoints, Engine(database), tasks))
+}
+
+/// The file of the database, in a folder that is there then: this user's alone, with the files that SQLite puts beside it
+/// (they get its permissions).
+fn database_in(folder: &Path) -> anyhow::Result<PathBuf> {
+    private::folder(folder).with_context(|| format!("cannot make the data folder {}", folder.display()))?;
+    let database = folder.join("dynamodb.sqlite");
+    for beside in ["-wal", "-shm"] {
+        let beside = folder.join(format!("dynamodb.sqlite{beside}"));
+        if beside.exists() {
+            private::file(&beside).with_context(|| format!("cannot open {}", beside.display()))?;
+        }
+    }
+    private::file(&database).with_context(|| format!("cannot open {}", database.display()))?;
+    Ok(database)
 }
 
 /// Listens with room for a crowd that connects at the same moment; the usual 128 places would reset the rest.

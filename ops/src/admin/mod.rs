@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use posnext_aws::adapters::directory::DirectoryTable;
-use posnext_local::local;
+use posnext_local::{credentials::Secrets, local};
 use posnext_shared::domain::{by_hand, ids::OrderKey};
 
 pub(crate) use stack::Stack;
@@ -75,14 +75,20 @@ enum Verb {
         verb: menu::MenuVerb,
     },
     /// Put the sandbox locations and their credentials into a stack that was deployed with AllowSandbox=true
-    Sandbox {
-        /// PAR's Client Secret; the local one is known to everybody
-        #[arg(long, env = "POSNEXT_CLIENT_SECRET", default_value = local::CLIENT_SECRET, hide_env_values = true)]
-        client_secret: String,
-        /// PAR's SharedId; the local one is known to everybody
-        #[arg(long, env = "POSNEXT_SHARED_ID", default_value = local::SHARED_ID, hide_env_values = true)]
-        shared_id: String,
-    },
+    Sandbox(Secrets),
+}
+
+impl Verb {
+    /// The output that names the table it is about.
+    fn table(&self) -> &'static str {
+        match self {
+            Self::Orders { .. } | Self::Explain { .. } | Self::Ask { .. } | Self::End { .. } | Self::Redrive { .. } => {
+                "OrdersTable"
+            }
+            Self::Menu { .. } => "MenusTable",
+            Self::Location(_) | Self::Webhook(_) | Self::Sandbox(_) => "DirectoryTable",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -131,6 +137,7 @@ pub(crate) async fn run(arguments: AdminArguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn done(stack: Stack, verb: Verb) -> anyhow::Result<ExitCode> {
+    stack.tell(verb.table()).await?;
     match verb {
         Verb::Orders { stuck } => orders::list(&stack, stuck).await,
         Verb::Explain { order } => orders::explain(&stack, &key(&order)?).await,
@@ -144,7 +151,7 @@ async fn done(stack: Stack, verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Location(location) => location::run(&stack, location).await,
         Verb::Webhook(webhook) => webhook::run(&stack, webhook).await,
         Verb::Menu { verb } => menu::run(&stack, verb).await,
-        Verb::Sandbox { client_secret, shared_id } => sandbox(&stack, client_secret, shared_id).await,
+        Verb::Sandbox(secrets) => sandbox(&stack, &secrets).await,
     }
 }
 
@@ -164,8 +171,9 @@ fn key(text: &str) -> anyhow::Result<OrderKey> {
     text.parse().map_err(|error| anyhow::anyhow!("{text:?} is no order: {error}"))
 }
 
-async fn sandbox(stack: &Stack, client_secret: String, shared_id: String) -> anyhow::Result<ExitCode> {
+async fn sandbox(stack: &Stack, given: &Secrets) -> anyhow::Result<ExitCode> {
     let (table, prefix) = (stack.value("DirectoryTable")?, stack.secrets_prefix()?);
+    let (client_secret, shared_id) = (given.client_secret()?, given.shared_id()?);
     let aws = local::aws().await?;
     let directory = DirectoryTable::new(aws_sdk_dynamodb::Client::new(&aws), table, true);
     let put = local::Put { secrets: aws_sdk_secretsmanager::Client::new(&aws), prefix, client_secret, shared_id };

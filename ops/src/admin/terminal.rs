@@ -3,6 +3,8 @@
 
 use std::fmt::Display;
 
+use posnext_local::output;
+
 /// Lines to be shown at once.
 #[derive(Debug, Default)]
 pub(super) struct Lines(String);
@@ -19,7 +21,7 @@ impl Lines {
     }
 
     pub(super) fn print(&self) {
-        print!("{}", self.0);
+        output::text(&self.0);
     }
 }
 
@@ -31,7 +33,7 @@ pub(super) use say;
 
 /// What [`say`] does.
 pub(super) fn show(text: impl Display) {
-    println!("{}", escaped(&text.to_string()));
+    output::line(escaped(&text.to_string()));
 }
 
 /// Shows a text that has lines of its own.
@@ -41,7 +43,7 @@ pub(super) fn tell(text: &str) {
 
 /// Shows one line beside what is asked for.
 pub(super) fn note(text: impl Display) {
-    eprintln!("{}", escaped(&text.to_string()));
+    output::note(escaped(&text.to_string()));
 }
 
 /// The text in which nothing acts on a terminal.

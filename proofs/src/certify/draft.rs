@@ -145,6 +145,11 @@ fn lines(menu: &Menu) -> Option<Vec<Line>> {
     Some(vec![Line { quantity: 2, ..line }])
 }
 
+/// Whether there is anything that can be had, with all it must have.
+pub(crate) fn can_be_ordered(menu: &Menu) -> bool {
+    lines(menu).is_some()
+}
+
 fn ordered(menu: &Menu, entry: &Entry, depth: usize) -> Option<Line> {
     let price = entry.price.cents.filter(|_| entry.available && depth < DEEPEST)?;
     let mut modifiers = Vec::new();

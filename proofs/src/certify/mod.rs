@@ -3,10 +3,10 @@
 
 mod bench;
 mod checks;
-mod draft;
+pub(crate) mod draft;
 mod exchange;
 mod junit;
-mod menu;
+pub(crate) mod menu;
 mod report;
 mod text;
 mod told;

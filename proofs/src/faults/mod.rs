@@ -29,6 +29,7 @@ use crate::progress::{progress, step};
 use chaos::{Chaos, Fate};
 use posnext_local::{
     local::{CLIENT_ID, CLIENT_SECRET, ORGANIZATION, SHARED_ID},
+    output,
     par::Par,
     pos::{ABILITIES, BEHAVIOURS, Entry},
 };
@@ -115,7 +116,7 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
     }
     let report = ledger::compare(&told, &rows, &meals);
     let lies = proxy.told().table(meals.values().map(|entry| entry.late).sum());
-    print!("{}", report.table(&options, &chaos.counts(), &lies, [sent, began.elapsed()]));
+    output::text(report.table(&options, &chaos.counts(), &lies, [sent, began.elapsed()]));
     Ok(report.kept())
 }
 

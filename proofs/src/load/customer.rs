@@ -8,7 +8,8 @@ use tokio::{
 };
 
 use super::tally::{End, Kind, Tally};
-use posnext_local::par::{Answer, Manner, Par, sample_order};
+use crate::orders::Orders;
+use posnext_local::par::{Answer, Manner, Par};
 
 /// Between two polls when the answer does not say.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -17,6 +18,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Shop {
     pub(super) par: Par,
+    pub(super) orders: Orders,
     pub(super) organization: String,
     pub(super) location: String,
     pub(super) validate: bool,
@@ -49,7 +51,7 @@ impl Shop {
     }
 
     async fn carry(&self, uid: &str, due: Instant) -> End {
-        let order = sample_order(&self.organization, &self.location, uid);
+        let order = self.orders.order(uid);
         let mut submit_due = due;
         if self.validate {
             match self.checked(Kind::Validate, uid, due, self.par.validate(&order)).await {

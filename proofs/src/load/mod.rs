@@ -17,7 +17,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::progress::{progress, step};
+use crate::{
+    orders::Orders,
+    progress::{progress, step},
+};
 pub use arrivals::{Arrivals, Rate, Until};
 use customer::Shop;
 use posnext_local::par::Par;
@@ -66,8 +69,10 @@ pub async fn run(par: Par, plan: &Plan) -> anyhow::Result<Report> {
     let run = uuid::Uuid::now_v7();
     // Nobody there: that is no finding about a deployment.
     par.get(&format!("load-{run}")).await?;
+    let orders = Orders::of(&par, &plan.organization, &plan.location).await?;
     let shop = Arc::new(Shop {
         par,
+        orders,
         organization: plan.organization.clone(),
         location: plan.location.clone(),
         validate: plan.validate,

@@ -12,7 +12,7 @@ use futures_util::future::maybe_done;
 use tokio::time::Instant;
 
 use super::{
-    carry::{Carried, Carrier, Tenure},
+    carry::{Carried, Carrier, Tenure, answered},
     heal::heal,
     limits::{Limits, Permit},
     moment::Moment,
@@ -108,7 +108,7 @@ pub struct Accept<O, Q, P, C> {
     /// The times an order moves by.
     pub policy: Policy,
     /// What this instance remembers of each location.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// Orders a second that one location may send to this instance.
     pub location_rate: u32,
 }
@@ -181,7 +181,8 @@ where
             function_timeout: API_FUNCTION_TIMEOUT + CLOCK_SKEW,
             gives_up_at: arrived + API_FUNCTION_TIMEOUT - NEAR_TIMEOUT,
         };
-        Carrier { orders: &self.orders, queue: &self.queue, pos: &self.pos, clock: &self.clock, policy: &self.policy, tenure }
+        let (orders, queue, pos, clock, policy) = (&self.orders, &self.queue, &self.pos, &self.clock, &self.policy);
+        Carrier { orders, queue, pos, clock, policy, limits: &self.limits, tenure }
     }
 
     async fn claim(&self, new: &New, start: Start, location: &Location, arrived: Instant) -> Claim {
@@ -326,10 +327,12 @@ where
             let placed = carrier.place(opening, location, &record, carrier.attempt(limit, lease_taken)).await;
             // Of less than half the usual time, no POS can be blamed.
             let fair = limit * 2 >= self.policy.answer_deadline.saturating_sub(self.policy.final_write());
-            match placed {
-                Placed::NotStarted { .. } | Placed::Unknown(_) if fair => permit.failed(self.clock.now()),
-                Placed::NotStarted { .. } | Placed::Unknown(_) => drop(permit),
-                _ => permit.answered(),
+            if answered(&placed) {
+                permit.answered();
+            } else if fair {
+                permit.failed(self.clock.now());
+            } else {
+                drop(permit);
             }
             placed
         };

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     METRICS,
+    limits::Limits,
     moment::Moment,
     near_timeout,
     ports::{Aside, Attempt, Clock, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
@@ -60,6 +61,8 @@ pub struct Carrier<'a, O, Q, P, C> {
     pub clock: &'a C,
     /// The times an order moves by.
     pub policy: &'a Policy,
+    /// What this instance remembers of each location.
+    pub limits: &'a Limits,
     /// Lease and function time-out.
     pub tenure: Tenure,
 }
@@ -176,12 +179,17 @@ where
         location: Option<&Location>,
         lease_taken: Moment,
     ) -> Input {
-        let Some(location) = location else { return unmapped(action, self.clock.now()) };
-        let location = &*record.pos.target(location);
+        let Some(mapped) = location else { return unmapped(action, self.clock.now()) };
+        let location = &*record.pos.target(mapped);
         match action {
             Action::Place => {
                 let attempt = self.attempt(self.policy.pos_limit, lease_taken);
-                Input::Placed(self.place(self.pos.open(location), location, record, attempt).await)
+                let placed = self.place(self.pos.open(location), location, record, attempt).await;
+                // An order may belong to a POS that the location had before.
+                if answered(&placed) && record.pos.is_where(mapped) {
+                    self.limits.answered(mapped);
+                }
+                Input::Placed(placed)
             }
             Action::Find => {
                 let began_at = self.clock.now();
@@ -264,6 +272,11 @@ where
 
 /// What was under way was given up, since the time-out of the function was near.
 struct GivenUp;
+
+/// Whether the POS answered an attempt in time, whatever it said of the order.
+pub fn answered(placed: &Placed) -> bool {
+    !matches!(placed, Placed::NotStarted { .. } | Placed::Unknown(_))
+}
 
 /// Whether the POS says that it holds the order.
 fn says_made(input: &Input) -> bool {

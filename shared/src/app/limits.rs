@@ -58,6 +58,18 @@ impl Limits {
         lock(&self.rates).entry(key(location)).or_default().admit(self.time(now), per_second)
     }
 
+    /// The location's POS answered somebody who needed no leave to ask it, such as a worker: submits may ask it again.
+    pub fn answered(&self, location: &Location) {
+        self.close(&key(location));
+    }
+
+    fn close(&self, key: &Key) {
+        if lock(&self.breakers).remove(key).is_some_and(|breaker| breaker.is_open()) {
+            let (organization, location) = key;
+            tracing::info!(target: METRICS, BreakerClosed = 1, organization.id = %organization, location.id = %location);
+        }
+    }
+
     fn time(&self, wall: UnixMillis) -> UnixMillis {
         UnixMillis(0).plus(self.ageing.time(wall))
     }
@@ -67,10 +79,7 @@ impl Permit<'_> {
     /// The POS answered.
     pub fn answered(mut self) {
         self.reported = true;
-        if lock(&self.limits.breakers).remove(&self.key).is_some_and(|breaker| breaker.is_open()) {
-            let (organization, location) = &self.key;
-            tracing::info!(target: METRICS, BreakerClosed = 1, organization.id = %organization, location.id = %location);
-        }
+        self.limits.close(&self.key);
     }
 
     /// The POS could not be reached or did not answer in time.

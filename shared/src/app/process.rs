@@ -1,12 +1,13 @@
 //! Carries on an order that was handed off: one queue message, one turn.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
     METRICS,
     carry::{Carried, Carrier, Tenure},
+    limits::Limits,
     moment::Moment,
     ports::{Aside, Clock, Directory, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside, TakeOrder, Taken},
 };
@@ -46,6 +47,8 @@ pub struct Process<O, Q, P, D, C> {
     pub clock: C,
     /// The times an order moves by.
     pub policy: Policy,
+    /// What this instance remembers of each location; that of submits, where one process does both.
+    pub limits: Arc<Limits>,
 }
 
 impl<O, Q, P, D, C> Process<O, Q, P, D, C>
@@ -105,7 +108,15 @@ where
             function_timeout: WORKER_FUNCTION_TIMEOUT + CLOCK_SKEW,
             gives_up_at: Instant::now() + remaining.saturating_sub(NEAR_TIMEOUT),
         };
-        Carrier { orders: &self.orders, queue: &self.queue, pos: &self.pos, clock: &self.clock, policy: &self.policy, tenure }
+        Carrier {
+            orders: &self.orders,
+            queue: &self.queue,
+            pos: &self.pos,
+            clock: &self.clock,
+            policy: &self.policy,
+            limits: &self.limits,
+            tenure,
+        }
     }
 
     fn tell(&self, record: &OrderRecord) {

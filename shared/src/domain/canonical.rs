@@ -105,6 +105,12 @@ impl<'a> Members<'a> {
         self.0.iter().filter(|member| *member.name == *key.as_bytes()).map(|member| member.value)
     }
 
+    /// Whether the member `key` is there, and is `null`.
+    #[must_use]
+    pub fn says_null(&self, key: &str) -> bool {
+        self.values(key).any(|value| value == "null")
+    }
+
     /// Writes the canonical form of the object without the members named in `skip`, and in doing so checks every value
     /// inside: sorted keys, numbers by value, strings unescaped, no white space. `whole` is the text that it was split
     /// from.

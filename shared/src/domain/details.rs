@@ -130,7 +130,9 @@ fn read_charges(members: &Members<'_>, key: &str, odd: &mut Vec<String>) -> Vec<
     for (index, text) in texts.into_iter().enumerate() {
         let members = Members::parse(text).unwrap_or_default();
         let charge = Charge { name: string(&members, "name"), amount: exact(&members, "amount") };
-        if charge.amount.is_none() {
+        // `null` says that there is none. Where the amount is missing, it may be in a member that we do not know.
+        let none = text == "null" || members.says_null("amount");
+        if charge.amount.is_none() && !none {
             odd.push(format!("{key}[{index}].amount"));
         }
         charges.push(charge);
@@ -196,6 +198,8 @@ mod tests {
             Details::read(r#"{"items":"two tacos","tip":"1","taxes":{"a":1},"fees":[{"amount":1},{"name":"x"}],"payments":7}"#);
         assert_eq!(odd.odd, ["items", "taxes", "fees[1].amount", "tip"]);
         assert_eq!((odd.items.len(), odd.tip, odd.fees.len(), odd.fees[0].amount), (0, None, 2, Some(Decimal::ONE_HUNDRED)));
+        let nothing = r#"{"discounts":[null,{"amount":null}],"taxes":[{"name":"VAT","amount":null}],"fees":null,"tip":null}"#;
+        assert!(Details::read(nothing).odd.is_empty(), "null is nothing");
         let odd =
             Details::read(r#"{"items":[7,{"id":true,"name":7,"quantity":"two","price":[],"modifiers":{}},{"price":null}]}"#);
         assert_eq!(odd.items[0], Item { odd: vec![""], ..Item::default() });

@@ -27,6 +27,7 @@ pub mod policy;
 pub mod processing;
 pub mod rate;
 pub mod record;
+pub mod sellable;
 pub mod signature;
 pub mod status;
 mod sums;

@@ -32,7 +32,7 @@ pub(crate) fn accept_in(world: &World) -> Accept<World, World, World, World> {
         pos: world.clone(),
         clock: world.clone(),
         policy: Policy::default(),
-        limits: Limits::default(),
+        limits: Arc::default(),
         location_rate: 1_000,
     }
 }

@@ -1,6 +1,6 @@
 //! A person decides an order: the POS is asked first, and what it contradicts, or does not answer, is refused.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use posnext_fakes::*;
 use posnext_shared::{
@@ -29,6 +29,7 @@ async fn grant(world: &World, abilities: Option<Abilities>, wish: Wish) -> Grant
         directory: OneLocation(abilities),
         clock: world.clone(),
         policy: Policy::default(),
+        limits: Arc::default(),
     };
     process.grant(wish, Duration::from_secs(30)).await
 }

@@ -1,10 +1,11 @@
 //! Where an order goes when its location is mapped anew meanwhile (docs/lifecycle.md#where-an-order-goes).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use posnext_fakes::*;
 use posnext_shared::{
     app::{
+        limits::Limits,
         ports::*,
         process::{Process, Turn},
     },
@@ -50,6 +51,10 @@ fn queued(world: &World, mapped: &Location) -> OrderMessage {
 
 /// One turn of a worker, with the location mapped so.
 async fn turn(world: &World, mapped: &Location, message: &OrderMessage) {
+    turn_under(world, Arc::default(), mapped, message).await;
+}
+
+async fn turn_under(world: &World, limits: Arc<Limits>, mapped: &Location, message: &OrderMessage) {
     let process = Process {
         orders: world.clone(),
         queue: world.clone(),
@@ -57,6 +62,7 @@ async fn turn(world: &World, mapped: &Location, message: &OrderMessage) {
         directory: Here(mapped.clone()),
         clock: world.clone(),
         policy: Policy::default(),
+        limits,
     };
     assert_eq!(process.process(message, 30 * SECOND).await, Turn::Acknowledge);
 }
@@ -93,6 +99,7 @@ async fn where_it_goes_is_written_before_it_is_sent_there() {
         directory: Here(store("two", all())),
         clock: world.clone(),
         policy: Policy::default(),
+        limits: Arc::default(),
     };
     assert!(matches!(process.process(&message, 30 * SECOND).await, Turn::Retry(_)));
     assert!(world.calls().is_empty());
@@ -109,6 +116,23 @@ async fn an_order_of_which_anything_was_attempted_stays_with_its_store() {
         world.pos_does(SECOND, done());
         turn(&world, &store("two", all()), &next(&world)).await;
         assert_eq!((world.order("u").status(), world.stores()), (OrderStatus::Placed, vec!["one".to_owned(); 2]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_pos_answers_says_nothing_about_the_one_that_the_location_has_now() {
+    for (now, closes) in [("one", true), ("two", false)] {
+        let (world, limits, mapped) = (World::default(), Arc::<Limits>::default(), store(now, all()));
+        let message = queued(&world, &store("one", all()));
+        world.pos_does(SECOND, unknown());
+        turn(&world, &store("one", all()), &message).await;
+        for _ in 0..3 {
+            limits.admit(&mapped, world.now()).unwrap().failed(world.now());
+        }
+        world.pos_does(SECOND, done());
+        turn_under(&world, Arc::clone(&limits), &mapped, &next(&world)).await;
+        assert_eq!(world.order("u").status(), OrderStatus::Placed);
+        assert_eq!(limits.admit(&mapped, world.now()).is_some(), closes, "{now}");
     }
 }
 

@@ -1,8 +1,9 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use posnext_fakes::*;
 use posnext_shared::{
     app::{
+        limits::Limits,
         ports::*,
         process::{Process, Turn},
     },
@@ -42,6 +43,16 @@ fn queued(world: &World, uid: &str) -> OrderMessage {
 }
 
 async fn turn_with(world: &World, abilities: Option<Abilities>, message: &OrderMessage, remaining: Duration) -> Turn {
+    turn_under(world, Arc::default(), abilities, message, remaining).await
+}
+
+async fn turn_under(
+    world: &World,
+    limits: Arc<Limits>,
+    abilities: Option<Abilities>,
+    message: &OrderMessage,
+    remaining: Duration,
+) -> Turn {
     let process = Process {
         orders: world.clone(),
         queue: world.clone(),
@@ -49,6 +60,7 @@ async fn turn_with(world: &World, abilities: Option<Abilities>, message: &OrderM
         directory: OneLocation(abilities),
         clock: world.clone(),
         policy: Policy::default(),
+        limits,
     };
     process.process(message, remaining).await
 }
@@ -176,6 +188,7 @@ async fn an_order_taken_while_its_location_cannot_be_read_is_given_back_for_anot
         directory: Unreadable,
         clock: world.clone(),
         policy: Policy::default(),
+        limits: Arc::default(),
     };
     assert_eq!(process.process(&message, TIME).await, Turn::Acknowledge);
     let record = world.order("u");
@@ -207,4 +220,23 @@ async fn a_pos_that_is_down_is_tried_until_the_deadline_and_then_the_order_ends_
     let took = world.now().since(accepted);
     assert!(took > 45 * SECOND && took <= 60 * SECOND, "{took:?}");
     assert!(world.order("u").history.len() > 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_worker_is_answered_lets_submits_ask_that_pos_again() {
+    let world = World::default();
+    let failed = Placed::NotStarted { cause: Cause::NoTimeLeft, retry_after: None };
+    let refused = Placed::Refused(Vec::new());
+    let unknown = Placed::Unknown(Cause::GivenUp);
+    for (uid, comes_to, closes) in [("a", failed, false), ("b", unknown, false), ("c", done(), true), ("d", refused, true)] {
+        let limits: Arc<Limits> = Arc::default();
+        for _ in 0..3 {
+            limits.admit(mapped(all()), world.now()).unwrap().failed(world.now());
+        }
+        assert!(limits.admit(mapped(all()), world.now()).is_none());
+        let message = queued(&world, uid);
+        world.pos_does(SECOND, comes_to);
+        assert_eq!(turn_under(&world, Arc::clone(&limits), Some(all()), &message, TIME).await, Turn::Acknowledge);
+        assert_eq!(limits.admit(mapped(all()), world.now()).is_some(), closes, "{uid}");
+    }
 }

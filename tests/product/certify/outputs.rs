@@ -12,7 +12,7 @@ use crate::support::{CLIENT_SECRET, SHARED_ID, in_process};
 
 fn posnext(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_posnext"));
-    command.arg("certify").args(arguments).env_remove("POSNEXT_URL");
+    command.arg("certify").args(arguments).env_remove("POSNEXT_URL").env("SHORT", "short");
     command.output().unwrap()
 }
 
@@ -116,7 +116,7 @@ async fn what_cannot_be_tried_is_exit_code_2_with_a_word_on_what_to_do() {
         (vec!["nonsense".to_owned()], "is no URL"),
         (vec![format!("http://{free}"), "--only".to_owned(), "nothing".to_owned()], "there is no check \"nothing\""),
         (vec![format!("http://{free}"), "--json=-".to_owned(), "--junit=-".to_owned()], "cannot both"),
-        (vec![format!("http://{free}"), "--shared-id=short".to_owned()], "at least 10 characters"),
+        (vec![format!("http://{free}"), "--shared-id-from=env:SHORT".to_owned()], "at least 10 characters"),
     ];
     for (words, told) in cases {
         let output = run(words.clone()).await;

@@ -149,7 +149,7 @@ async fn a_base_with_a_stray_blank_is_stored_without_it_and_an_order_is_placed_t
     // One address, spelled otherwise, is one POS.
     let text = stage.added("PAR-LOC-BLANK-0", "S", &base.to_uppercase().replace("/V1", "/v1/"), &KEEP_NOTHING).await;
     assert!(!text.contains("stays where it was sent"), "{text}");
-    for (typed, says) in [("https://po s.example", "is no URL"), ("https://\"pos\".example", "cannot use it")] {
+    for (typed, says) in [("https://po s.example", "is no URL"), ("https://\"pos\".example", "cannot be called")] {
         let (code, text) = stage.add("PAR-LOC-QUOTE", "S", typed, &["--auth", "none"]).await;
         assert!(code == 2 && text.contains(says), "{typed}: {text}");
     }

@@ -138,3 +138,32 @@ async fn the_description_is_served_locally() {
     assert_eq!((answer.code, answer.header("content-type")), (200, Some("application/json")));
     assert!(answer.text == std::fs::read_to_string(format!("{ROOT}/docs/openapi.json")).unwrap());
 }
+
+/// Whether a schema holds numbers to a fraction. Read as binary floats, 1.11 is no multiple of 0.01.
+fn divides_by_a_fraction(schema: &Value) -> bool {
+    match schema {
+        Value::Object(members) => {
+            let divides = |(name, value): (&String, &Value)| name == "multipleOf" && value.as_u64().is_none();
+            members.iter().any(divides) || members.values().any(divides_by_a_fraction)
+        }
+        Value::Array(values) => values.iter().any(divides_by_a_fraction),
+        _ => false,
+    }
+}
+
+#[test]
+fn no_description_refuses_a_price_to_validators_that_read_binary_floats() {
+    assert!(divides_by_a_fraction(&json!({ "a": [{ "type": "number", "multipleOf": 0.01 }] })));
+    assert!(!divides_by_a_fraction(&json!({ "a": [{ "type": "integer", "multipleOf": 5 }] })));
+    let mut read = 0;
+    for file in std::fs::read_dir(format!("{ROOT}/docs")).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "json" || extension == "yaml") {
+            // All JSON is YAML.
+            let document: Value = serde_yaml_ng::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            assert!(!divides_by_a_fraction(&document), "{}", path.display());
+            read += 1;
+        }
+    }
+    assert!(read >= 2, "{read}");
+}

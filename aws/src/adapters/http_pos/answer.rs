@@ -155,8 +155,8 @@ fn text_of(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
 }
 
-/// The number of an order: text, or a number with its digits as they were written.
-fn number_of(value: &RawValue) -> Option<String> {
+/// The number of something at the POS: text, or a number with its digits as they were written.
+pub(super) fn number_of(value: &RawValue) -> Option<String> {
     let raw = value.get();
     let text = match raw.as_bytes().first()? {
         b'"' => text_of(value)?,

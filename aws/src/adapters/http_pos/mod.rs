@@ -183,10 +183,25 @@ fn said(answer: &Answer, ask: &Ask<'_>, settings: &Settings, record: &OrderRecor
     })
 }
 
-/// The media type of an answer, short and in plain characters.
+/// The media type of an answer, short and in plain characters; and how it is compressed, which explains why it cannot be
+/// read.
 fn media_type(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(text.split(';').next().unwrap_or_default().trim().chars().take(60).collect())
+    let named = headers.get(header::CONTENT_TYPE).and_then(|named| named.to_str().ok());
+    let named = named.map(|named| short(named.split(';').next().unwrap_or_default()));
+    match (named, coding(headers)) {
+        (named, None) => named,
+        (named, Some(coding)) => Some(format!("{} in {coding}", named.unwrap_or_default()).trim().to_owned()),
+    }
+}
+
+/// How an answer is compressed, although every request asks for it as it is.
+fn coding(headers: &HeaderMap) -> Option<String> {
+    let named = headers.get(header::CONTENT_ENCODING)?.to_str().map_or_else(|_| "an unknown coding".to_owned(), short);
+    Some(named).filter(|named| !named.is_empty() && !named.eq_ignore_ascii_case("identity"))
+}
+
+fn short(text: &str) -> String {
+    text.trim().chars().take(60).collect()
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

@@ -9,6 +9,7 @@ use posnext_shared::domain::{
     directory::{Client, Mode},
     ids::Tenant,
 };
+use tokio::time::Instant;
 
 use crate::certify_command::Switches;
 
@@ -24,6 +25,7 @@ use super::{
     base::base,
     certification, change,
     plan::{ClientChange, Plan},
+    seen::Written,
 };
 
 #[derive(Debug, Args)]
@@ -154,6 +156,7 @@ pub(super) async fn run(stack: &Stack, desk: &Desk, add: Add) -> anyhow::Result<
     let plan = Plan::of(desk, &add).await?;
     apply(desk, &plan).await.context("stopped half-way, which has no effect; give the same command again")?;
     let off = if plan.location.enabled { "" } else { ", and switched off" };
+    let written = Written { at: Instant::now(), replaces: plan.replaced.is_some() };
     say!("{} is mapped{off}; its POS is at {}", add.which, add.pos.base);
     plan.warnings.iter().for_each(|warning| say!("WARNING: {warning}"));
     if plan.promises_nothing {
@@ -168,8 +171,11 @@ pub(super) async fn run(stack: &Stack, desk: &Desk, add: Add) -> anyhow::Result<
         return Ok(ExitCode::SUCCESS);
     }
     let again = format!("posnext admin location disable {}", add.which.arguments());
-    match certification::check(desk, &url, &add.which, &plan.client_id, contract).await {
-        Ok(true) => Ok(ExitCode::SUCCESS),
+    match certification::check(desk, &url, &add.which, &plan.client_id, contract, written).await {
+        Ok(true) => {
+            say!("{} is ready: it takes orders, and nothing that was checked failed", add.which);
+            Ok(ExitCode::SUCCESS)
+        }
         Ok(false) => {
             say!("it is mapped, but a check failed; to keep orders out: {again}");
             Ok(ExitCode::FAILURE)

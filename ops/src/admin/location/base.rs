@@ -1,6 +1,7 @@
 //! The address of a POS, as it is stored: in one spelling, which the connector can use.
 
 use posnext_aws::adapters::http_pos::can_be_asked;
+use posnext_local::address;
 
 /// The base as it is stored, whatever the spelling: blanks around it, a backslash or an accent would else be found out
 /// by the first order that is paid.
@@ -8,11 +9,7 @@ use posnext_aws::adapters::http_pos::can_be_asked;
 /// # Errors
 /// Why it cannot be the base of a POS.
 pub(super) fn base(text: &str) -> Result<String, String> {
-    let url = reqwest::Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-        return Err("must be scheme, host and path alone; a secret goes into --pos-secret-from".to_owned());
-    }
-    let base = url.as_str().trim_end_matches('/').to_owned();
+    let base = address::base(text)?;
     can_be_asked(&base)?;
     Ok(base)
 }
@@ -58,7 +55,7 @@ mod tests {
         for (text, why) in [
             ("http://pos.example", "must be https"),
             ("http://localhost.:1", "must be https"),
-            ("ftp://127.0.0.1/", "must be https"),
+            ("ftp://127.0.0.1/", "must begin with https://"),
             ("https://u:p@pos.example", "scheme, host and path alone"),
             ("https://u@pos.example", "scheme, host and path alone"),
             ("https://pos.example?key=1", "scheme, host and path alone"),
@@ -69,8 +66,8 @@ mod tests {
             ("https://pos.example:99999", "is no URL"),
             ("https:///", "is no URL"),
             ("\"https://pos.example\"", "is no URL"),
-            ("https://\"pos\".example", "the connector cannot use it"),
-            ("https://{pos}.example", "the connector cannot use it"),
+            ("https://\"pos\".example", "cannot be called"),
+            ("https://{pos}.example", "cannot be called"),
             ("127.0.0.1:1/ok", "is no URL"),
             ("pos", "is no URL"),
             ("", "is no URL"),

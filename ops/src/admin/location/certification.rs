@@ -2,37 +2,41 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use posnext_local::par::{Manner, Par, sample_order};
-use posnext_proofs::certify::{self, Options};
-use posnext_shared::domain::{contract::Contract, directory::Location};
-use tokio::time::Instant;
-
 use super::{
     super::{
         desk::Desk,
-        terminal::{say, tell},
+        terminal::{note, say, tell},
     },
     Which, look,
+    seen::{Written, not_yet, seen},
 };
+use anyhow::Context;
+use posnext_local::par::{Par, sample_order};
+use posnext_proofs::certify::{self, Options};
+use posnext_shared::domain::{contract::Contract, directory::Location};
 
-/// Functions believe what they have read of the directory for half a minute.
-const PATIENCE: Duration = Duration::from_secs(45);
-const PAUSE: Duration = Duration::from_secs(1);
 /// No order is placed, so none is waited for.
 const TIMEOUT: Duration = Duration::ZERO;
 /// Checks of answers that are about no location, so that its own SharedId does not sign them.
 const OF_THE_ORGANIZATION: [&str; 3] = ["unmapped-location", "get-unknown", "errors-signed"];
 
-/// Whether all is well.
-pub(super) async fn check(desk: &Desk, url: &str, which: &Which, client_id: &str, contract: Contract) -> anyhow::Result<bool> {
+/// Whether all is well with what was written.
+pub(super) async fn check(
+    desk: &Desk,
+    url: &str,
+    which: &Which,
+    client_id: &str,
+    contract: Contract,
+    written: Written,
+) -> anyhow::Result<bool> {
     let location = look::found(desk, which).await?;
     let own_shared_id = location.shared_ids.is_some();
     let par = par(desk, url, location, client_id).await?;
-    let order = sample_order(which.organization.as_str(), which.location.as_str(), &format!("check-{}", uuid::Uuid::now_v7()));
-    if !seen(&par, &order).await? {
+    if let Err(why) = seen(written, async || asked(&par, which).await, note).await? {
+        say!("FAIL  the functions know the location ({why})");
         return Ok(false);
     }
+    note("the functions know it; checking it");
     dry_certification(par, which, own_shared_id, contract).await
 }
 
@@ -49,25 +53,12 @@ async fn par(desk: &Desk, url: &str, location: Location, client_id: &str) -> any
     Par::new(url, client_id, &value(&client.secret).await?, &shared_id)
 }
 
-/// Waits until the functions know the client, the organization and the location: a wrong digest is refused for what it is.
-async fn seen(par: &Par, order: &str) -> anyhow::Result<bool> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let answer = par.submit(order, Manner::WrongDigest).await?;
-        let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
-        let error = body.pointer("/errors/0/code").and_then(serde_json::Value::as_str).unwrap_or_default();
-        if matches!(answer.status.as_str(), "placed" | "pending") {
-            bail!("an order with a wrong digest was taken: {}", answer.body);
-        }
-        if !matches!(answer.code.as_u16(), 401 | 503) && !matches!(error, "unknown_organization" | "unknown_location") {
-            return Ok(true);
-        }
-        if Instant::now() + PAUSE > until {
-            say!("FAIL  the functions know the location (answered {}: {})", answer.code, answer.body);
-            return Ok(false);
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+/// Why the functions that look at a location do not go by it yet. Neither request stores anything.
+async fn asked(par: &Par, which: &Which) -> anyhow::Result<Option<String>> {
+    let (organization, location) = (which.organization.as_str(), which.location.as_str());
+    let order = sample_order(organization, location, &format!("check-{}", uuid::Uuid::now_v7()));
+    let validated = not_yet(&par.validate(&order).await?);
+    Ok(validated.or(not_yet(&par.menus(organization, location).await?)))
 }
 
 /// PAR's integration checklist, as far as it takes no order.

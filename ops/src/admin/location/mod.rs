@@ -8,6 +8,7 @@ mod look;
 mod plan;
 mod pos;
 mod rotate;
+mod seen;
 mod under_way;
 
 use std::process::ExitCode;

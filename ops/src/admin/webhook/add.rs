@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use posnext_aws::adapters::webhooks::WebhookClient;
 use posnext_local::secret_store::Live;
 use posnext_shared::{
     app::ports::{KeepSubscriber, PortError},
@@ -57,16 +58,21 @@ impl From<EventName> for EventKind {
     }
 }
 
+/// The address of a subscriber as it is stored: as it was read, so that 127.1 is an address, too.
+fn address(text: &str, client: &WebhookClient) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
+    if url.fragment().is_some() {
+        return Err("must end before its #: what comes after it is never sent".to_owned());
+    }
+    client.check(url.as_str())?;
+    Ok(url.to_string())
+}
+
 pub(super) async fn run(stack: &Stack, shelf: &Shelf, add: Add) -> anyhow::Result<ExitCode> {
     let Add { which, url, events, key_from } = add;
-    // As it will be read: 127.1 is an address, too.
-    let checked = reqwest::Url::parse(&url).map_err(|error| error.to_string()).and_then(|read| {
-        client().check(read.as_str())?;
-        Ok(read.to_string())
-    });
-    let url = match checked {
+    let url = match address(&url, &client()) {
         Ok(url) => url,
-        Err(why) => return refused(format!("--url {url:?}: {why}")),
+        Err(why) => return refused(format!("--url {url:?} {why}")),
     };
     if shelf.desk.directory.organization(&which.organization).await?.is_none() {
         return refused(format!("organization {} is not mapped; see `posnext admin location list`", which.organization));
@@ -110,4 +116,35 @@ pub(super) async fn run(stack: &Stack, shelf: &Shelf, add: Add) -> anyhow::Resul
         say!("it is told of orders once the stack is deployed with Webhooks=true (docs/webhooks.md)");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscribers_address_is_stored_as_it_was_read_or_refused() {
+        for (text, stored) in [
+            (" https://hooks.example/orders ", "https://hooks.example/orders"),
+            ("\thttps://hooks.example/or\r\nders\n", "https://hooks.example/orders"),
+            ("https:/hooks.example\\orders", "https://hooks.example/orders"),
+            ("https://hooks.example/a b?q=\"ü\" '", "https://hooks.example/a%20b?q=%22%C3%BC%22%20%27"),
+            ("https://ünï.example", "https://xn--n-nga1b.example/"),
+        ] {
+            assert_eq!(address(text, &WebhookClient::new(false)).as_deref(), Ok(stored), "{text:?}");
+            assert_eq!(address(stored, &WebhookClient::new(false)).as_deref(), Ok(stored));
+        }
+        for (text, why) in [
+            ("hooks.example", "is no URL"),
+            ("https://hooks .example/", "is no URL"),
+            ("http://hooks.example/", "must be https"),
+            ("https://hooks.example/#part", "must end before its #"),
+            ("https://127.1/", "must be at a public address"),
+            ("https://0x7f.0.0.1/", "must be at a public address"),
+            ("https://ann@hooks.example/", "without user or password"),
+        ] {
+            let refused = address(text, &WebhookClient::new(false)).unwrap_err();
+            assert!(refused.contains(why), "{text:?}: {refused}");
+        }
+    }
 }
