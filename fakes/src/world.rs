@@ -77,6 +77,8 @@ pub struct Inner {
     pub stores: Mutex<Vec<String>>,
     /// How long it takes to open a line to the POS, and how many were opened.
     pub opening: Mutex<(Duration, u32)>,
+    /// How far the clock is known to be off.
+    pub off: Mutex<Duration>,
     /// How far the wall clock has gone on while the process stood still.
     pub stood_still: Mutex<Duration>,
     /// Claims by their token: one stands for identical parameters, as on AWS.
@@ -237,6 +239,9 @@ impl Clock for World {
     fn now(&self) -> UnixMillis {
         let (began, at) = self.0.start.get_or_init(|| (Instant::now(), UnixMillis(1_742_049_045_000)));
         at.plus(began.elapsed()).plus(*self.0.stood_still.lock().unwrap())
+    }
+    fn off(&self) -> Duration {
+        *self.0.off.lock().unwrap()
     }
     fn fresh_id(&self) -> String {
         self.0.ids.fetch_add(1, Ordering::Relaxed).to_string()

@@ -1,7 +1,10 @@
 //! The HTTP client under the AWS SDK: the hyper and rustls that reach a POS. `aws-smithy-http-client` is the same over HTTP/2
 //! as well, which no service we call speaks, and which was, with its proxies, a megabyte of every function (docs/decisions/0017).
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    time::{Duration, SystemTime},
+};
 
 use aws_sdk_dynamodb::config::{
     RuntimeComponents, SharedHttpClient,
@@ -19,7 +22,10 @@ use hyper_util::client::legacy::{
 };
 use tokio::time::error::Elapsed;
 
-use super::connect::{BoxError, Connect, client};
+use super::{
+    clock,
+    connect::{BoxError, Connect, client},
+};
 
 /// One pool of connections for all services. How long connecting may take is the pool's own; the SDK's time-outs of an attempt
 /// and of an operation stand around every call.
@@ -57,11 +63,12 @@ impl HttpConnector for Http {
         if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
             capture.set_connection_retriever(move || connection(&captured));
         }
-        let (client, limit) = (self.client.clone(), self.limit.unwrap_or(Duration::MAX));
+        let (client, limit, sent) = (self.client.clone(), self.limit.unwrap_or(Duration::MAX), SystemTime::now());
         HttpConnectorFuture::new(async move {
             let answered = tokio::time::timeout(limit, client.request(request)).await;
             let response =
                 answered.map_err(|late| ConnectorError::timeout(late.into()))?.map_err(|error| classified(error.into()))?;
+            clock::heard(response.headers(), sent);
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::{
     carry::{Carried, Carrier, Tenure, answered},
     heal::heal,
+    in_step::out_of_step,
     limits::{Limits, Permit},
     moment::Moment,
     ports::{ClaimOrder, Claimed, Clock, NudgeOrder, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
@@ -129,6 +130,9 @@ where
     pub async fn accept(&self, submission: Submission) -> Accepted {
         let Submission { new, location, refusals, prefer_async, arrived } = submission;
         let carrier = self.carrier(arrived);
+        if let Some(why) = out_of_step(&self.clock) {
+            return Accepted::Unavailable(why);
+        }
         if let Err(wait) = self.limits.count(&location, self.clock.now(), self.location_rate) {
             return Accepted::TooMany(wait);
         }
@@ -294,7 +298,7 @@ where
                 Ok(None) | Err(_) => break,
             }
         }
-        if let Err(error) = heal(&self.orders, &self.queue, &record, self.clock.now()).await {
+        if let Err(error) = heal(&self.orders, &self.queue, &record, &self.clock).await {
             tracing::error!(order.key = %record.key, %error, "could not hand off again an order that had stopped");
         }
         Accepted::Stored { record: Box::new(record), replay: true, alias }

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     METRICS,
     carry::{Carried, Carrier},
+    in_step::out_of_step,
     moment::Moment,
     ports::{Clock, Directory, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside, TakeOrder},
     process::Process,
@@ -52,6 +53,9 @@ where
         let granted = match wish {
             Wish::Ask { key } => self.ask(&key, remaining).await,
             Wish::End { key, decision, reason, asking } => {
+                if let Some(why) = out_of_step(&self.clock) {
+                    return Granted::Failed(why);
+                }
                 let why = if asking { Cause::Person(reason) } else { Cause::WithoutAsking(reason) };
                 self.end(&key, decision, why, remaining).await
             }

@@ -8,6 +8,7 @@ pub mod carry;
 pub mod check;
 pub mod deliver;
 pub mod heal;
+mod in_step;
 pub mod lately;
 pub mod limits;
 pub mod menus;

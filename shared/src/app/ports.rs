@@ -38,6 +38,10 @@ pub enum PortError {
 pub trait Clock: Send + Sync {
     /// The time.
     fn now(&self) -> UnixMillis;
+    /// How far it is known to be off what other machines call the time, at least.
+    fn off(&self) -> Duration {
+        Duration::ZERO
+    }
     /// A fresh unique id.
     fn fresh_id(&self) -> String;
     /// A random number.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     METRICS,
     carry::{Carried, Carrier, Tenure},
+    in_step::out_of_step,
     limits::Limits,
     moment::Moment,
     ports::{Aside, Clock, Directory, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside, TakeOrder, Taken},
@@ -63,6 +64,9 @@ where
     pub async fn process(&self, message: &OrderMessage, remaining: Duration) -> Turn {
         if remaining < STORAGE_LIMIT + self.policy.worker_budget() {
             return Turn::Retry("not enough of the function's time is left for a turn".to_owned());
+        }
+        if let Some(why) = out_of_step(&self.clock) {
+            return Turn::Retry(why);
         }
         let carrier = self.carrier(Actor::Worker, remaining);
         let lease_taken = Moment::now(self.clock.now());

@@ -45,7 +45,7 @@ impl<O: ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Read<O, Q, C> {
             None => None,
         };
         if let Some((record, _)) = &found
-            && let Err(error) = heal(&self.orders, &self.queue, record, self.clock.now()).await
+            && let Err(error) = heal(&self.orders, &self.queue, record, &self.clock).await
         {
             tracing::error!(order.key = %record.key, %error, "could not hand off again an order that had stopped");
         }

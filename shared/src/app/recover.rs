@@ -99,7 +99,7 @@ impl<O: ListOpen + ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Recover<O, Q,
             let reason = record.open().and_then(|open| open.person).map(tracing::field::display);
             tracing::error!(alarm = "open_past_deadline", order.key = %record.key, reason, "an order is open past its deadline");
         }
-        let healed = heal(&self.orders, &self.queue, &record, now).await;
+        let healed = heal(&self.orders, &self.queue, &record, &self.clock).await;
         if let Err(error) = &healed {
             tracing::error!(order.key = %key, %error, "a due order could not be handed off; the next run tries again");
         }

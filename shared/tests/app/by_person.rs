@@ -21,7 +21,7 @@ const FIND: Abilities = Abilities { idempotent_place: false, find: Some(Find { s
 const CANCEL: Abilities = Abilities { idempotent_place: false, find: None, cancel: true };
 const NOTHING: Abilities = Abilities { idempotent_place: false, find: None, cancel: false };
 
-async fn grant(world: &World, abilities: Option<Abilities>, wish: Wish) -> Granted {
+pub(crate) async fn grant(world: &World, abilities: Option<Abilities>, wish: Wish) -> Granted {
     let process = Process {
         orders: world.clone(),
         queue: world.clone(),

@@ -4,6 +4,7 @@
 
 mod accept;
 mod by_person;
+mod clocks;
 mod deliver;
 mod guarding;
 mod pinned;

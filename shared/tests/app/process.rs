@@ -21,10 +21,10 @@ use posnext_shared::{
 use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
-const TIME: Duration = Duration::from_secs(30);
+pub(crate) const TIME: Duration = Duration::from_secs(30);
 
 /// An order that waits in the queue.
-fn queued(world: &World, uid: &str) -> OrderMessage {
+pub(crate) fn queued(world: &World, uid: &str) -> OrderMessage {
     let policy = Policy::default();
     let ctx = Context {
         now: world.now(),
@@ -42,7 +42,7 @@ fn queued(world: &World, uid: &str) -> OrderMessage {
     message
 }
 
-async fn turn_with(world: &World, abilities: Option<Abilities>, message: &OrderMessage, remaining: Duration) -> Turn {
+pub(crate) async fn turn_with(world: &World, abilities: Option<Abilities>, message: &OrderMessage, remaining: Duration) -> Turn {
     turn_under(world, Arc::default(), abilities, message, remaining).await
 }
 
@@ -65,7 +65,7 @@ async fn turn_under(
     process.process(message, remaining).await
 }
 
-async fn turn(world: &World, message: &OrderMessage) -> Turn {
+pub(crate) async fn turn(world: &World, message: &OrderMessage) -> Turn {
     turn_with(world, Some(all()), message, TIME).await
 }
 

@@ -53,6 +53,18 @@ async fn the_clocks_of_a_function_are_those_of_the_test() {
 }
 
 #[tokio::test]
+async fn a_function_whose_clock_is_ten_seconds_off_aws_s_takes_no_lease() {
+    let world = World::new(&[]).await;
+    let pos = Pos::start(&world.wall).await;
+    world.map(pos.address, "sync", Value::Null).await;
+    let off = world.start_ahead("submit-order", Duration::from_secs(10)).await;
+    let (code, body) = submit(&world, &off).await;
+    assert_eq!((code, &body["errors"][0]["code"], pos.meals()), (503, &"temporarily_unavailable".into(), 0), "{body}");
+    // Two seconds are no more than machines differ by.
+    places(&world, &world.start_ahead("submit-order", Duration::from_secs(2)).await).await;
+}
+
+#[tokio::test]
 async fn an_order_goes_to_the_pos_that_the_location_was_given_while_its_function_was_frozen() {
     let world = World::new(&[]).await;
     let [before, after] = [Pos::start(&world.wall).await, Pos::start(&world.wall).await];

@@ -11,6 +11,7 @@
 //! reaches it twice is two meals.
 
 mod ages;
+mod date;
 mod given_up;
 mod pos;
 mod process;

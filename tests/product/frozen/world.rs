@@ -26,7 +26,7 @@ use tokio::{
     sync::{Mutex as AsyncMutex, OnceCell, mpsc, oneshot},
 };
 
-use super::{in_time, pos::Wall, process::Process, relay::Relay};
+use super::{date::dated, in_time, pos::Wall, process::Process, relay::Relay};
 use crate::support::{CLIENT_SECRET, ROOT, digest_of, token_with};
 
 /// The location of these tests.
@@ -54,6 +54,8 @@ impl Batch {
 pub(crate) struct World {
     pub(crate) services: Services,
     pub(crate) wall: Wall,
+    /// How the services are reached in the time of this world.
+    environment: Vec<(&'static str, String)>,
     folder: TempDir,
     settings: Vec<(&'static str, &'static str)>,
     processes: Mutex<Vec<Process>>,
@@ -69,9 +71,15 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let lambda = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        let (services, wall) = (start_services(None, &lambda).await.unwrap(), Wall::default());
+        let mut environment = services.environment();
+        for (_, url) in environment.iter_mut().filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL_")) {
+            *url = dated(std::mem::take(url), wall.clone()).await;
+        }
         Self {
-            services: start_services(None, &lambda).await.unwrap(),
-            wall: Wall::default(),
+            services,
+            wall,
+            environment,
             folder: tempfile::tempdir().unwrap(),
             settings: settings.to_vec(),
             processes: Mutex::default(),
@@ -90,9 +98,17 @@ impl World {
         self.start_with(function, &[("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{}", relay.address))]).await
     }
 
+    /// One whose clock is this much ahead of everybody's, AWS included.
+    pub(crate) async fn start_ahead(&self, function: &str, ahead: Duration) -> Process {
+        let settings = self.settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let environment = self.environment.clone().into_iter().chain(settings);
+        let environment = environment.map(|(name, value)| (name.to_owned(), value)).collect();
+        Process::start(function, environment, self.folder.path(), ahead).await
+    }
+
     async fn start_with(&self, function: &str, own: &[(&'static str, String)]) -> Process {
         let settings = self.settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        let environment = self.services.environment().into_iter().chain(settings).chain(own.iter().cloned());
+        let environment = self.environment.clone().into_iter().chain(settings).chain(own.iter().cloned());
         let environment = environment.map(|(name, value)| (name.to_owned(), value)).collect();
         let ahead = Duration::from_millis(self.wall.0.load(Ordering::Relaxed));
         let process = Process::start(function, environment, self.folder.path(), ahead).await;
@@ -102,8 +118,7 @@ impl World {
 
     /// A relay to DynamoDB.
     pub(crate) fn relay_to_dynamodb(&self) -> Relay {
-        let environment = self.services.environment();
-        let (_, url) = environment.iter().find(|(name, _)| *name == "AWS_ENDPOINT_URL_DYNAMODB").unwrap();
+        let (_, url) = self.environment.iter().find(|(name, _)| *name == "AWS_ENDPOINT_URL_DYNAMODB").unwrap();
         Relay::to(url.trim_start_matches("http://").parse().unwrap())
     }
 
