@@ -23,7 +23,7 @@ fn every_test_that_a_page_names_exists() {
     for folder in ["tests", "shared", "aws", "local", "proofs", "ops", "cli", "fakes", "fuzz/src"] {
         functions(&Path::new(ROOT).join(folder), &mut names);
     }
-    for (page, least) in [("failure-modes", 40), ("security", 40), ("changing", 30), ("architecture", 5)] {
+    for (page, least) in [("failure-modes", 40), ("security", 40), ("changing", 30), ("architecture", 5), ("premises", 50)] {
         let text = std::fs::read_to_string(format!("{ROOT}/docs/{page}.md")).unwrap();
         let is_test = |word: &&str| word.matches('_').count() > 2 && !word.contains(|letter: char| letter.is_ascii_uppercase());
         let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(is_test).collect();
@@ -35,6 +35,25 @@ fn every_test_that_a_page_names_exists() {
         };
         let missing: Vec<_> = named.iter().filter(|name| !exists(name)).collect();
         assert!(missing.is_empty(), "{page} names no such tests: {missing:?}");
+    }
+}
+
+#[test]
+fn every_premise_says_who_holds_it_where_it_is_enforced_what_takes_it_away_and_what_happens_then() {
+    let text = std::fs::read_to_string(format!("{ROOT}/docs/premises.md")).unwrap();
+    let premises: Vec<&str> = text.split("\n### ").skip(1).collect();
+    assert!(premises.len() > 30, "{}", premises.len());
+    for premise in premises {
+        let (name, rest) = premise.split_once('\n').unwrap();
+        let own = rest.split("\n## ").next().unwrap();
+        let told: Vec<(&str, &str)> = own.split("\n- **").skip(1).filter_map(|item| item.split_once("**:")).collect();
+        let labels: Vec<&str> = told.iter().map(|(label, _)| *label).collect();
+        assert_eq!(labels, ["Held by", "Enforced", "Taken away by", "Then"], "{name}");
+        for (label, said) in told {
+            assert!(said.trim().len() > 3, "{name}: {label}: {said:?}");
+        }
+        let by = own.split("**Taken away by**:").nth(1).unwrap().split("- **Then**").next().unwrap();
+        assert!(by.matches('`').count() >= 2, "{name} names no test");
     }
 }
 

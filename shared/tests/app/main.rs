@@ -8,6 +8,7 @@ mod clocks;
 mod deliver;
 mod guarding;
 mod pinned;
+mod premises;
 mod process;
 mod read;
 mod recover;
