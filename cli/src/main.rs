@@ -89,7 +89,7 @@ fn ended(outcome: anyhow::Result<ExitCode>) -> ExitCode {
 }
 
 fn say_error(error: &anyhow::Error) {
-    let _ = writeln!(std::io::stderr(), "posnext: {error:#}");
+    posnext_local::output::note(format_args!("posnext: {error:#}"));
 }
 
 async fn run_local(options: Local) -> anyhow::Result<ExitCode> {

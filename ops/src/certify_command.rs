@@ -130,7 +130,7 @@ pub(crate) async fn run(arguments: CertifyArguments) -> anyhow::Result<ExitCode>
         // Nobody may be reading any more; that is no finding.
         let _ = std::io::stderr().write_all(text.as_bytes());
     } else {
-        let _ = std::io::stdout().write_all(text.as_bytes());
+        posnext_local::output::text(&text);
     }
     write(json, &|| format!("{:#}\n", report.json()))?;
     write(junit, &|| report.junit())?;

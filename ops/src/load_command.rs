@@ -1,6 +1,6 @@
 //! `posnext load`: how fast are the answers, at a given rate of orders?
 
-use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
@@ -78,7 +78,7 @@ fn show(report: &Report, json: Option<PathBuf>, svg: Option<PathBuf>) -> anyhow:
     let alone = json.as_ref().is_some_and(|file| file.as_os_str() == "-");
     let text = if alone { report.json()? } else { report.text() };
     // Nobody may be reading any more; the exit code still tells.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    posnext_local::output::text(&text);
     let mut files = Vec::new();
     files.extend(json.filter(|_| !alone).map(|file| report.json().map(|json| (file, json))).transpose()?);
     files.extend(svg.map(|file| (file, report.svg())));

@@ -8,7 +8,7 @@ mod certify_command;
 mod load_command;
 mod smoke;
 
-use std::{io::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 use posnext_proofs::faults;
@@ -56,7 +56,7 @@ async fn main() -> ExitCode {
         Command::Admin(admin) => admin::run(admin).await,
     };
     outcome.unwrap_or_else(|error| {
-        let _ = writeln!(std::io::stderr(), "posnext: {error:#}");
+        posnext_local::output::note(format_args!("posnext: {error:#}"));
         ExitCode::from(2)
     })
 }

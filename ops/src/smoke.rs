@@ -1,6 +1,6 @@
 //! `posnext smoke`: is this deployment alive? One order to a test location, and what must be refused.
 
-use std::{io::Write, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{bail, ensure};
 use clap::Args;
@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: SmokeArguments) -> anyhow::Result<ExitCode> {
 }
 
 fn say(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    posnext_local::output::text(&text);
 }
 
 impl Smoke {

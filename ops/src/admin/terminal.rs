@@ -4,6 +4,7 @@
 use std::fmt::Display;
 
 use posnext_local::output;
+pub(super) use posnext_local::output::escaped;
 
 /// Lines to be shown at once.
 #[derive(Debug, Default)]
@@ -46,25 +47,6 @@ pub(super) fn note(text: impl Display) {
     output::note(escaped(&text.to_string()));
 }
 
-/// The text in which nothing acts on a terminal.
-pub(super) fn escaped(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if acts(character) {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
-}
-
-/// Controls, and what turns the order of characters around, ends a line or hides in it.
-fn acts(character: char) -> bool {
-    let hidden = matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    character.is_control() || hidden || matches!(character, '\u{61c}' | '\u{2028}'..='\u{202e}')
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -72,18 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_acts_on_a_terminal_is_shown_and_all_else_is_left_as_it_is() {
-        for (text, shown) in [
-            ("\u{1b}[2J\u{1b}]0;PWNED\u{7}", r"\u{1b}[2J\u{1b}]0;PWNED\u{7}"),
-            ("sold out\n  status    errored", r"sold out\n  status    errored"),
-            ("a\rb\tc\u{8}d\u{7f}", r"a\rb\tc\u{8}d\u{7f}"),
-            ("\u{9b}2J\u{85}\u{2028}", r"\u{9b}2J\u{85}\u{2028}"),
-            ("\u{202e}desrever\u{2066}\u{feff}", r"\u{202e}desrever\u{2066}\u{feff}"),
-            ("Käse “extra”, 寿司 👩\u{200d}🍳", "Käse “extra”, 寿司 👩\u{200d}🍳"),
-            (r#"it's \n "so""#, r#"it's \n "so""#),
-        ] {
-            assert_eq!(escaped(text), shown);
-        }
+    fn a_line_is_one_line_whatever_is_in_it() {
         let mut lines = Lines::default();
         lines.line("one\ntwo");
         lines.line(3);
