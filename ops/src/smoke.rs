@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: SmokeArguments) -> anyhow::Result<ExitCode> {
 }
 
 fn say(text: &str) {
-    posnext_local::output::text(&text);
+    posnext_local::output::text(text);
 }
 
 impl Smoke {
