@@ -1,6 +1,8 @@
 //! Accepts an order: claims its row, places it while the caller waits, and hands it off when the POS cannot answer in
 //! time (docs/lifecycle.md#the-claim). A retry of an order that is known already is answered from its row.
 
+mod claim;
+
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
@@ -11,34 +13,27 @@ use std::{
 use futures_util::future::maybe_done;
 use tokio::time::Instant;
 
+use claim::Claim;
+
 use super::{
     carry::{Carried, Carrier, Tenure, answered},
-    heal::heal,
     in_step::out_of_step,
     limits::{Limits, Permit},
     moment::Moment,
-    ports::{ClaimOrder, Claimed, Clock, NudgeOrder, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
+    ports::{ClaimOrder, Clock, NudgeOrder, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
 };
 use crate::domain::{
     ability::Placed,
     directory::{Location, Mode},
-    guard::{Former, Guard, Verdict, guard_key, judge},
     history::{Actor, Cause},
     ids::OrderKey,
-    machine::{self, Input, New, Start},
+    machine::{Input, New, Start},
     order::Order,
-    pinned::Pinned,
     policy::{API_FUNCTION_TIMEOUT, CLOCK_SKEW, NEAR_TIMEOUT, Policy},
-    record::{Alias, OrderRecord, Row},
+    record::{Alias, OrderRecord},
     status::OrderError,
 };
 
-/// How long a retry waits for the attempt it has met.
-const ATTACH: Duration = Duration::from_millis(1500);
-/// How often it looks.
-const ATTACH_STEP: Duration = Duration::from_millis(100);
-/// How often a claim is tried against contention.
-const CLAIM_TRIES: u32 = 6;
 /// Less than this is not enough to ask a POS.
 const SHORTEST_PLACE: Duration = Duration::from_millis(20);
 
@@ -114,11 +109,6 @@ pub struct Accept<O, Q, P, C> {
     pub location_rate: u32,
 }
 
-enum Claim {
-    Ours(Box<OrderRecord>),
-    Answer(Accepted),
-}
-
 impl<O, Q, P, C> Accept<O, Q, P, C>
 where
     O: ClaimOrder + ReadOrder + SaveOrder + NudgeOrder,
@@ -187,129 +177,6 @@ where
         };
         let (orders, queue, pos, clock, policy) = (&self.orders, &self.queue, &self.pos, &self.clock, &self.policy);
         Carrier { orders, queue, pos, clock, policy, limits: &self.limits, tenure }
-    }
-
-    async fn claim(&self, new: &New, start: Start, location: &Location, arrived: Instant) -> Claim {
-        let carrier = self.carrier(arrived);
-        let ctx = carrier.context(Some(location));
-        let mut record = machine::claim(new.clone(), Pinned::of(location), start, &ctx);
-        let mut guard = guard_key(&new.key.tenant, &new.order).map(|key| Guard {
-            key,
-            owner: new.key.clone(),
-            former: None,
-            holds_until: ctx.now.plus(self.policy.guard),
-            expires_at: ctx.now.plus(self.policy.guard + self.policy.retention),
-        });
-        for _ in 0..CLAIM_TRIES {
-            match self.orders.claim(&record, guard.as_ref()).await {
-                Ok(Claimed::Ours) => return Claim::Ours(Box::new(record)),
-                Ok(Claimed::Exists(row)) => return Claim::Answer(self.replay(*row, &new.order, arrived).await),
-                Ok(Claimed::Guarded { owner, holds_until }) => {
-                    let stored = match self.order_at(&owner).await {
-                        Ok(stored) => stored,
-                        Err(answer) => return Claim::Answer(answer),
-                    };
-                    let holds = self.clock.now() < holds_until;
-                    match (judge(stored.as_ref(), new.order.fingerprint(), holds), stored) {
-                        (Verdict::Alias, Some(stored)) => return Claim::Answer(self.alias(new, stored, arrived).await),
-                        (Verdict::Conflict, _) => return Claim::Answer(Accepted::GuardConflict),
-                        (_, stored) => {
-                            // The owner may be an order whose claim is not to be seen yet: the transaction has to find
-                            // it as it was read.
-                            let former = Former { owner, version: stored.map(|stored| stored.version) };
-                            guard = guard.map(|guard| Guard { former: Some(former), ..guard });
-                        }
-                    }
-                    // Another claim than before, so another token: a token stands for identical parameters.
-                    record.write_id = self.clock.fresh_id();
-                }
-                Ok(Claimed::Contended) => {
-                    // Whose it was is read again.
-                    guard = guard.map(|guard| Guard { former: None, ..guard });
-                    record.write_id = self.clock.fresh_id();
-                    self.pause().await;
-                }
-                Ok(Claimed::InProgress) => self.pause().await,
-                Err(error) => return self.claim_unknown(record, new, arrived, &error.to_string()).await,
-            }
-        }
-        self.claim_unknown(record, new, arrived, "other requests for the same order keep getting in the way").await
-    }
-
-    async fn pause(&self) {
-        tokio::time::sleep(Duration::from_millis(10 + self.clock.random() % 90)).await;
-    }
-
-    /// Whether the claim was written is unknown: one consistent read decides.
-    async fn claim_unknown(&self, record: OrderRecord, new: &New, arrived: Instant, why: &str) -> Claim {
-        Claim::Answer(match self.orders.read(&new.key).await {
-            Ok(Some(Row::Order(stored))) if stored.write_id == record.write_id => return Claim::Ours(Box::new(record)),
-            Ok(Some(row)) => self.replay(row, &new.order, arrived).await,
-            Ok(None) => Accepted::Unavailable(format!("the claim was not written: {why}")),
-            Err(error) => Accepted::Unavailable(format!("the claim is unknown: {why}; {error}")),
-        })
-    }
-
-    async fn alias(&self, new: &New, owner: OrderRecord, arrived: Instant) -> Accepted {
-        let alias = Alias {
-            key: new.key.clone(),
-            owner: owner.key.clone(),
-            request_datetime: new.order.request_datetime().to_owned(),
-            fingerprint: new.order.fingerprint().clone(),
-            expires_at: self.clock.now().plus(self.policy.retention + self.policy.guard),
-        };
-        match self.orders.claim_alias(&alias).await {
-            Ok(true) => self.attach(owner, Some(alias), arrived).await,
-            Ok(false) => match self.orders.read(&new.key).await {
-                Ok(Some(row)) => self.replay(row, &new.order, arrived).await,
-                Ok(None) => Accepted::Unavailable("the order's row came and went".to_owned()),
-                Err(error) => Accepted::Unavailable(error.to_string()),
-            },
-            Err(error) => Accepted::Unavailable(error.to_string()),
-        }
-    }
-
-    /// The key is taken: the same content gets the order as it stands, other content a conflict, in every state.
-    async fn replay(&self, row: Row, order: &Order, arrived: Instant) -> Accepted {
-        let (record, fingerprint, alias) = match row {
-            Row::Order(record) => {
-                let fingerprint = record.order.fingerprint().clone();
-                (*record, fingerprint, None)
-            }
-            Row::Alias(alias) => match self.order_at(&alias.owner).await {
-                Ok(Some(owner)) => (owner, alias.fingerprint.clone(), Some(alias)),
-                Ok(None) => return Accepted::Unavailable("the order behind this id is gone".to_owned()),
-                Err(answer) => return answer,
-            },
-        };
-        if fingerprint != *order.fingerprint() {
-            return Accepted::Conflict { record: Box::new(record), alias };
-        }
-        self.attach(record, alias, arrived).await
-    }
-
-    /// Waits briefly for an attempt that is running, and hands off again what has stopped.
-    async fn attach(&self, mut record: OrderRecord, alias: Option<Alias>, arrived: Instant) -> Accepted {
-        let until = (Instant::now() + ATTACH).min(arrived + self.policy.answer_deadline - self.policy.final_write());
-        while record.has_live_lease(self.clock.now()) && Instant::now() + ATTACH_STEP <= until {
-            tokio::time::sleep(ATTACH_STEP).await;
-            match self.order_at(&record.key).await {
-                Ok(Some(stored)) => record = stored,
-                Ok(None) | Err(_) => break,
-            }
-        }
-        if let Err(error) = heal(&self.orders, &self.queue, &record, &self.clock).await {
-            tracing::error!(order.key = %record.key, %error, "could not hand off again an order that had stopped");
-        }
-        Accepted::Stored { record: Box::new(record), replay: true, alias }
-    }
-
-    async fn order_at(&self, key: &OrderKey) -> Result<Option<OrderRecord>, Accepted> {
-        match self.orders.read(key).await {
-            Ok(Some(Row::Order(record))) => Ok(Some(*record)),
-            Ok(_) => Ok(None),
-            Err(error) => Err(Accepted::Unavailable(error.to_string())),
-        }
     }
 
     async fn place(
