@@ -46,16 +46,17 @@ impl ClaimOrder for World {
             }
             if let Some(guard) = guard {
                 let former = guard.former.as_ref();
-                if let Some(Guard { owner, holds_until, .. }) = guards.get(&guard.key)
+                if let Some(Guard { owner, holds_until, earlier, .. }) = guards.get(&guard.key)
                     && Some(owner) != former.map(|former| &former.owner)
                 {
-                    return Claimed::Guarded { owner: owner.clone(), holds_until: *holds_until };
+                    return Claimed::Guarded { owner: owner.clone(), holds_until: *holds_until, earlier: earlier.clone() };
                 }
                 let version = |owner: &OrderKey| match rows.get(owner) {
                     Some(Row::Order(record)) => Some(record.version),
                     _ => None,
                 };
-                if former.is_some_and(|former| version(&former.owner) != former.version) {
+                let other = former.filter(|former| former.owner != record.key);
+                if other.is_some_and(|former| version(&former.owner) != former.version) {
                     return Claimed::Contended;
                 }
                 guards.insert(guard.key.clone(), guard.clone());

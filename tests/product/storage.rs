@@ -133,6 +133,7 @@ fn guard(first: &str, owner: &str, former: Option<(&str, Option<u64>)>) -> Guard
         key: format!("guard-of-{first}"),
         owner: key(owner),
         former: former.map(|(owner, version)| Former { owner: key(owner), version }),
+        earlier: vec![key("earlier")],
         holds_until: NOW.plus(Duration::from_hours(24)),
         expires_at: NOW.plus(Duration::from_hours(48)),
     }
@@ -148,8 +149,9 @@ async fn a_guard_holds_until_it_is_taken_over_from_its_owner_as_that_was_read() 
         table.claim(&claimed(uid, &write_id), Some(&guard(&uids[0], uid, former))).await.unwrap()
     };
     let owned_by = |claimed, owner: &str| match claimed {
-        Claimed::Guarded { owner: stands, holds_until } => {
-            assert_eq!((stands, holds_until), (key(owner), NOW.plus(Duration::from_hours(24))));
+        Claimed::Guarded { owner: stands, holds_until, earlier } => {
+            let expected = (key(owner), NOW.plus(Duration::from_hours(24)), vec![key("earlier")]);
+            assert_eq!((stands, holds_until, earlier), expected);
         }
         other => panic!("{other:?}"),
     };
@@ -164,11 +166,17 @@ async fn a_guard_holds_until_it_is_taken_over_from_its_owner_as_that_was_read() 
     assert!(table.read(&key(&uids[1])).await.unwrap().is_none(), "nothing was written");
     assert!(matches!(claim(&uids[2], Some((&uids[0], Some(1)))).await, Claimed::Ours));
     owned_by(claim(&uids[1], Some((&uids[0], Some(1)))).await, &uids[2]);
-    // Forgotten by the table, the guard as well as its owner.
+    // Its owner is forgotten, and comes again under its own name.
     let dynamodb = aws_sdk_dynamodb::Client::new(&product.services.aws.dynamodb);
-    for pk in [format!("guard-of-{}", uids[0]), key(&uids[2]).to_string()] {
+    let forget = async |pk: String| {
         let row = dynamodb.delete_item().table_name(&product.services.parts.settings().orders_table);
         row.key("pk", aws_sdk_dynamodb::types::AttributeValue::S(pk)).send().await.unwrap();
+    };
+    forget(key(&uids[2]).to_string()).await;
+    assert!(matches!(claim(&uids[2], Some((&uids[2], None))).await, Claimed::Ours));
+    // Forgotten by the table, the guard as well as its owner.
+    for pk in [format!("guard-of-{}", uids[0]), key(&uids[2]).to_string()] {
+        forget(pk).await;
     }
     assert!(matches!(claim(&uids[3], Some((&uids[2], None))).await, Claimed::Ours));
     owned_by(claim(&uids[1], None).await, &uids[3]);

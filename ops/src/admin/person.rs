@@ -50,11 +50,15 @@ async fn not_done(stack: &Stack, key: &OrderKey, granted: Granted) -> anyhow::Re
     match granted {
         Granted::Refused(refusal) => {
             say!("nothing was done: {refusal}");
-            // The POS's own word may have ended it meanwhile.
-            if let Ok(record) = stack.operate().await?.order(key).await {
-                say!("order {key} is {}; see `posnext admin explain`", record.status().as_str());
-            }
-            Ok(ExitCode::FAILURE)
+            stands(stack, key).await
+        }
+        Granted::Cancelling(cause) => {
+            say!("it is marked to be cancelled at the POS, and ends errored once the POS answers that; so far: {cause}");
+            stands(stack, key).await
+        }
+        Granted::AsThePosSays(found) => {
+            say!("the POS was asked to cancel it, and {found}; that decides");
+            stands(stack, key).await
         }
         Granted::NoOrder => {
             say!("nothing was done: there is no order {key}");
@@ -64,6 +68,14 @@ async fn not_done(stack: &Stack, key: &OrderKey, granted: Granted) -> anyhow::Re
         Granted::Failed(why) => bail!("{why}; look at the order again before anything else"),
         Granted::Told(_) | Granted::Ended(_) => bail!("process-order answered something else than it was asked for"),
     }
+}
+
+/// How the order stands now.
+async fn stands(stack: &Stack, key: &OrderKey) -> anyhow::Result<ExitCode> {
+    if let Ok(record) = stack.operate().await?.order(key).await {
+        say!("order {key} is {}; see `posnext admin explain`", record.status().as_str());
+    }
+    Ok(ExitCode::FAILURE)
 }
 
 async fn grant(stack: &Stack, wish: Wish) -> anyhow::Result<Granted> {

@@ -83,7 +83,10 @@ where
                 Judged::Confirmed => {}
                 Judged::Cancel => taken = self.cancelled(&carrier, taken, location).await?,
                 Judged::Refused(refusal) => {
-                    self.save(&by_hand::give_back(&taken, &before, &refusal, &carrier.context(location))).await?;
+                    let back = by_hand::give_back(&taken, &before, &refusal, &carrier.context(location));
+                    self.save(&back).await?;
+                    // The message that waited is about an earlier version.
+                    carrier.hand_off(&back, by_hand::resumed_in(&back, &carrier.context(location))).await;
                     return Err(refusal.into());
                 }
             }
@@ -105,18 +108,18 @@ where
         let cancelling = by_hand::cancelling(&taken, &carrier.context(location));
         self.save(&cancelling).await?;
         let input = carrier.act(&cancelling, Action::Cancel, location, lease_taken).await;
-        let refusal = match &input {
+        let granted = match &input {
             Input::Cancelled(Cancelled::Done) => return Ok(cancelling),
             Input::Cancelled(Cancelled::WillNot { pos_order_id }) => {
-                Refusal::Contradicted(Found::Placed { pos_order_id: pos_order_id.clone() })
+                Granted::AsThePosSays(Found::Placed { pos_order_id: pos_order_id.clone() })
             }
-            Input::Cancelled(Cancelled::NoNumber) => Refusal::Contradicted(Found::NoNumber),
-            Input::Cancelled(Cancelled::Refused(errors)) => Refusal::Contradicted(Found::Refused(errors.clone())),
-            Input::Cancelled(Cancelled::Unknown(cause)) => Refusal::NoAnswer(cause.clone()),
-            _ => Refusal::NoAnswer(Cause::GivenUp),
+            Input::Cancelled(Cancelled::NoNumber) => Granted::AsThePosSays(Found::NoNumber),
+            Input::Cancelled(Cancelled::Refused(errors)) => Granted::AsThePosSays(Found::Refused(errors.clone())),
+            Input::Cancelled(Cancelled::Unknown(cause)) => Granted::Cancelling(cause.clone()),
+            _ => Granted::Cancelling(Cause::GivenUp),
         };
         match carrier.carry(cancelling, input, location).await {
-            Carried::Stored(_) | Carried::Ignored(_) => Err(refusal.into()),
+            Carried::Stored(_) | Carried::Ignored(_) => Err(Stopped(granted)),
             Carried::Lost => Err(Stopped(Granted::Lost)),
             Carried::Unwritten(error) => Err(error.into()),
         }

@@ -180,7 +180,8 @@ where
         lease_taken: Moment,
     ) -> Input {
         let Some(mapped) = location else { return unmapped(action, self.clock.now()) };
-        let location = &*record.pos.target(mapped);
+        // One of which nothing was attempted goes where its location is mapped now.
+        let location = &*if record.attempts == 0 { Cow::Borrowed(mapped) } else { record.pos.target(mapped) };
         match action {
             Action::Place => {
                 let attempt = self.attempt(self.policy.pos_limit, lease_taken);

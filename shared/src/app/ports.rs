@@ -68,6 +68,8 @@ pub enum Claimed {
         owner: OrderKey,
         /// Until then other content is held off.
         holds_until: UnixMillis,
+        /// Owners before it that were open when it took over.
+        earlier: Vec<OrderKey>,
     },
     /// Another transaction was at the same rows, or a former owner is not as it was read; nothing was written.
     Contended,

@@ -1,14 +1,16 @@
 //! What a person may do to an order, and what an order would do next by itself. A person follows the rules of every other
 //! writer: takes the lease, which nobody may hold, then writes under it (docs/lifecycle.md#a-person).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
     ability::{Abilities, Find, Found},
-    history::{Cause, Step},
+    history::{Cause, NeedsPerson, PosStatus, Step},
     ids::OrderKey,
     machine::{self, Action, Context, Input, Next, begin, end, next_version, promises},
-    policy::{CLOCK_SKEW, HANDOFF_GRACE, PERSON_INTERVAL},
+    policy::{CLOCK_SKEW, HANDOFF_GRACE, MAX_DELAY, PERSON_INTERVAL},
     record::{Final, Lease, OrderRecord, Outcome, State},
     status::{ErrorCode, OrderError, OrderStatus},
     time::UnixMillis,
@@ -59,8 +61,12 @@ pub enum Granted {
     Told(Found),
     /// The order is final.
     Ended(OrderStatus),
-    /// The rules forbid it.
+    /// The rules forbid it. The order is as it was.
     Refused(Refusal),
+    /// It is marked to be cancelled, and the POS has not answered that: it ends `errored` when the POS does.
+    Cancelling(Cause),
+    /// Asked to cancel it, the POS said otherwise, and that decides.
+    AsThePosSays(Found),
     /// There is no such order.
     NoOrder,
     /// Somebody else wrote to the order first. Look at it again.
@@ -128,7 +134,15 @@ pub fn take_over(record: &OrderRecord, decision: &Decision, why: Cause, ctx: &Co
     if matches!(decision, Decision::Rejected | Decision::Errored) && ctx.now < earliest.not_placed {
         return Err(Refusal::AttemptMayRun(earliest.not_placed));
     }
-    if open.cancelling && *decision == Decision::Rejected {
+    // A cancel may still be worked on, so that only its own answer says that the order stays. A number that cannot be
+    // used was such an answer.
+    let stays = open.person == Some(NeedsPerson::NoNumber) || matches!(why, Cause::WithoutAsking(_));
+    let against = match decision {
+        Decision::Rejected => true,
+        Decision::Placed { .. } => !stays,
+        Decision::Errored => false,
+    };
+    if open.cancelling && against {
         return Err(Refusal::Cancelling);
     }
     let lease = open.lease.take();
@@ -152,13 +166,17 @@ pub enum Judged {
 /// Judges a decision by what the POS says.
 #[must_use]
 pub fn judge(taken: &OrderRecord, decision: &Decision, found: Found, ctx: &Context<'_>) -> Judged {
-    let Abilities { cancel, .. } = promises(taken, ctx);
+    let Abilities { cancel, find, .. } = promises(taken, ctx);
+    // Of what certainly never reached the POS there is nothing to cancel.
+    let reached = taken.open().is_some_and(|open| open.unknown_until.is_some());
     match (decision, found) {
         (Decision::Placed { pos_order_id: said }, Found::Placed { pos_order_id }) if *said == pos_order_id => Judged::Confirmed,
         // A person can read what is no number for us.
         (Decision::Placed { .. }, Found::NoNumber) => Judged::Confirmed,
         (Decision::Rejected, Found::Refused(_) | Found::Absent) => Judged::Confirmed,
-        (Decision::Errored, Found::Absent | Found::Unknown(_)) if cancel => Judged::Cancel,
+        (Decision::Errored, Found::Absent) if cancel && reached => Judged::Cancel,
+        // Where nothing else is promised, cancelling is the question.
+        (Decision::Errored, Found::Unknown(_)) if cancel && reached && find.is_none() => Judged::Cancel,
         (Decision::Errored, Found::Absent) => Judged::Confirmed,
         (Decision::Errored, Found::Cancelled) if cancel => Judged::Confirmed,
         (_, Found::Unknown(cause)) => Judged::Refused(Refusal::NoAnswer(cause)),
@@ -183,10 +201,32 @@ pub fn give_back(taken: &OrderRecord, before: &OrderRecord, why: &Refusal, ctx: 
     open.lease = None;
     let due = before.open().map_or(ctx.now, |open| open.due_at);
     open.due_at = due.max(ctx.now.plus(HANDOFF_GRACE)).min(ctx.now.plus(PERSON_INTERVAL));
-    match why {
-        Refusal::NoAnswer(cause) => next_version(taken, State::Open(open), (Step::EndRefused, cause.clone()), ctx),
-        _ => next_version(taken, State::Open(open), Step::EndRefused, ctx),
+    let said = match why {
+        Refusal::NoAnswer(cause) => Some(cause.clone()),
+        Refusal::Contradicted(Found::Placed { .. } | Found::NoNumber) => Some(Cause::PosSays(PosStatus::Placed)),
+        Refusal::Contradicted(Found::Refused(_)) => Some(Cause::PosSays(PosStatus::Rejected)),
+        Refusal::Contradicted(Found::Cancelled) => Some(Cause::PosSays(PosStatus::Cancelled)),
+        Refusal::Contradicted(Found::Absent) => Some(Cause::PosSays(PosStatus::Unknown)),
+        _ => None,
+    };
+    let mut back = match said {
+        Some(cause) => next_version(taken, State::Open(open), (Step::EndRefused, cause), ctx),
+        None => next_version(taken, State::Open(open), Step::EndRefused, ctx),
+    };
+    // One entry for a refused end: however many there are, they drive out little of what happened before.
+    if let Some(last) =
+        back.history.len().checked_sub(2).filter(|at| back.history.get(*at).is_some_and(|entry| entry.step == Step::TakenOver))
+    {
+        back.history.remove(last);
     }
+    back
+}
+
+/// When the message of a row that was given back is to arrive: when the one before was to.
+#[must_use]
+pub fn resumed_in(back: &OrderRecord, ctx: &Context<'_>) -> Duration {
+    let due = back.open().map_or(ctx.now, |open| open.due_at);
+    Duration::from_secs(due.minus(HANDOFF_GRACE).since(ctx.now).as_secs()).min(MAX_DELAY)
 }
 
 /// The final row of an order that a person has taken over.
@@ -227,7 +267,7 @@ pub fn outlook(record: &OrderRecord, ctx: &Context<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::sync::Arc;
 
     use super::*;
     use crate::domain::{

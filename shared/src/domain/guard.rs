@@ -17,6 +17,8 @@ pub struct Guard {
     pub owner: OrderKey,
     /// The owner it is taken over from; `None` when nobody may own it yet.
     pub former: Option<Former>,
+    /// Owners that it was taken over from while they were open: their content stays guarded until they are final.
+    pub earlier: Vec<OrderKey>,
     /// Until then it holds off other content.
     pub holds_until: UnixMillis,
     /// After this the table may forget the row.
@@ -40,6 +42,9 @@ pub fn guard_key(tenant: &Tenant, order: &Order) -> Option<String> {
     let key = |online: &ParId| format!("{tenant}#|{}|{}|{online}", order.organization_id(), order.location_id());
     order.online_order_id().map(key)
 }
+
+/// So many earlier owners of a guard are remembered. Each is an order that was open for longer than the guard's hours.
+pub const MOST_EARLIER: usize = 10;
 
 /// What becomes of an order whose online order id is owned already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

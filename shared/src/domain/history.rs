@@ -136,6 +136,8 @@ pub enum Cause {
     NotMapped,
     /// The mapping of the location could not be read.
     NoMapping(String),
+    /// The POS was asked, and says this.
+    PosSays(PosStatus),
     /// A person's own reason.
     Person(String),
     /// The same, for an end without asking the POS.

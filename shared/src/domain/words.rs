@@ -181,6 +181,7 @@ impl fmt::Display for Cause {
             Self::GivenUp => f.write_str("the time-out of the function was near"),
             Self::NotMapped => f.write_str("the location is no longer mapped"),
             Self::NoMapping(why) => write!(f, "the location cannot be read: {why}"),
+            Self::PosSays(said) => write!(f, "the POS says {}", said.as_str()),
             Self::Person(why) => f.write_str(why),
             Self::WithoutAsking(why) => write!(f, "without asking the POS: {why}"),
         }

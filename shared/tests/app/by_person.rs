@@ -6,8 +6,9 @@ use posnext_fakes::*;
 use posnext_shared::{
     app::{ports::Clock, process::Process},
     domain::{
-        ability::{Abilities, Cancelled, Find, Found},
+        ability::{Abilities, Cancelled, Find, Found, Placed},
         by_hand::{Decision, Granted, Refusal, Wish},
+        directory::Location,
         history::{Actor, Cause, NeedsPerson, Step},
         policy::Policy,
         record::OrderRecord,
@@ -15,7 +16,10 @@ use posnext_shared::{
     },
 };
 
-use crate::accept::{SECOND, stored, submit_to};
+use crate::{
+    accept::{SECOND, stored, submit_to},
+    process::{queued, turn},
+};
 
 const FIND: Abilities = Abilities { idempotent_place: false, find: Some(Find { settle_s: 3 }), cancel: false };
 const CANCEL: Abilities = Abilities { idempotent_place: false, find: None, cancel: true };
@@ -94,8 +98,11 @@ async fn what_the_pos_contradicts_or_does_not_answer_is_refused_and_nothing_chan
         let (open, was) = (after.open().unwrap(), before.open().unwrap());
         assert_eq!((open.lease, open.unknown_until, open.cancelling), (None, was.unknown_until, false));
         assert!(open.due_at.since(world.now()) <= Duration::from_mins(15), "it goes on by itself");
-        let steps: Vec<_> = after.history.iter().rev().take(2).map(|entry| (entry.by, entry.step)).collect();
-        assert_eq!(steps, [(Actor::Person, Step::EndRefused), (Actor::Person, Step::TakenOver)]);
+        let last = after.history.last().unwrap();
+        assert_eq!((last.by, last.step, last.cause.is_some()), (Actor::Person, Step::EndRefused, true));
+        assert_eq!(after.history.len(), before.history.len() + 1);
+        let message = world.sent().pop().unwrap().0;
+        assert_eq!(message.version, after.version, "a message about it as it stands is on its way");
     }
 }
 
@@ -127,19 +134,76 @@ async fn what_the_pos_does_not_contradict_is_written() {
 #[tokio::test(start_paused = true)]
 async fn a_cancel_that_fails_ends_nothing_as_the_person_wanted_and_what_it_says_counts() {
     let marked = |record: &OrderRecord| record.open().map(|open| (open.cancelling, open.person));
-    for (cancelled, refused, status, person) in [
-        (Cancelled::Unknown(silent()), Refusal::NoAnswer(silent()), OrderStatus::Pending, Some(NeedsPerson::Overdue)),
-        (Cancelled::WillNot { pos_order_id: "T-9".into() }, Refusal::Contradicted(holds("T-9")), OrderStatus::Placed, None),
-        (Cancelled::NoNumber, Refusal::Contradicted(Found::NoNumber), OrderStatus::Pending, Some(NeedsPerson::NoNumber)),
-        (Cancelled::Refused(refusal()), Refusal::Contradicted(Found::Refused(refusal())), OrderStatus::Rejected, None),
+    for (cancelled, expected, status, person) in [
+        (Cancelled::Unknown(silent()), Granted::Cancelling(silent()), OrderStatus::Pending, Some(NeedsPerson::Overdue)),
+        (Cancelled::WillNot { pos_order_id: "T-9".into() }, Granted::AsThePosSays(holds("T-9")), OrderStatus::Placed, None),
+        (Cancelled::NoNumber, Granted::AsThePosSays(Found::NoNumber), OrderStatus::Pending, Some(NeedsPerson::NoNumber)),
+        (Cancelled::Refused(refusal()), Granted::AsThePosSays(Found::Refused(refusal())), OrderStatus::Rejected, None),
     ] {
         let world = unknown_order(all(), Some(Found::Absent)).await;
         world.0.cancelled.lock().unwrap().push_back(cancelled.clone());
         let granted = grant(&world, Some(all()), end(Decision::Errored)).await;
         let record = world.order("u");
-        assert_eq!((granted, record.status()), (Granted::Refused(refused), status), "{cancelled:?}");
+        assert_eq!((granted, record.status()), (expected, status), "{cancelled:?}");
         assert_eq!(marked(&record), person.map(|person| (true, Some(person))), "{cancelled:?}");
     }
+}
+
+/// The cancel may still be worked on when the POS says that it holds the order.
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_being_cancelled_is_ended_placed_only_by_what_the_cancel_is_answered() {
+    let world = unknown_order(all(), Some(Found::Absent)).await;
+    world.0.cancelled.lock().unwrap().push_back(Cancelled::Unknown(silent()));
+    grant(&world, Some(all()), end(Decision::Errored)).await;
+    tokio::time::advance(60 * SECOND).await;
+    world.0.found.lock().unwrap().push_back(holds("T-9"));
+    assert_eq!(grant(&world, Some(all()), end(placed("T-9"))).await, Granted::Refused(Refusal::Cancelling));
+    // Under a number that cannot be used the POS will not give it back: then a person reads it off.
+    let world = unknown_order(all(), Some(Found::Absent)).await;
+    world.0.cancelled.lock().unwrap().push_back(Cancelled::NoNumber);
+    grant(&world, Some(all()), end(Decision::Errored)).await;
+    tokio::time::advance(60 * SECOND).await;
+    world.0.found.lock().unwrap().push_back(Found::NoNumber);
+    assert_eq!(grant(&world, Some(all()), end(placed("T-9"))).await, Granted::Ended(OrderStatus::Placed));
+}
+
+/// A person looks too early, and the POS is back soon.
+#[tokio::test(start_paused = true)]
+async fn a_refused_end_costs_no_retry_however_often_it_is_tried() {
+    let world = World::default();
+    let not_started = Placed::NotStarted { cause: Cause::NoConnection("down".into()), retry_after: None };
+    world.pos_does(Duration::ZERO, not_started);
+    stored(submit_to(&world, new("u", "X", 1), location(all())).await);
+    for _ in 0..10 {
+        world.0.found.lock().unwrap().push_back(Found::Unknown(silent()));
+        let granted = grant(&world, Some(all()), end(Decision::Errored)).await;
+        assert_eq!(granted, Granted::Refused(Refusal::NoAnswer(silent())));
+        assert!(!world.order("u").open().unwrap().cancelling, "it never reached the POS");
+    }
+    let (message, delay) = world.sent().pop().unwrap();
+    assert!(delay <= 3 * SECOND, "{delay:?}");
+    tokio::time::advance(delay).await;
+    world.pos_does(SECOND, done());
+    turn(&world, &message).await;
+    assert_eq!(world.order("u").status(), OrderStatus::Placed);
+    assert!(world.order("u").history.len() < 20, "what happened before is still there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_was_never_attempted_is_asked_for_where_it_would_go() {
+    let world = World::default();
+    queued(&world, "u");
+    let process = Process {
+        orders: world.clone(),
+        queue: world.clone(),
+        pos: world.clone(),
+        directory: Here(Location { internal_id: "the new store".to_owned(), ..location(all()) }),
+        clock: world.clone(),
+        policy: Policy::default(),
+        limits: Arc::default(),
+    };
+    process.grant(Wish::Ask { key: key("u") }, Duration::from_secs(30)).await;
+    assert_eq!(world.stores(), ["the new store"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -92,10 +92,57 @@ async fn after_its_hours_other_content_is_a_new_order_whatever_the_owners_state(
         world.pos_does(SECOND, done());
         let (record, replay) = stored(submit(&world, new("v", "X", 2)).await);
         assert_eq!((&record.key, record.status(), replay), (&key("v"), OrderStatus::Placed, false));
-        // From now on it is the owner.
-        assert!(matches!(submit(&world, new("w", "X", 1)).await, Accepted::GuardConflict));
+        // From now on it is the owner, and the one before it answers for itself while it is open.
+        let first_again = submit(&world, new("w", "X", 1)).await;
+        let right = match open {
+            true => matches!(&first_again, Accepted::Stored { record, replay: true, .. } if record.key == key("u")),
+            false => matches!(&first_again, Accepted::GuardConflict),
+        };
+        assert!(right, "{open}: {first_again:?}");
         assert_eq!(world.calls(), ["place", "place"]);
     }
+}
+
+/// The guard has another owner by then.
+#[tokio::test(start_paused = true)]
+async fn an_open_order_answers_its_content_although_others_have_taken_its_guard_over() {
+    let world = World::default();
+    an_open_owner(&world).await;
+    its_hours_are_over().await;
+    // One that is rejected, one that is placed, and after its hours one more.
+    for (uid, value, placed) in [("v", 2, Placed::Refused(Vec::new())), ("w", 3, done()), ("x", 4, done())] {
+        world.pos_does(SECOND, placed);
+        assert!(!stored(submit(&world, new(uid, "X", value)).await).1);
+        let Accepted::Stored { record, alias: Some(_), .. } = submit(&world, new(&format!("{uid}2"), "X", 1)).await else {
+            panic!("a second meal, after {uid}");
+        };
+        assert_eq!(record.key, key("u"));
+        its_hours_are_over().await;
+    }
+    assert_eq!(world.calls().len(), 4);
+}
+
+/// The table forgets an order before its guard.
+#[tokio::test(start_paused = true)]
+async fn an_order_that_was_forgotten_and_comes_again_under_its_own_name_is_a_new_order() {
+    let world = World::default();
+    for _ in 0..2 {
+        world.pos_does(SECOND, done());
+        let (record, replay) = stored(submit(&world, new("u", "X", 1)).await);
+        assert_eq!((record.status(), replay), (OrderStatus::Placed, false));
+        world.0.rows.lock().unwrap().clear();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_name_is_not_kept_longer_than_its_order() {
+    let world = World::default();
+    world.pos_does(SECOND, done());
+    let (record, _) = stored(submit(&world, new("u", "X", 1)).await);
+    tokio::time::advance(20 * 3_600 * SECOND).await;
+    let Accepted::Stored { alias: Some(alias), .. } = submit(&world, new("v", "X", 1)).await else { panic!("no alias") };
+    let State::Final(end) = record.state else { panic!("it is open") };
+    assert_eq!(alias.expires_at, end.expires_at);
 }
 
 #[tokio::test(start_paused = true)]

@@ -59,7 +59,8 @@ impl ClaimOrder for OrderTable {
             }
             .build(),
         );
-        if let Some(former) = &guard.former {
+        // Of the order's own key its put is the check: one item may be named once.
+        if let Some(former) = guard.former.as_ref().filter(|former| former.owner != record.key) {
             items.push(TransactWriteItem::builder().condition_check(self.still(former)?).build());
         }
         let sent = self
@@ -116,7 +117,9 @@ fn cancelled_claim(record: &OrderRecord, reasons: Vec<CancellationReason>) -> Re
 fn guarded(item: &Item) -> Option<Claimed> {
     let owner = key(item.get("owner")?.as_s().ok()?)?;
     let until = item.get("until").and_then(|until| until.as_n().ok()?.parse().ok());
-    Some(Claimed::Guarded { owner, holds_until: UnixMillis(until.unwrap_or(i64::MAX)) })
+    let earlier = item.get("earlier").and_then(|earlier| earlier.as_l().ok()).map(Vec::as_slice).unwrap_or_default();
+    let earlier = earlier.iter().filter_map(|earlier| key(earlier.as_s().ok()?)).collect();
+    Some(Claimed::Guarded { owner, holds_until: UnixMillis(until.unwrap_or(i64::MAX)), earlier })
 }
 
 /// The key is taken; by this very write if the SDK repeated it after a lost reply.
@@ -125,10 +128,15 @@ fn taken(record: &OrderRecord, old: Item) -> Result<Claimed, PortError> {
 }
 
 fn guard_item(guard: &Guard) -> Result<Item, PortError> {
-    Ok(Item::from([
+    let mut item = Item::from([
         ("pk".to_owned(), AttributeValue::S(guard.key.clone())),
         ("owner".to_owned(), AttributeValue::S(guard.owner.to_string())),
         ("until".to_owned(), AttributeValue::N(guard.holds_until.0.to_string())),
         ("expires_at".to_owned(), AttributeValue::N(guard.expires_at.seconds().to_string())),
-    ]))
+    ]);
+    if !guard.earlier.is_empty() {
+        let earlier = guard.earlier.iter().map(|key| AttributeValue::S(key.to_string())).collect();
+        item.insert("earlier".to_owned(), AttributeValue::L(earlier));
+    }
+    Ok(item)
 }

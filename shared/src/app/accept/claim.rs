@@ -13,12 +13,13 @@ use super::{
 };
 use crate::domain::{
     directory::Location,
-    guard::{Former, Guard, Verdict, guard_key, judge},
+    guard::{Former, Guard, MOST_EARLIER, Verdict, guard_key, judge},
     ids::OrderKey,
     machine::{self, New, Start},
     order::Order,
     pinned::Pinned,
-    record::{Alias, OrderRecord, Row},
+    record::{Alias, OrderRecord, Row, State},
+    time::UnixMillis,
 };
 
 /// How long a retry waits for the attempt it has met.
@@ -36,6 +37,16 @@ pub(super) enum Claim {
     Answer(Accepted),
 }
 
+/// What becomes of an order whose online order id is owned already.
+enum Judged {
+    /// It takes the guard over, whose owners before it these are.
+    TakeOver(Former, Vec<OrderKey>),
+    /// It is a second name of this order.
+    Alias(Box<OrderRecord>),
+    /// It is another order under the same id.
+    Conflict,
+}
+
 impl<O, Q, P, C> Accept<O, Q, P, C>
 where
     O: ClaimOrder + ReadOrder + SaveOrder + NudgeOrder,
@@ -51,6 +62,7 @@ where
             key,
             owner: new.key.clone(),
             former: None,
+            earlier: Vec::new(),
             holds_until: ctx.now.plus(self.policy.guard),
             expires_at: ctx.now.plus(self.policy.guard + self.policy.retention),
         });
@@ -58,28 +70,21 @@ where
             match self.orders.claim(&record, guard.as_ref()).await {
                 Ok(Claimed::Ours) => return Claim::Ours(Box::new(record)),
                 Ok(Claimed::Exists(row)) => return Claim::Answer(self.replay(*row, &new.order, arrived).await),
-                Ok(Claimed::Guarded { owner, holds_until }) => {
-                    let stored = match self.order_at(&owner).await {
-                        Ok(stored) => stored,
-                        Err(answer) => return Claim::Answer(answer),
-                    };
-                    let holds = self.clock.now() < holds_until;
-                    match (judge(stored.as_ref(), new.order.fingerprint(), holds), stored) {
-                        (Verdict::Alias, Some(stored)) => return Claim::Answer(self.alias(new, stored, arrived).await),
-                        (Verdict::Conflict, _) => return Claim::Answer(Accepted::GuardConflict),
-                        (_, stored) => {
-                            // The owner may be an order whose claim is not to be seen yet: the transaction has to find
-                            // it as it was read.
-                            let former = Former { owner, version: stored.map(|stored| stored.version) };
-                            guard = guard.map(|guard| Guard { former: Some(former), ..guard });
+                Ok(Claimed::Guarded { owner, holds_until, earlier }) => {
+                    match self.judged(new, owner, holds_until, earlier).await {
+                        Ok(Judged::TakeOver(former, earlier)) => {
+                            guard = guard.map(|guard| Guard { former: Some(former), earlier, ..guard });
                         }
+                        Ok(Judged::Alias(stored)) => return Claim::Answer(self.alias(new, *stored, arrived).await),
+                        Ok(Judged::Conflict) => return Claim::Answer(Accepted::GuardConflict),
+                        Err(answer) => return Claim::Answer(answer),
                     }
                     // Another claim than before, so another token: a token stands for identical parameters.
                     record.write_id = self.clock.fresh_id();
                 }
                 Ok(Claimed::Contended) => {
                     // Whose it was is read again.
-                    guard = guard.map(|guard| Guard { former: None, ..guard });
+                    guard = guard.map(|guard| Guard { former: None, earlier: Vec::new(), ..guard });
                     record.write_id = self.clock.fresh_id();
                     self.pause().await;
                 }
@@ -88,6 +93,39 @@ where
             }
         }
         self.claim_unknown(record, new, arrived, "other requests for the same order keep getting in the way").await
+    }
+
+    /// What becomes of an order whose online order id is owned: by the owner, and by those before it that are open.
+    async fn judged(
+        &self,
+        new: &New,
+        owner: OrderKey,
+        holds_until: UnixMillis,
+        earlier: Vec<OrderKey>,
+    ) -> Result<Judged, Accepted> {
+        let mut open = Vec::new();
+        for key in earlier {
+            let Some(stored) = self.order_at(&key).await?.filter(|stored| stored.open().is_some()) else { continue };
+            if stored.order.fingerprint() == new.order.fingerprint() {
+                return Ok(Judged::Alias(Box::new(stored)));
+            }
+            open.push(key);
+        }
+        let stored = self.order_at(&owner).await?;
+        let holds = self.clock.now() < holds_until;
+        match (judge(stored.as_ref(), new.order.fingerprint(), holds), stored) {
+            (Verdict::Alias, Some(stored)) => Ok(Judged::Alias(Box::new(stored))),
+            (Verdict::Conflict, _) => Ok(Judged::Conflict),
+            (_, stored) => {
+                if stored.as_ref().is_some_and(|stored| stored.open().is_some()) {
+                    open.push(owner.clone());
+                }
+                let open = open.split_off(open.len().saturating_sub(MOST_EARLIER));
+                // The owner may be an order whose claim is not to be seen yet: the transaction has to find it as it was
+                // read.
+                Ok(Judged::TakeOver(Former { owner, version: stored.map(|stored| stored.version) }, open))
+            }
+        }
     }
 
     async fn pause(&self) {
@@ -110,7 +148,11 @@ where
             owner: owner.key.clone(),
             request_datetime: new.order.request_datetime().to_owned(),
             fingerprint: new.order.fingerprint().clone(),
-            expires_at: self.clock.now().plus(self.policy.retention + self.policy.guard),
+            // Not longer than its owner, which it is nothing without.
+            expires_at: match &owner.state {
+                State::Final(end) => end.expires_at,
+                State::Open(_) => self.clock.now().plus(self.policy.retention),
+            },
         };
         match self.orders.claim_alias(&alias).await {
             Ok(true) => self.attach(owner, Some(alias), arrived).await,
