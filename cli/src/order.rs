@@ -154,7 +154,7 @@ pub(crate) async fn run(arguments: OrderArguments) -> anyhow::Result<ExitCode> {
         }
         Verb::Menu { caller, organization, location } => {
             let answer = caller.par()?.menus(&organization, &location).await?;
-            output::line(&answer.body);
+            output::text(format_args!("{}\n", answer.body));
             Ok(if answer.code.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Verb::Get { caller, request_uid } => {
@@ -271,7 +271,7 @@ fn show(began: Instant, verb: &str, answer: &Answer) {
 
 /// Prints the last answer's body; the exit code tells how it went.
 fn finish(answer: &Answer) -> ExitCode {
-    output::line(&answer.body);
+    output::text(format_args!("{}\n", answer.body));
     match (answer.signed, answer.code.as_u16(), answer.status.as_str()) {
         (Some(true), 200, "placed" | "validated") => ExitCode::SUCCESS,
         (Some(true), 200 | 202, "pending") => ExitCode::from(4),

@@ -2,7 +2,7 @@
 //! one fingerprint exactly when they say the same; and what is answered says what was sent, to the digit.
 
 use posnext_shared::domain::{
-    answer::{Identity, Said},
+    answer::{Calculated, Identity, Said},
     canonical::JsonError,
     contract::PosOrderIdKey,
     ids::RequestUid,
@@ -265,7 +265,15 @@ fn is_answered_as_it_came(order: &Order, json: &Json<'_>) {
 
 fn echoes(order: &Order, identity: Identity<'_>, json: &Json<'_>, pos_order_id: Option<&str>, errors: &[OrderError]) {
     let status = if errors.is_empty() { OrderStatus::Placed } else { OrderStatus::Rejected };
-    let what = Said { identity, status, totals: order.totals(), calculated: None, pos_order_id, errors, processing: None };
+    let what = Said {
+        identity,
+        status,
+        totals: order.totals(),
+        calculated: Calculated::AsItCame,
+        pos_order_id,
+        errors,
+        processing: None,
+    };
     let text = order.answer(&what, &PosOrderIdKey::default());
     assert_eq!(DigestMessage::of_body(&text), order.message(identity), "an answer is signed over what it says");
     let (answer, faults) = json::read(&text).expect("an answer is JSON");

@@ -7,9 +7,10 @@ use std::{
     io::{IsTerminal, Write, stderr, stdout},
 };
 
-/// Shows a line.
+/// Shows a line: on a terminal as one, whatever is in it.
 pub fn line(text: impl Display) {
-    let _ = writeln!(stdout(), "{}", harmless(&text.to_string(), stdout().is_terminal()));
+    let text = text.to_string();
+    let _ = writeln!(stdout(), "{}", if stdout().is_terminal() { escaped(&text) } else { text });
 }
 
 /// Shows a text that has its own lines.

@@ -57,11 +57,13 @@ async fn every_event_file_is_answered_by_its_function() {
     let process = product.services.parts.process();
     for (name, event) in files("process-order") {
         let invocation: Invocation = serde_json::from_str(&event).unwrap();
-        let answer = process.invoke(invocation, WORKER_FUNCTION_TIMEOUT).await;
+        let answer = process.invoke(invocation, WORKER_FUNCTION_TIMEOUT).await.unwrap();
         let json = serde_json::to_string(&answer).unwrap();
         let expected = if name == "ask" { r#"{"told":{"placed":{"pos_order_id":""# } else { r#"{"batchItemFailures":[]}"# };
         assert!(json.starts_with(expected), "process-order/{name}: {json}");
     }
+    let neither = process.invoke(Invocation::default(), WORKER_FUNCTION_TIMEOUT).await;
+    assert!(neither.unwrap_err().contains("neither a batch of messages nor a wish"));
     let changes: aws_lambda_events::dynamodb::Event = serde_json::from_str(&files("announce-orders")[0].1).unwrap();
     let read: Vec<_> = changes.records.iter().map(|record| order_item::changed(record.change.new_image.clone().into())).collect();
     // A guard and a row that has expired are no orders, and nothing to wake somebody for; a newer version is.

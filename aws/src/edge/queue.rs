@@ -20,8 +20,8 @@ use posnext_shared::{
 #[serde(default)]
 pub struct Invocation {
     /// The batch.
-    #[serde(rename = "Records", skip_serializing_if = "Vec::is_empty")]
-    pub records: Vec<SqsMessage>,
+    #[serde(rename = "Records", skip_serializing_if = "Option::is_none")]
+    pub records: Option<Vec<SqsMessage>>,
     /// What a person wants.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wish: Option<Wish>,
@@ -61,15 +61,19 @@ where
     C: Clock,
 {
     /// Does what it is invoked for. `remaining` is what the function's own time-out leaves.
-    pub async fn invoke(&self, invocation: Invocation, remaining: Duration) -> Answer {
+    ///
+    /// # Errors
+    /// A sentence where it is neither a batch nor a wish.
+    pub async fn invoke(&self, invocation: Invocation, remaining: Duration) -> Result<Answer, String> {
         match invocation {
             // On the heap: a batch would carry the room for it as well.
-            Invocation { wish: Some(wish), .. } => Answer::Granted(Box::pin(self.process.grant(wish, remaining)).await),
-            Invocation { records, wish: None } => {
+            Invocation { wish: Some(wish), .. } => Ok(Answer::Granted(Box::pin(self.process.grant(wish, remaining)).await)),
+            Invocation { records: Some(records), wish: None } => {
                 let mut event = SqsEvent::default();
                 event.records = records;
-                Answer::Batch(self.handle(event, remaining).await)
+                Ok(Answer::Batch(self.handle(event, remaining).await))
             }
+            Invocation { records: None, wish: None } => Err("the event is neither a batch of messages nor a wish".to_owned()),
         }
     }
 

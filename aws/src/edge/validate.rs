@@ -19,7 +19,7 @@ use posnext_shared::{
         ports::{AskAvailability, Clock, Directory, ReadMenu, Secrets},
     },
     domain::{
-        answer::Said,
+        answer::{Calculated, Said},
         status::{OrderError, OrderStatus},
     },
 };
@@ -63,6 +63,7 @@ impl<D: Directory, S: Secrets, M: ReadMenu, P: AskAvailability, C: Clock> Valida
         let identity = order.identity();
         // What the caller has not signed is not signed for it, unless the deployment wants that.
         let totals = calculated.filter(|_| self.gate.contract.sign_calculated).unwrap_or_else(|| order.totals());
+        let calculated = Calculated::Ours(calculated);
         let said = Said { identity, status, totals, calculated, pos_order_id: None, errors, processing: None };
         let body = order.answer(&said, &self.gate.contract.pos_order_id_key);
         let uid = order.request_uid();

@@ -1,7 +1,5 @@
 //! The consumer of the work queue on Lambda, and the hands of a person who ends an order.
 
-use std::convert::Infallible;
-
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use posnext_aws::{edge::queue::Invocation, wiring};
 
@@ -12,7 +10,7 @@ async fn main() -> Result<(), Error> {
     let function = parts.process();
     run(service_fn(async |event: LambdaEvent<Invocation>| {
         let remaining = wiring::remaining(event.context.deadline());
-        Ok::<_, Infallible>(function.invoke(event.payload, remaining).await)
+        function.invoke(event.payload, remaining).await
     }))
     .await
 }

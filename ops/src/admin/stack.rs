@@ -135,8 +135,13 @@ fn contradiction(outputs: &[Output], set: impl Fn(&str) -> Option<String>) -> Op
     }
     // The local product's own environment, left from another day.
     let url = output("Url").filter(|url| !is_here(url))?;
-    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SECRETS_MANAGER"]
-    {
+    for variable in [
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_SQS",
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+        "AWS_ENDPOINT_URL_LAMBDA",
+    ] {
         if let Some(value) = set(variable).filter(|value| is_here(value)) {
             return Some(format!("{variable} is {value}, and its Url is {url}; unset {variable}"));
         }
@@ -175,6 +180,7 @@ mod tests {
             ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:4566"),
             ("AWS_ENDPOINT_URL", "http://localhost:4566"),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://[::1]:4566"),
+            ("AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:4566"),
             ("AWS_REGION", "us-east-1"),
             ("AWS_DEFAULT_REGION", "us-east-1"),
         ] {

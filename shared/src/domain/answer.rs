@@ -25,13 +25,22 @@ pub struct Said<'a> {
     /// The totals of the answer, which are signed.
     pub totals: Totals,
     /// What the menu makes of them, told beside them and not signed.
-    pub calculated: Option<Totals>,
+    pub calculated: Calculated,
     /// Its id at the POS; `null` in the answer until it has one.
     pub pos_order_id: Option<&'a str>,
     /// Why it stands there.
     pub errors: &'a [OrderError],
     /// How far it is, where that is shown.
     pub processing: Option<&'a Processing>,
+}
+
+/// What an answer says under [`CALCULATED`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calculated {
+    /// What came under that name: the answer is no validate's.
+    AsItCame,
+    /// This, or nothing where there is no menu.
+    Ours(Option<Totals>),
 }
 
 impl Said<'_> {
@@ -96,7 +105,7 @@ impl Order {
         let replaced = |name: &str| {
             changed.iter().any(|(total, ..)| *total == name)
                 || (key.in_details && name == key.name)
-                || (said.calculated.is_some() && name == CALCULATED)
+                || (said.calculated != Calculated::AsItCame && name == CALCULATED)
         };
         for member in self.details_members().filter(|member| !replaced(member.name)) {
             out.echo(member.key, member.value);
@@ -104,7 +113,7 @@ impl Order {
         for (name, _, total) in &changed {
             out.member(name, &amount(*total));
         }
-        if let Some(Totals { subtotal, grand_total }) = said.calculated {
+        if let Calculated::Ours(Some(Totals { subtotal, grand_total })) = said.calculated {
             let mut totals = ObjectWriter::new(64);
             totals.member("subtotal", &amount(subtotal));
             totals.member("grand_total", &amount(grand_total));

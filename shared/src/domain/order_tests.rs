@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::{
-    answer::{Said, problem},
+    answer::{Calculated, Said, problem},
     contract::PosOrderIdKey,
     status::OrderStatus,
 };
@@ -14,7 +14,15 @@ fn order(text: &str) -> Result<Order, Vec<OrderError>> {
 }
 
 fn said<'a>(identity: Identity<'a>, order: &Order, status: OrderStatus, pos_order_id: Option<&'a str>) -> Said<'a> {
-    Said { identity, status, totals: order.totals(), calculated: None, pos_order_id, errors: &[], processing: None }
+    Said {
+        identity,
+        status,
+        totals: order.totals(),
+        calculated: Calculated::AsItCame,
+        pos_order_id,
+        errors: &[],
+        processing: None,
+    }
 }
 
 fn answer(order: &Order, identity: Identity<'_>, status: OrderStatus, pos_order_id: Option<&str>) -> String {
@@ -53,10 +61,11 @@ fn calculated_totals_stand_beside_the_callers_and_replace_what_came_under_their_
         let answer: serde_json::Value = serde_json::from_str(&order.answer(&said, &PosOrderIdKey::default())).unwrap();
         answer["order_details"].clone()
     };
-    let ours = told(Some(Totals { subtotal: Some(Cents(1)), grand_total: None }));
+    let ours = told(Calculated::Ours(Some(Totals { subtotal: Some(Cents(1)), grand_total: None })));
     assert_eq!(ours["calculated"], serde_json::json!({ "subtotal": 0.01, "grand_total": null }));
     assert_eq!((ours["subtotal"].to_string(), ours["grand_total"].to_string()), ("21.5".to_owned(), "23.45".to_owned()));
-    assert_eq!(told(None)["calculated"], "mine", "without ours it is a member like any other");
+    assert!(told(Calculated::Ours(None)).get("calculated").is_none(), "nobody takes the caller's for ours");
+    assert_eq!(told(Calculated::AsItCame)["calculated"], "mine", "elsewhere it is a member like any other");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    answer::{Identity, Said},
+    answer::{Calculated, Identity, Said},
     contract::PosOrderIdKey,
     history::{Actor, Cause, HistoryEntry, NeedsPerson, Step},
     ids::OrderKey,
@@ -182,7 +182,7 @@ impl OrderRecord {
             State::Open(_) => (None, &[]),
         };
         let errors: Vec<OrderError> = refused.into_iter().chain(errors.iter().cloned()).collect();
-        let (status, totals, calculated, errors) = (self.status(), self.order.totals(), None, errors.as_slice());
+        let (status, totals, calculated, errors) = (self.status(), self.order.totals(), Calculated::AsItCame, errors.as_slice());
         let said = Said { identity, status, totals, calculated, pos_order_id, errors, processing };
         self.order.answer(&said, key)
     }

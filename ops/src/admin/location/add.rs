@@ -156,7 +156,7 @@ pub(super) async fn run(stack: &Stack, desk: &Desk, add: Add) -> anyhow::Result<
     let plan = Plan::of(desk, &add).await?;
     apply(desk, &plan).await.context("stopped half-way, which has no effect; give the same command again")?;
     let off = if plan.location.enabled { "" } else { ", and switched off" };
-    let written = Written { at: Instant::now(), replaces: plan.replaced.is_some() };
+    let written = Written { at: Instant::now(), instead: plan.instead() };
     say!("{} is mapped{off}; its POS is at {}", add.which, add.pos.base);
     plan.warnings.iter().for_each(|warning| say!("WARNING: {warning}"));
     if plan.promises_nothing {

@@ -79,6 +79,15 @@ impl Values {
 }
 
 impl Plan {
+    /// What functions that have read the directory before go on believing for a while.
+    pub(super) fn instead(&self) -> Option<&'static str> {
+        match (&self.replaced, &self.organization, &self.client) {
+            (Some(_), ..) => Some("the mapping before"),
+            (None, None, ClientChange::None) => None,
+            _ => Some("who might call before"),
+        }
+    }
+
     pub(super) async fn of(desk: &Desk, add: &Add) -> anyhow::Result<Self> {
         let mut values = Values::read(add)?;
         let which = &add.which;

@@ -18,8 +18,9 @@ const TOLD_EVERY: Duration = Duration::from_secs(8);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Written {
     pub(super) at: Instant,
-    /// In place of another mapping: an answer may be by that one, and does not show it.
-    pub(super) replaces: bool,
+    /// What functions may believe instead, of which an answer shows nothing: each function and each instance has read
+    /// its own.
+    pub(super) instead: Option<&'static str>,
 }
 
 /// Waits until the functions go by what was written. `ask` asks them, and says why they do not yet.
@@ -34,8 +35,8 @@ pub(super) async fn seen(
     // Asked at once in any case: where nobody answers there is nothing to wait for.
     let mut why_not = ask().await?;
     let certain = written.at + BELIEVED;
-    if why_not.is_some() || written.replaces {
-        let believed = if written.replaces { "the mapping before" } else { "that it is not there" };
+    if why_not.is_some() || written.instead.is_some() {
+        let believed = written.instead.unwrap_or("that it is not there");
         tell(format!("waiting: the functions may believe {believed} for {} s", BELIEVED.as_secs()));
         while Instant::now() < certain {
             sleep_until(certain.min(Instant::now() + TOLD_EVERY)).await;
@@ -71,46 +72,51 @@ mod tests {
     use super::*;
 
     /// How long it waited, what it came to, and what it told. The functions do not know it until `known`.
-    async fn waited(replaces: bool, known: u64) -> (u64, Result<(), String>, Vec<String>) {
+    async fn waited(instead: Option<&'static str>, known: u64) -> (u64, Result<(), String>, Vec<String>) {
         let (began, told, asked) = (Instant::now(), RefCell::new(Vec::new()), Cell::new(0));
         let ask = async || {
             asked.set(asked.get() + 1);
             Ok((began.elapsed() < Duration::from_secs(known)).then(|| "answered 404".to_owned()))
         };
-        let came = seen(Written { at: began, replaces }, ask, |line| told.borrow_mut().push(line)).await.unwrap();
+        let came = seen(Written { at: began, instead }, ask, |line| told.borrow_mut().push(line)).await.unwrap();
         assert!(asked.get() > 0);
         (began.elapsed().as_secs(), came, told.into_inner())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_location_that_nobody_had_asked_for_is_not_waited_for() {
-        assert_eq!(waited(false, 0).await, (0, Ok(()), vec![]));
+        assert_eq!(waited(None, 0).await, (0, Ok(()), vec![]));
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_that_was_asked_for_before_is_waited_for_until_every_function_has_forgotten_that() {
         // One function knows it soon; another may not yet.
         for known in [1, 29, 32] {
-            let (waited, came, told) = waited(false, known).await;
+            let (waited, came, told) = waited(None, known).await;
             assert_eq!((waited, came), (32, Ok(())), "{known}");
             assert_eq!(told[0], "waiting: the functions may believe that it is not there for 32 s");
             assert_eq!(told[1..], ["waiting: 24 s to go", "waiting: 16 s to go", "waiting: 8 s to go"]);
         }
-        assert_eq!(waited(false, 40).await.0, 40);
+        assert_eq!(waited(None, 40).await.0, 40);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_mapping_that_was_replaced_is_waited_out_whatever_the_functions_answer() {
-        let (waited, came, told) = waited(true, 0).await;
+        let (waited, came, told) = waited(Some("the mapping before"), 0).await;
         assert_eq!((waited, came), (32, Ok(())));
         assert_eq!(told[0], "waiting: the functions may believe the mapping before for 32 s");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_ends_with_what_was_answered_last() {
-        let (waited, came, _) = waited(false, 1_000).await;
+        let (waited, came, _) = waited(None, 1_000).await;
         assert_eq!((waited, came), (46, Err("answered 404".to_owned())));
-        let nobody = seen(Written { at: Instant::now(), replaces: true }, async || anyhow::bail!("nothing answers"), drop).await;
+        let nobody = seen(
+            Written { at: Instant::now(), instead: Some("the mapping before") },
+            async || anyhow::bail!("nothing answers"),
+            drop,
+        )
+        .await;
         assert!(nobody.is_err());
     }
 
