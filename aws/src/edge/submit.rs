@@ -92,7 +92,7 @@ where
             }
             Err(error) => {
                 let known = self.accept.known(&key, &order, arrived).await;
-                known.unwrap_or_else(|| Accepted::Unavailable(error.to_string()))
+                known.ok().flatten().unwrap_or_else(|| Accepted::Unavailable(error.to_string()))
             }
         };
         if let Some(stored) = accepted.stands_in_the_way_of(&order) {
@@ -125,6 +125,7 @@ fn tell(accepted: &Accepted, later: bool, now: UnixMillis) {
             );
         }
         Accepted::Conflict { .. } | Accepted::GuardConflict => tracing::info!(target: METRICS, Conflicts = 1),
+        Accepted::MayBeForgotten(_) => {}
         Accepted::TooMany(_) => tracing::info!(target: METRICS, SubmitsTooMany = 1),
         Accepted::Unavailable(_) => tracing::info!(target: METRICS, SubmitsNotNow = 1),
     }
@@ -174,6 +175,11 @@ fn reply(
             let message =
                 "this online order was submitted before under another request_uid with other content; the first order stands";
             let error = OrderError::field(ErrorCode::IdempotencyConflict, "order_details.online_order_id", message);
+            Err(Reply::verified_error(order, error))
+        }
+        Accepted::MayBeForgotten(error) => {
+            let (uid, date) = (order.request_uid(), order.request_datetime());
+            tracing::warn!(order.request_uid = %uid, date, "an order that is not known, and whose date does not tell that it is new");
             Err(Reply::verified_error(order, error))
         }
         Accepted::TooMany(wait) => {

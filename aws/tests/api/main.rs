@@ -7,6 +7,7 @@ mod bad_input;
 mod callers;
 mod contract_settings;
 mod guard;
+mod late;
 mod menus;
 mod oddities;
 mod polling;
