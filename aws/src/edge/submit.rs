@@ -69,7 +69,7 @@ where
         let arrived = Instant::now();
         let headers = request.headers();
         let Verified { client, order, location, shared_id } = receive(&self.gate, request, signer).await?;
-        let checked = self.check.paid(&location, &order).await;
+        let checked = self.check.paid(&location, &order, self.gate.clock.now()).await;
         let order = Arc::new(order);
         let prefer_async = Preferences::of(headers).respond_async;
         let later = prefer_async || location.mode == Mode::Async;

@@ -8,6 +8,7 @@ mod callers;
 mod contract_settings;
 mod guard;
 mod late;
+mod menu_changes;
 mod menus;
 mod oddities;
 mod polling;
