@@ -86,6 +86,8 @@ async fn an_order_that_was_validated_before_a_new_menu_is_placed_for_a_quarter_o
 async fn a_menu_of_long_ago_is_kept_as_long_as_its_prices_hold_and_then_it_goes() {
     let (product, _caller) = in_process().await;
     let (organization, location) = ids();
+    // Another between: the same menu again would be as old as it was.
+    put(&product, "7.75", ago(400)).await;
     put(&product, "9.25", ago(300)).await;
     put(&product, "9.95", ago(10)).await;
     put(&product, "10.45", ago(5)).await;
