@@ -13,6 +13,7 @@ use posnext_shared::{
         directory::{Client, Location, Organization},
         ids::ParId,
         menu::{Menu, StoredMenu},
+        older::kept,
         signature::SharedId,
         time::UnixMillis,
         token::ClientSecret,
@@ -88,6 +89,14 @@ pub struct MappedInner {
     pub menus: Mutex<HashMap<(ParId, ParId), Arc<StoredMenu>>>,
     /// Whether no menu can be read.
     pub menus_down: Mutex<bool>,
+    /// What is remembered of the menus, where that is not what is stored.
+    pub remembered: Mutex<HashMap<(ParId, ParId), Arc<StoredMenu>>>,
+    /// Every menu that was ever stored, by its version.
+    pub versions: Mutex<HashMap<String, Arc<Menu>>>,
+    /// What keeps older menus from being read.
+    pub older_down: Mutex<Option<PortError>>,
+    /// How often a stored or an older menu was read anew.
+    pub read_anew: Mutex<usize>,
 }
 
 impl Mapped {
@@ -149,7 +158,21 @@ impl ReadMenu for Mapped {
         if *self.0.menus_down.lock().unwrap() {
             return Err(PortError::Unavailable("injected".to_owned()));
         }
-        Ok(self.0.menus.lock().unwrap().get(&(organization.clone(), location.clone())).cloned())
+        let key = (organization.clone(), location.clone());
+        let remembered = self.0.remembered.lock().unwrap().get(&key).cloned();
+        Ok(remembered.or_else(|| self.0.menus.lock().unwrap().get(&key).cloned()))
+    }
+    async fn fresh(&self, organization: &ParId, location: &ParId) -> Result<Option<Arc<StoredMenu>>, PortError> {
+        *self.0.read_anew.lock().unwrap() += 1;
+        self.0.remembered.lock().unwrap().remove(&(organization.clone(), location.clone()));
+        self.menu(organization, location).await
+    }
+    async fn older(&self, _: &ParId, _: &ParId, version: &str) -> Result<Option<Arc<Menu>>, PortError> {
+        *self.0.read_anew.lock().unwrap() += 1;
+        match self.0.older_down.lock().unwrap().clone() {
+            Some(error) => Err(error),
+            None => Ok(self.0.versions.lock().unwrap().get(version).cloned()),
+        }
     }
 }
 
@@ -162,14 +185,18 @@ impl SaveMenu for Mapped {
         now: UnixMillis,
     ) -> Result<Arc<StoredMenu>, PortError> {
         let mut menus = self.0.menus.lock().unwrap();
+        let before = menus.get(&(organization.clone(), location.clone()));
         // What is sold out stays so.
-        let sold_out =
-            menus.get(&(organization.clone(), location.clone())).map(|stored| stored.sold_out.clone()).unwrap_or_default();
+        let sold_out = before.map(|stored| stored.sold_out.clone()).unwrap_or_default();
         // The same for the same content.
         let mut content = DefaultHasher::new();
         format!("{:?}", menu.content()).hash(&mut content);
         let version = format!("{:016x}", content.finish());
-        let stored = Arc::new(StoredMenu { menu: Arc::new(menu.clone()), version, put_at: now, sold_out });
+        let replaced = before.map(|stored| stored.version.as_str());
+        let older = kept(replaced, before.map_or(&[], |stored| stored.older.as_slice()), &version, now);
+        let menu = Arc::new(menu.clone());
+        self.0.versions.lock().unwrap().insert(version.clone(), Arc::clone(&menu));
+        let stored = Arc::new(StoredMenu { menu, version, put_at: now, sold_out, older });
         menus.insert((organization.clone(), location.clone()), Arc::clone(&stored));
         Ok(stored)
     }

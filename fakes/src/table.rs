@@ -13,6 +13,22 @@ use posnext_shared::{
 
 use crate::world::{Fault, World};
 
+impl World {
+    /// The table forgets every row whose time is over, as DynamoDB does in the end.
+    pub fn forget_expired(&self) {
+        let now = self.now();
+        let kept = |expires_at: UnixMillis| expires_at.seconds() > now.seconds();
+        self.0.rows.lock().unwrap().retain(|_, row| match row {
+            Row::Order(record) => match &record.state {
+                State::Final(end) => kept(end.expires_at),
+                State::Open(_) => true,
+            },
+            Row::Alias(alias) => kept(alias.expires_at),
+        });
+        self.0.guards.lock().unwrap().retain(|_, guard| kept(guard.expires_at));
+    }
+}
+
 impl ReadOrder for World {
     async fn read(&self, key: &OrderKey) -> Result<Option<Row>, PortError> {
         if let Some(reads) = self.0.unseen.lock().unwrap().get_mut(key).filter(|reads| **reads > 0) {

@@ -35,10 +35,10 @@ async fn a_wrong_secret_that_lasts_to_the_deadline_is_told_as_such() {
     let (base, _) = answering(401, r#"{"key":"$KEY","status":"not_started"}"#).await;
     product.services.parts.directory().put_location(&location(&base, None)).await.unwrap();
     // 8 seconds leave a worker no time to place.
-    let settings = Settings {
-        policy: Policy::new(Duration::from_secs(8), Duration::from_secs(5)),
-        ..product.services.parts.settings().clone()
-    };
+    let settings = product.services.parts.settings().clone();
+    let retention = settings.policy.retention;
+    let settings =
+        Settings { policy: Policy { retention, ..Policy::new(Duration::from_secs(8), Duration::from_secs(5)) }, ..settings };
     let uid = fresh_uid("http");
     let submission = caller.submission(&order(&uid, "PAR-LOC-HTTP")).build().unwrap();
     let mut request = http::Request::post(submission.url().path()).body(order(&uid, "PAR-LOC-HTTP")).unwrap();

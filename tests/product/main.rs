@@ -31,6 +31,7 @@ mod limits;
 mod load;
 mod logs;
 mod loops;
+mod menu_changes;
 mod menus;
 mod metrics;
 mod oddities;

@@ -1,7 +1,5 @@
 //! The operator's commands, by the real binary against services in which no worker runs.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use posnext_local::local::{Services, invocable, start_services};
 use posnext_shared::{
@@ -140,7 +138,7 @@ async fn an_order_that_waits_for_a_person_is_listed_explained_and_ended_by_one()
     let (code, text) = admin(&services, &["end", &mute, "--placed", &number, "--reason", "on the screen, says Ann"]).await;
     assert!(code == 0 && text.contains("is placed"), "{text}");
     let (_, text) = admin(&services, &["explain", &mute]).await;
-    let expires = posnext_aws::adapters::clock::SystemClock.now().plus(Duration::from_hours(30 * 24)).rfc3339();
+    let expires = posnext_aws::adapters::clock::SystemClock.now().plus(services.parts.settings().policy.retention).rfc3339();
     assert!(text.contains(&format!("the row expires at {}", &expires[..10])), "kept as the functions keep their rows: {text}");
     assert!(text.contains(&number) && text.contains("placed by a person: on the screen, says Ann"), "{text}");
     let (code, text) = admin(&services, &["end", &mute, "--errored", "--reason", "no"]).await;

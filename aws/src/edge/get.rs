@@ -56,7 +56,7 @@ where
     pub async fn handle<B>(&self, request: Request<B>) -> Response<String> {
         let (parts, _) = request.into_parts();
         let signer = Signer::default();
-        answered(&self.gate, &signer, self.get(&parts, &signer)).await
+        answered(&self.gate, &signer, Box::pin(self.get(&parts, &signer))).await
     }
 
     async fn get(&self, request: &http::request::Parts, signer: &Signer) -> Result<Reply, Reply> {

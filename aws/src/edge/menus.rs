@@ -48,7 +48,7 @@ impl<D: Directory, S: Secrets, M: ReadMenu + SaveMenu, P: FetchMenu, C: Clock> G
     /// Answers one request; never fails.
     pub async fn handle<B: AsRef<[u8]>>(&self, request: Request<B>) -> Response<Body> {
         let signer = Signer::default();
-        let response = answered(&self.gate, &signer, self.get(&request, &signer)).await;
+        let response = answered(&self.gate, &signer, Box::pin(self.get(&request, &signer))).await;
         compressed(request.headers(), response)
     }
 

@@ -44,7 +44,8 @@ use posnext_shared::{
 };
 
 /// Runs a handler to an answer, whatever happens in it: the runtime would turn an error or a panic into an opaque 502.
-/// Old secrets are read again meanwhile, and not after: a function is frozen once it has answered.
+/// Old secrets are read again meanwhile, and not after: a function is frozen once it has answered. Handlers come on the
+/// heap: tens of kilobytes would be moved from hand to hand.
 async fn answered<D, S: Secrets, C>(
     gate: &Gate<D, S, C>,
     signer: &Signer,

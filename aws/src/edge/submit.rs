@@ -62,14 +62,14 @@ where
     /// Answers one request; never fails.
     pub async fn handle<B: AsRef<[u8]>>(&self, request: Request<B>) -> Response<String> {
         let signer = Signer::default();
-        answered(&self.gate, &signer, self.submit(&request, &signer)).await
+        answered(&self.gate, &signer, Box::pin(self.submit(&request, &signer))).await
     }
 
     async fn submit<B: AsRef<[u8]>>(&self, request: &Request<B>, signer: &Signer) -> Result<Reply, Reply> {
         let arrived = Instant::now();
         let headers = request.headers();
         let Verified { client, order, location, shared_id } = receive(&self.gate, request, signer).await?;
-        let checked = self.check.paid(&location, &order).await;
+        let checked = self.check.paid(&location, &order, self.gate.clock.now()).await;
         let order = Arc::new(order);
         let prefer_async = Preferences::of(headers).respond_async;
         let later = prefer_async || location.mode == Mode::Async;
@@ -92,7 +92,7 @@ where
             }
             Err(error) => {
                 let known = self.accept.known(&key, &order, arrived).await;
-                known.unwrap_or_else(|| Accepted::Unavailable(error.to_string()))
+                known.ok().flatten().unwrap_or_else(|| Accepted::Unavailable(error.to_string()))
             }
         };
         if let Some(stored) = accepted.stands_in_the_way_of(&order) {
@@ -125,6 +125,7 @@ fn tell(accepted: &Accepted, later: bool, now: UnixMillis) {
             );
         }
         Accepted::Conflict { .. } | Accepted::GuardConflict => tracing::info!(target: METRICS, Conflicts = 1),
+        Accepted::MayBeForgotten(_) => {}
         Accepted::TooMany(_) => tracing::info!(target: METRICS, SubmitsTooMany = 1),
         Accepted::Unavailable(_) => tracing::info!(target: METRICS, SubmitsNotNow = 1),
     }
@@ -174,6 +175,11 @@ fn reply(
             let message =
                 "this online order was submitted before under another request_uid with other content; the first order stands";
             let error = OrderError::field(ErrorCode::IdempotencyConflict, "order_details.online_order_id", message);
+            Err(Reply::verified_error(order, error))
+        }
+        Accepted::MayBeForgotten(error) => {
+            let (uid, date) = (order.request_uid(), order.request_datetime());
+            tracing::warn!(order.request_uid = %uid, date, "an order that is not known, and whose date does not tell that it is new");
             Err(Reply::verified_error(order, error))
         }
         Accepted::TooMany(wait) => {

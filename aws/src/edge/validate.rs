@@ -44,7 +44,7 @@ impl<D: Directory, S: Secrets, M: ReadMenu, P: AskAvailability, C: Clock> Valida
     /// Answers one request; never fails.
     pub async fn handle<B: AsRef<[u8]>>(&self, request: Request<B>) -> Response<String> {
         let signer = Signer::default();
-        answered(&self.gate, &signer, self.validate(&request, &signer)).await
+        answered(&self.gate, &signer, Box::pin(self.validate(&request, &signer))).await
     }
 
     async fn validate<B: AsRef<[u8]>>(&self, request: &Request<B>, signer: &Signer) -> Result<Reply, Reply> {

@@ -162,9 +162,10 @@ const LIMITS: [Setting; 6] = [
     Setting {
         name: "POSNEXT_RETENTION_DAYS",
         default: Some("30"),
-        allowed: Allowed::Number { least: 1, most: 3_650, unit: "days" },
-        meaning: "a decided order is kept this long; not shorter than it is guarded",
-        contract: "",
+        allowed: Allowed::Number { least: 2, most: 3_650, unit: "days" },
+        meaning: "a decided order is kept this long; not shorter than it is guarded. A submit that is not known and older than \
+                  this less a day is refused",
+        contract: "U22",
     },
     Setting {
         name: "POSNEXT_GUARD_HOURS",

@@ -283,6 +283,8 @@ mod tests {
             ("POSNEXT_ALLOW_SANDBOX", "yes"),
             ("POSNEXT_LOG", "loud"),
             ("POSNEXT_RETENTION_DAYS", ""),
+            // Less a day, nothing would be left of it.
+            ("POSNEXT_RETENTION_DAYS", "1"),
             ("POSNEXT_LOCATION_RATE", "0"),
             ("POSNEXT_STATUS_REJECTED", "202"),
             ("POSNEXT_STATUS_REJECTED", "205"),
@@ -329,9 +331,9 @@ mod tests {
 
     #[test]
     fn a_guard_does_not_outlive_its_order() {
-        let error = read(&[("POSNEXT_RETENTION_DAYS", "1"), ("POSNEXT_GUARD_HOURS", "25")]).unwrap_err().to_string();
+        let error = read(&[("POSNEXT_RETENTION_DAYS", "2"), ("POSNEXT_GUARD_HOURS", "49")]).unwrap_err().to_string();
         assert!(error.contains("POSNEXT_RETENTION_DAYS"), "{error}");
-        assert!(read(&[("POSNEXT_RETENTION_DAYS", "1"), ("POSNEXT_GUARD_HOURS", "24")]).is_ok());
+        assert!(read(&[("POSNEXT_RETENTION_DAYS", "2"), ("POSNEXT_GUARD_HOURS", "48")]).is_ok());
     }
 
     #[test]

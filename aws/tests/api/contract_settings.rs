@@ -45,7 +45,7 @@ async fn status_of_a_rejected_order() {
 async fn status_of_an_errored_order() {
     let all = Api::new();
     // No time is left for a second try, so the order ends while its caller waits.
-    let policy = Policy::new(Duration::from_secs(1), Duration::from_millis(500));
+    let policy = Policy { retention: all.policy.retention, ..Policy::new(Duration::from_secs(1), Duration::from_millis(500)) };
     for (contract, code) in [(default(), 200), (Contract { errored_status: 502, ..default() }, 502)] {
         let api = Api { policy, contract, ..all.clone() };
         let uid = fresh_uid("errored");

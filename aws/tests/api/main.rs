@@ -7,6 +7,8 @@ mod bad_input;
 mod callers;
 mod contract_settings;
 mod guard;
+mod late;
+mod menu_changes;
 mod menus;
 mod oddities;
 mod polling;

@@ -47,7 +47,8 @@ async fn a_product_whose_required_choice_is_sold_out_is_not_available() {
     let combo = Arc::new(Menu::parse(combo.as_bytes()).unwrap());
     for (sold_out, available) in [(vec![], true), (vec!["cola".to_owned()], false)] {
         let (version, put_at) = ("v".to_owned(), UnixMillis(0));
-        let stored = StoredMenu { menu: Arc::clone(&combo), version, sold_out: sold_out.into_iter().collect(), put_at };
+        let stored =
+            StoredMenu { menu: Arc::clone(&combo), version, sold_out: sold_out.into_iter().collect(), put_at, older: Vec::new() };
         let key = (ParId::new("IA-YC-01").unwrap(), ParId::new("PAR-LOC-MENU").unwrap());
         api.mapped.0.menus.lock().unwrap().insert(key, Arc::new(stored));
         let answer = api.send(menu("?location_id=PAR-LOC-MENU")).await;

@@ -119,7 +119,9 @@ impl Api {
     pub(crate) fn new() -> Self {
         let world = World::beginning_at(UnixMillis(now() * 1_000));
         world.play();
-        let (contract, expectations, policy) = (Contract::default(), Expectations::default(), Policy::default());
+        // The samples are dated 2025.
+        let policy = Policy { retention: Duration::from_hours(3_650 * 24), ..Policy::default() };
+        let (contract, expectations) = (Contract::default(), Expectations::default());
         Self { world, mapped: mapped(), contract, expectations, policy, delivered: Arc::default() }
     }
 

@@ -162,6 +162,8 @@ impl Services {
         // The Client Secret is stored as the functions will read it.
         let base64 = self.parts.settings().client_secrets_are_base64;
         environment.extend(base64.then(|| ("POSNEXT_CLIENT_SECRET_BASE64", "true".to_owned())));
+        let days = self.parts.settings().policy.retention.as_secs() / 86_400;
+        environment.push(("POSNEXT_RETENTION_DAYS", days.to_string()));
         environment.push(("POSNEXT_SECRETS_PREFIX", fixed_points::LOCAL_PREFIX.to_owned()));
         environment.extend(resources(&self.queues).map(|(name, value)| (name, value.to_owned())));
         environment
@@ -205,9 +207,14 @@ fn resources(queues: &resources::QueueUrls) -> [(&'static str, &str); 9] {
     ]
 }
 
+/// The longest retention: the samples of the book and of `events/` are dated 2025, and an order that is older than the
+/// retention is not taken (docs/contract.md#u22).
+const RETENTION_DAYS: &str = "3650";
+
 /// The functions' settings: names of the local resources, the rest from the environment as on AWS.
 fn settings(queues: &resources::QueueUrls) -> anyhow::Result<Settings> {
     let local = resources(queues);
     let local = |name: &str| local.iter().find(|(local, _)| *local == name).map(|(_, value)| (*value).to_owned());
-    Ok(Settings::read(|name| local(name).or_else(|| std::env::var(name).ok()))?)
+    let unless_set = |name: &str| (name == "POSNEXT_RETENTION_DAYS").then(|| RETENTION_DAYS.to_owned());
+    Ok(Settings::read(|name| local(name).or_else(|| std::env::var(name).ok()).or_else(|| unless_set(name)))?)
 }

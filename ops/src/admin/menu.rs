@@ -23,7 +23,8 @@ use super::{
 pub(super) enum MenuVerb {
     /// Put a menu, replacing the location's as a whole; what is switched off stays off
     ///
-    /// The file is JSON; docs/menu.md tells its members. It is checked before anything is written.
+    /// The file is JSON; docs/menu.md tells its members. It is checked before anything is written. Orders that are paid by
+    /// then may go by the menu before for 15 minutes; switch off what is sold out.
     Put {
         #[command(flatten)]
         location: MenuLocation,

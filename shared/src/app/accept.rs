@@ -20,7 +20,7 @@ use super::{
     in_step::out_of_step,
     limits::{Limits, Permit},
     moment::Moment,
-    ports::{ClaimOrder, Clock, NudgeOrder, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
+    ports::{ClaimOrder, Clock, NudgeOrder, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
 };
 use crate::domain::{
     ability::Placed,
@@ -73,6 +73,8 @@ pub enum Accepted {
     },
     /// The online order is known with other content, under another `request_uid`. Nothing is stored under this one.
     GuardConflict,
+    /// It is not known, and its date does not tell that it is new (docs/contract.md#u22).
+    MayBeForgotten(OrderError),
     /// The location has used up its rate; there is room again after this.
     TooMany(Duration),
     /// Nothing can be promised.
@@ -126,6 +128,12 @@ where
         if let Err(wait) = self.limits.count(&location, self.clock.now(), self.location_rate) {
             return Accepted::TooMany(wait);
         }
+        if let Err(error) = self.policy.would_be_known(&new.order, self.clock.now()) {
+            let known = self.known(&new.key, &new.order, arrived).await;
+            return known
+                .unwrap_or_else(|error| Some(Accepted::Unavailable(error.to_string())))
+                .unwrap_or(Accepted::MayBeForgotten(error));
+        }
         let waits = prefer_async || location.mode == Mode::Async;
         let permit = if waits { None } else { self.limits.admit(&location, self.clock.now()) };
         let start = if !refusals.is_empty() {
@@ -161,11 +169,16 @@ where
         Accepted::Stored { record: Box::new(record), replay: false, alias: None }
     }
 
-    /// The answer of an order that is known already, when a new one could not be checked now: what was accepted stands,
-    /// whatever has happened to the menu since.
-    pub async fn known(&self, key: &OrderKey, order: &Order, arrived: Instant) -> Option<Accepted> {
-        let row = self.orders.read(key).await.ok()??;
-        Some(self.replay(row, order, arrived).await)
+    /// The answer of an order that is known already, when a new one could not be taken now: what was accepted stands,
+    /// whatever has happened to the menu since, and however old it is.
+    ///
+    /// # Errors
+    /// [`PortError`] when that cannot be told.
+    pub async fn known(&self, key: &OrderKey, order: &Order, arrived: Instant) -> Result<Option<Accepted>, PortError> {
+        match self.orders.read(key).await? {
+            Some(row) => Ok(Some(self.replay(row, order, arrived).await)),
+            None => Ok(None),
+        }
     }
 
     fn carrier(&self, arrived: Instant) -> Carrier<'_, O, Q, P, C> {

@@ -13,8 +13,10 @@ use crate::domain::{
     details::Item,
     directory::Location,
     menu::StoredMenu,
+    older::may_mend,
     order::{Order, Totals},
     status::OrderError,
+    time::UnixMillis,
 };
 
 /// What the menu makes of the totals of an order that can be taken, if there is one; or every reason why it cannot.
@@ -30,13 +32,62 @@ pub struct Check<M> {
 }
 
 impl<M: ReadMenu> Check<M> {
-    /// Checks an order that is paid.
+    /// Checks an order that is paid. It is refused only by the menu as it is stored now, and by those before it whose
+    /// prices hold.
     ///
     /// # Errors
-    /// [`PortError`] when the menu cannot be told.
-    pub async fn paid(&self, location: &Location, order: &Order) -> Result<Verdict, PortError> {
-        let stored = self.menu(location).await?;
-        Ok(self.verdict(location, stored.as_deref(), order, self.contract.prices.at_submit(), &HashSet::new()))
+    /// [`PortError`] when the menu cannot be told, or when one that is not known now may take the order.
+    pub async fn paid(&self, location: &Location, order: &Order, now: UnixMillis) -> Result<Verdict, PortError> {
+        let (prices, none) = (self.contract.prices.at_submit(), HashSet::new());
+        let remembered = self.menu(location).await?;
+        let verdict = self.verdict(location, remembered.as_deref(), order, prices, &none);
+        if verdict.is_ok() || !location.enabled {
+            return Ok(verdict);
+        }
+        // What is remembered here may be older than what validate went by.
+        let stored = match self.menus.fresh(&location.organization_id, &location.location_id).await {
+            Ok(stored) => stored,
+            Err(PortError::Corrupt(error)) => {
+                tracing::warn!(error, location.id = %location.location_id, "the menu cannot be read; what was read last serves on");
+                remembered
+            }
+            Err(error) => return Err(error),
+        };
+        match (self.verdict(location, stored.as_deref(), order, prices, &none), stored) {
+            (Err(faults), Some(stored)) if may_mend(&faults) => self.by_older(location, &stored, order, now, faults).await,
+            (verdict, _) => Ok(verdict),
+        }
+    }
+
+    /// Checks an order that the menu of now refuses by those before it, the newest first. What is sold out now stays so.
+    async fn by_older(
+        &self,
+        location: &Location,
+        stored: &StoredMenu,
+        order: &Order,
+        now: UnixMillis,
+        faults: Vec<OrderError>,
+    ) -> Result<Verdict, PortError> {
+        let sold_out = stored.not_there();
+        let rules = Rules { prices: self.contract.prices.at_submit(), menu_required: self.contract.menu_required };
+        for older in stored.held(now) {
+            let menu = match self.menus.older(&location.organization_id, &location.location_id, &older.version).await {
+                Ok(Some(menu)) => menu,
+                Ok(None) => continue,
+                // It takes no order, and keeps none from being decided.
+                Err(PortError::Corrupt(error)) => {
+                    tracing::warn!(error, location.id = %location.location_id, "an older menu cannot be read");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if let Ok(totals) = check(location, Some(Offer { menu: &menu, sold_out: &sold_out }), order, rules) {
+                let (uid, version) = (order.request_uid(), &older.version);
+                tracing::info!(order.request_uid = %uid, version, "a paid order is taken by the menu before it changed");
+                return Ok(Ok(totals));
+            }
+        }
+        Ok(Err(faults))
     }
 
     /// Checks an order before it is paid. Where the location wants it, its POS is asked for up to `limit` what is sold out;

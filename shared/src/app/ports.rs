@@ -284,6 +284,25 @@ pub trait ReadMenu: Send + Sync {
         organization: &ParId,
         location: &ParId,
     ) -> impl Future<Output = Result<Option<Arc<StoredMenu>>, PortError>> + Send;
+    /// The same, as it is stored now.
+    ///
+    /// # Errors
+    /// [`PortError`] when it cannot be read now.
+    fn fresh(
+        &self,
+        organization: &ParId,
+        location: &ParId,
+    ) -> impl Future<Output = Result<Option<Arc<StoredMenu>>, PortError>> + Send;
+    /// A menu that was replaced, by its version, if it is still there.
+    ///
+    /// # Errors
+    /// [`PortError`] when it cannot be read.
+    fn older(
+        &self,
+        organization: &ParId,
+        location: &ParId,
+        version: &str,
+    ) -> impl Future<Output = Result<Option<Arc<Menu>>, PortError>> + Send;
 }
 
 /// Stores menus.
@@ -499,6 +518,12 @@ impl<T: WebhookKeys> WebhookKeys for Arc<T> {
 impl<T: ReadMenu> ReadMenu for Arc<T> {
     async fn menu(&self, organization: &ParId, location: &ParId) -> Result<Option<Arc<StoredMenu>>, PortError> {
         (**self).menu(organization, location).await
+    }
+    async fn fresh(&self, organization: &ParId, location: &ParId) -> Result<Option<Arc<StoredMenu>>, PortError> {
+        (**self).fresh(organization, location).await
+    }
+    async fn older(&self, organization: &ParId, location: &ParId, version: &str) -> Result<Option<Arc<Menu>>, PortError> {
+        (**self).older(organization, location, version).await
     }
 }
 

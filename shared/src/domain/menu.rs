@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::{
     json_text::{readable, text_of},
     money::Cents,
+    older::Older,
     time::UnixMillis,
 };
 
@@ -129,6 +130,8 @@ pub struct StoredMenu {
     pub sold_out: HashSet<String>,
     /// When it was put, or fetched last.
     pub put_at: UnixMillis,
+    /// What was served before it, the newest first.
+    pub older: Vec<Older>,
 }
 
 /// Why a menu is not taken: its first faults, one a line.

@@ -21,6 +21,7 @@ mod machine_unknown_tests;
 pub mod menu;
 pub mod money;
 mod number;
+pub mod older;
 pub mod order;
 pub mod pinned;
 pub mod policy;

@@ -82,6 +82,7 @@ impl Stage {
     /// The same, with other times.
     pub(super) async fn functions_with(&self, policy: Policy) -> Parts {
         let settings = self.services.parts.settings().clone();
+        let policy = Policy { retention: settings.policy.retention, ..policy };
         let parts = Parts::new(Settings { policy, ..settings }, self.aws());
         parts.warm_up().await;
         parts

@@ -181,10 +181,16 @@ async fn orders(product: &Product, caller: &Caller, log: &mut Log) {
     caller.final_answer("order-placed", Duration::from_secs(5)).await;
 }
 
+/// Other deadlines, of an order and of an answer, in milliseconds.
+fn kept(settings: &Settings, order: u64, answer: u64) -> Policy {
+    let policy = Policy::new(Duration::from_millis(order), Duration::from_millis(answer));
+    Policy { retention: settings.policy.retention, ..policy }
+}
+
 /// Orders that end other than at once, or by us.
 async fn ends(product: &Product, caller: &Caller, log: &mut Log) {
     // So little time that the order ends while its caller waits.
-    let hasty = with(product, |settings| settings.policy = Policy::new(Duration::from_secs(1), Duration::from_millis(500)));
+    let hasty = with(product, |settings| settings.policy = kept(settings, 1_000, 500));
     let body = order("order-unreachable", "PAR-LOC-DOWN");
     log.add(
         SUBMIT,
@@ -220,7 +226,7 @@ async fn ends(product: &Product, caller: &Caller, log: &mut Log) {
         product.services.parts.submit().handle(signed(SUBMIT, &body).body(body.clone()).unwrap()).await,
     );
     let body = order("order-overdue", "PAR-LOC-CANCELS");
-    let brief = with(product, |settings| settings.policy = Policy::new(Duration::from_secs(8), Duration::from_secs(5)));
+    let brief = with(product, |settings| settings.policy = kept(settings, 8_000, 5_000));
     let accepted = brief.submit().handle(signed(SUBMIT, &body).body(body.clone()).unwrap()).await;
     assert_eq!(accepted.status().as_u16(), 202, "{}", accepted.body());
     caller.final_answer("order-overdue", Duration::from_secs(50)).await;

@@ -18,6 +18,7 @@ use posnext_shared::{
         contract::Contract,
         directory::{Client, Location, Organization},
         ids::ParId,
+        policy::Policy,
     },
 };
 
@@ -69,6 +70,9 @@ async fn orders(product: &Product, log: &mut Log) {
         );
         log.add(path, "too_old", "Where `request_datetime` is limited.", None, answer(path, &narrow, send(right.clone())).await);
     }
+    let brief = with(product, |settings| settings.policy.retention = Policy::default().retention);
+    let answer = brief.submit().handle(signed(SUBMIT, &right).body(right.clone()).unwrap()).await;
+    log.add(SUBMIT, "may_be_forgotten", "It is not known, and older than orders are kept less a day.", None, answer);
     let submit = parts.submit();
     let other = order("order-placed", "PAR-LOC-12345").replace("Taco", "Burrito");
     log.add(
