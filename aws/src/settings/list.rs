@@ -233,7 +233,8 @@ const ANSWERS: [Setting; 13] = [
     flag(
         "POSNEXT_ACCEPT_TRUNCATED_CENTS",
         "false",
-        "take a request's digest over totals that are a cent low, as binary doubles make them",
+        "take a request's digest over totals that are a cent low, as binary doubles make them. Its price: who holds a token \
+         reaches other totals a cent at a time (docs/security.md)",
         "U8",
     ),
     status("POSNEXT_STATUS_DIGEST", "412", 400, "HTTP status of a missing or wrong digest", "U9"),
