@@ -310,6 +310,10 @@ fn after_place(record: &OrderRecord, mut open: Open, placed: Placed, ctx: &Conte
 fn after_find(record: &OrderRecord, mut open: Open, found: Found, began_at: UnixMillis, ctx: &Context<'_>) -> Next {
     let (may_place, promises) = (may_place(record, ctx), promises(record, ctx));
     match found {
+        // A cancel may still be under way. Only the answer to one says that it will not be followed.
+        Found::Placed { .. } | Found::NoNumber if open.cancelling => {
+            ask_later(record, open, (Step::CouldNotCancel, Cause::NeverPromised), ctx)
+        }
         Found::Placed { pos_order_id } => Next::End(end(record, Outcome::Placed { pos_order_id }, Step::FoundPlaced, ctx), None),
         Found::NoNumber => park_for_person(record, open, None, NeedsPerson::NoNumber, ctx),
         Found::Refused(errors) => Next::End(end(record, Outcome::Rejected(errors), Step::FoundRefused, ctx), None),

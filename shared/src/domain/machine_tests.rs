@@ -365,9 +365,13 @@ fn a_cancel_that_is_no_promise_any_more_ends_nothing_and_nothing_is_placed_again
         assert_eq!(action, left.find.map(|_| Action::Find), "{left:?}");
         assert!(play.open().cancelling && play.open().person.is_some());
     }
-    // What it is asked for ends it as the POS says.
-    let (play, _) = cancelling(FIND).after(60).deliver();
-    assert_eq!(play.found(Found::Placed { pos_order_id: "P".into() }).0.status(), OrderStatus::Placed);
+    // The POS may hold it only until the cancel arrives: a person decides.
+    for holds in [Found::Placed { pos_order_id: "P".into() }, Found::NoNumber] {
+        let (play, _) = cancelling(FIND).after(60).deliver();
+        let (play, _) = play.found(holds);
+        assert_eq!((play.status(), play.open().person), (OrderStatus::Pending, Some(NeedsPerson::Overdue)));
+    }
+    // What else it says ends it.
     let (play, _) = cancelling(FIND).after(60).deliver();
     assert_eq!(play.found(Found::Absent).0.status(), OrderStatus::Errored, "settled: never placed, and never will be");
 }

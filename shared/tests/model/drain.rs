@@ -4,7 +4,7 @@
 use super::{
     model::{Fate, OrderModel, Step},
     pos::Choice,
-    state::{Acting, Ended, Person, Process, Reply, SLOTS, World},
+    state::{Acting, Ended, Mapping, Person, Process, Reply, SLOTS, View, WORKERS, World},
     time::{self, Clock},
 };
 
@@ -36,10 +36,12 @@ impl OrderModel {
     }
 
     fn drain(&self, mut world: World, pos: PosIs) -> bool {
-        let declared = self.product.declared;
-        let must_end = pos == PosIs::Answering && (declared.find.is_some() || declared.cancel);
         for _ in 0..STEPS {
             let Some(row) = world.row else { return true };
+            let promises = self.product.in_force(&row, self.view(&world));
+            // Of an order that is being cancelled, a cancel that is no promise any more proves nothing.
+            let can_tell = promises.find.is_some() && !row.open().is_some_and(|open| open.cancelling);
+            let must_end = pos == PosIs::Answering && (can_tell || promises.cancel);
             match row.open() {
                 None => return true,
                 Some(open) if open.person == Person::NoNumber => return true,
@@ -57,16 +59,21 @@ impl OrderModel {
         false
     }
 
+    /// What the one worker believes.
+    fn view(&self, world: &World) -> View {
+        View { mapped: u8::from(world.mapping != Mapping::Old), ..View::default() }
+    }
+
     fn next_step(&self, world: &World, pos: PosIs) -> Option<Step> {
         let due = world.row.and_then(|row| row.open().map(|open| open.due <= 0)).unwrap_or_default();
         // The one worker is wherever `tidy` puts it.
-        let slot = world.processes.iter().position(|process| *process != Process::Idle).unwrap_or(SLOTS - 1);
+        let slot = world.processes.iter().position(|process| *process != Process::Idle).unwrap_or(WORKERS[1]);
         match world.processes[slot] {
             Process::Acting(Acting { handled: None, .. }) if pos == PosIs::Answering => Some(Step::Handle(slot, Choice::Does)),
             Process::Acting(Acting { handled, .. }) => {
                 Some(Step::Answer(slot, handled.unwrap_or(Reply::Unknown), 0, Fate::Written))
             }
-            Process::Idle if world.message == Some(0) => Some(Step::Receive(slot, 0, 0, Fate::Written)),
+            Process::Idle if world.message == Some(0) => Some(Step::Receive(slot, self.view(world), 0, Fate::Written)),
             Process::Idle if due => Some(Step::Heal(0)),
             _ => time::next_wait(world, &self.product, Clock::Moments).map(Step::Wait),
         }

@@ -14,14 +14,20 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 #![allow(unreachable_pub, reason = "all of it is one test")]
 
+mod by_person;
 mod drain;
 mod explore;
+mod hand;
+mod mapping;
 mod model;
+mod person;
 mod pos;
 mod premises;
 mod product;
+mod projection;
 mod properties;
 mod proxy;
+mod remapped;
 mod state;
 mod table;
 mod tidy;

@@ -2,18 +2,24 @@
 //! the write it leads to: what comes in between makes the write fail, or is the same as a later answer. Between the
 //! write and the POS, and between the POS and the next write, anything can happen.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Mutex,
+};
 
 use posnext_shared::domain::machine::Start;
 use stateright::{Model, Property};
 
 use super::{
     drain::PosIs,
-    pos::{Choice, Promises},
+    pos::Choice,
     premises::Premise,
     product::{Event, Product, RANDOM, Tenure},
     properties,
-    state::{Acting, Asked, Life, MAX_SUBMITS, Next, Open, Process, Reply, Row, SLOTS, SUBMIT, Secs, World, Writer, Writing},
+    state::{
+        Acting, Asked, Life, MAX_SUBMITS, Mapping, Next, Open, Process, Reply, Row, SLOTS, SUBMIT, Secs, View, WORKERS, Wish,
+        World, Writer, Writing,
+    },
     time::{self, Clock},
 };
 
@@ -41,10 +47,15 @@ pub enum Begin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// PAR submits (again, while nothing is stored): the claim.
-    Submit(Begin, Secs, Fate),
-    /// A worker receives the message, reads the row and takes its turn. Its clock is ahead by that
-    /// much; the number picks the random delay.
-    Receive(usize, Secs, usize, Fate),
+    Submit(Begin, View, Fate),
+    /// A worker receives the message, reads the row and takes its turn. The number picks the random delay.
+    Receive(usize, View, usize, Fate),
+    /// A worker receives the message and takes the row for a placement without reading it.
+    Take(usize, View, Fate),
+    /// A worker begins what a person wants.
+    TakeOver(View, Fate),
+    /// The location is mapped otherwise, and later all know.
+    Remap(Mapping),
     /// The POS handles a request whose caller waits.
     Handle(usize, Choice),
     /// An answer, or none that counts (`Unknown`), reaches the caller, which writes what follows.
@@ -69,8 +80,14 @@ pub enum Step {
 pub struct OrderModel {
     pub product: Product,
     pub clock: Clock,
+    /// How many of the workers there are.
+    pub workers: usize,
+    /// With delays of either length, and slow writes.
+    pub wide: bool,
     /// Any number of writes may be on their way at a time, though one is all that can make a difference (`is_free`).
     pub many_writes: bool,
+    /// What a person has written, for the tests that it happens at all.
+    pub by_hand: Mutex<BTreeSet<&'static str>>,
     /// Ends of worlds in which everything has died, found once (see `drain`).
     pub drained: Mutex<HashMap<(World, PosIs), bool>>,
 }
@@ -84,17 +101,18 @@ impl Model for OrderModel {
     }
 
     fn actions(&self, world: &World, steps: &mut Vec<Step>) {
-        const FATES: [Fate; 3] = [Fate::Written, Fate::Unanswered, Fate::Slow];
         if world.row.is_none() && world.processes[SUBMIT] == Process::Idle && world.submits < MAX_SUBMITS {
             for begin in [Begin::Placing, Begin::Queued, Begin::Rejected] {
-                for clock in self.clocks() {
-                    steps.extend(FATES.map(|fate| Step::Submit(begin, clock, fate)));
+                for view in self.views(world) {
+                    steps.extend(self.fates().iter().map(|fate| Step::Submit(begin, view, *fate)));
                 }
             }
         }
         for slot in 0..SLOTS {
             self.process_steps(world, slot, steps);
         }
+        self.wishes(world, steps);
+        steps.extend(self.next_mapping(world).map(Step::Remap));
         for place in 0..world.pos.flying.len() {
             if world.pos.flying[place] > 0 {
                 steps.extend(PLACES.map(|choice| Step::LatePlace(place, choice)));
@@ -121,21 +139,25 @@ impl Model for OrderModel {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        properties::all(self.product.declared)
+        properties::all(&self.product)
     }
 }
 
 impl OrderModel {
     pub fn new(product: Product, clock: Clock) -> Self {
-        Self { product, clock, many_writes: false, drained: Mutex::default() }
-    }
-
-    pub fn promises(&self) -> Promises {
-        Promises { abilities: self.product.declared, tombstones: !self.product.is_without(Premise::Tombstone) }
+        Self {
+            product,
+            clock,
+            workers: WORKERS.len(),
+            wide: true,
+            many_writes: false,
+            by_hand: Mutex::default(),
+            drained: Mutex::default(),
+        }
     }
 
     /// By how much a process's clock may be ahead.
-    fn clocks(&self) -> impl Iterator<Item = Secs> + use<> {
+    pub fn clocks(&self) -> impl Iterator<Item = Secs> + use<> {
         let skew = self.product.times.skew;
         std::iter::once(0).chain((skew > 0).then_some(skew))
     }
@@ -144,21 +166,35 @@ impl OrderModel {
         if slot == SUBMIT { self.product.times.submit } else { self.product.times.worker }
     }
 
+    /// What may become of a write.
+    pub fn fates(&self) -> &'static [Fate] {
+        const FATES: [Fate; 3] = [Fate::Written, Fate::Unanswered, Fate::Slow];
+        if self.wide { &FATES } else { &FATES[..2] }
+    }
+
+    /// Who receives the next message. Idle workers are alike.
+    fn receives(&self, world: &World) -> Option<usize> {
+        let mut idle = WORKERS.into_iter().filter(|slot| world.processes[*slot] == Process::Idle);
+        idle.next().filter(|_| self.workers == WORKERS.len() || idle.next().is_some())
+    }
+
     fn process_steps(&self, world: &World, slot: usize, steps: &mut Vec<Step>) {
         const TWO: [Fate; 2] = [Fate::Written, Fate::Unanswered];
-        const THREE: [Fate; 3] = [Fate::Written, Fate::Unanswered, Fate::Slow];
+        let fates = self.fates();
         let each = |step: &dyn Fn(usize, Fate) -> Step, steps: &mut Vec<Step>| {
-            for random in 0..RANDOM.len() {
-                steps.extend(THREE.map(|fate| step(random, fate)));
+            for random in 0..if self.wide { RANDOM.len() } else { 1 } {
+                steps.extend(fates.iter().map(|fate| step(random, *fate)));
             }
         };
         match world.processes[slot] {
             Process::Idle => {
-                // Idle workers are alike: the first of them receives.
-                let first = world.processes.iter().skip(1).position(|process| *process == Process::Idle);
-                if world.message == Some(0) && first.is_some_and(|first| first + 1 == slot) {
-                    for clock in self.clocks() {
-                        each(&|random, fate| Step::Receive(slot, clock, random, fate), steps);
+                if world.message == Some(0) && self.receives(world) == Some(slot) {
+                    for view in self.views(world) {
+                        each(&|random, fate| Step::Receive(slot, view, random, fate), steps);
+                        // Where the mapping stays it is the same transition: `take_tests.rs`.
+                        if self.product.locations.len() > 1 {
+                            steps.extend(fates.iter().map(|fate| Step::Take(slot, view, *fate)));
+                        }
                     }
                 }
                 return;
@@ -179,6 +215,7 @@ impl OrderModel {
             Process::Claiming { .. } | Process::TooLate { .. } => steps.push(Step::Proceed(slot, Fate::Written)),
         }
         let choices = match world.processes[slot] {
+            Process::Acting(Acting { handled: None, view: View { wish: Some(Wish { asking: false, .. }), .. }, .. }) => &[],
             Process::Acting(Acting { handled: None, asked: Asked::Find, .. }) => &PLACES[..1],
             Process::Acting(Acting { handled: None, asked: Asked::Cancel, .. }) => &CANCELS[..],
             Process::Acting(Acting { handled: None, .. }) | Process::Fenced { handled: None, .. } => &PLACES[..],
@@ -190,23 +227,32 @@ impl OrderModel {
 
     fn take(&self, world: &mut World, step: Step) -> Option<()> {
         match step {
-            Step::Submit(begin, clock, fate) => self.submit(world, begin, clock, fate),
-            Step::Receive(slot, clock, random, fate) => {
-                let row = world.row?;
-                let next = self.next(&row, Event::Delivered(0), slot, clock, random)?;
+            Step::Submit(begin, view, fate) => self.submit(world, begin, view, fate)?,
+            Step::Receive(slot, view, random, fate) => {
+                let next = self.next(&world.row?, Event::Delivered(0), slot, view, random)?;
                 let left = self.tenure(slot).timeout;
-                self.write(world, slot, Writing { next, done: false, again: false, clock, left }, fate)?;
+                self.write(world, slot, Writing { next, done: false, again: false, view, left }, fate)?;
             }
+            Step::Take(slot, view, fate) => {
+                let (next, left) = (self.product.take(&world.row?, view)?, self.tenure(slot).timeout);
+                self.write(world, slot, Writing { next, done: false, again: false, view, left }, fate)?;
+            }
+            Step::TakeOver(view, fate) => self.take_over(world, view, fate)?,
+            Step::Remap(mapping) => world.mapping = mapping,
             Step::Handle(slot, choice) => self.handle(world, slot, choice),
             Step::Answer(slot, reply, random, fate) => self.answer(world, slot, reply, random, fate)?,
             Step::Proceed(slot, fate) => self.proceed(world, slot, fate)?,
             Step::LatePlace(place, choice) => {
                 world.pos.flying[place] = 0;
-                world.pos.place(self.promises(), choice);
+                // Copies of what was sent under that promise are one.
+                let idempotent_place = self.product.declared.idempotent_place && world.went.is_some_and(|went| !went.since);
+                let mut promises = self.promises(world);
+                promises.abilities.idempotent_place |= idempotent_place;
+                world.pos.place(promises, choice);
             }
             Step::LateCancel(choice) => {
                 world.pos.flying_cancel = false;
-                world.pos.cancel(self.promises(), choice);
+                world.pos.cancel(self.promises(world), choice);
             }
             Step::LateWrite => self.late_write(world)?,
             Step::Redrive => world.message = Some(0),
@@ -237,20 +283,29 @@ impl OrderModel {
         Some(())
     }
 
-    fn submit(&self, world: &mut World, begin: Begin, clock: Secs, fate: Fate) {
+    fn submit(&self, world: &mut World, begin: Begin, view: View, fate: Fate) -> Option<()> {
         let (start, next): (_, fn(Row) -> Next) = match begin {
             Begin::Placing => (Start::Placing, |row| Next::Act(row, Asked::Place)),
             Begin::Queued => (Start::Queued, |row| Next::HandOff(row, 0)),
             Begin::Rejected => (Start::Rejected(Vec::new()), Next::End),
         };
+        let next = next(self.product.claim(start, view)?);
         world.submits += 1;
         let left = self.product.times.submit.timeout;
-        self.claim(world, Writing { next: next(self.product.claim(start, clock)), done: false, again: false, clock, left }, fate);
+        self.claim(world, Writing { next, done: false, again: false, view, left }, fate);
+        Some(())
     }
 
     fn answer(&self, world: &mut World, slot: usize, reply: Reply, random: usize, fate: Fate) -> Option<()> {
-        let Acting { row, asked, began, clock, left, .. } = match world.processes[slot] {
-            Process::Acting(acting) => acting,
+        let Acting { row, asked, began, view, left, .. } = match world.processes[slot] {
+            Process::Acting(acting) => {
+                if let Some(wish) = acting.view.wish
+                    && (acting.asked == Asked::Find || reply == Reply::Gone)
+                {
+                    return self.answered_person(world, acting, wish, reply, fate);
+                }
+                acting
+            }
             Process::Fenced { left, .. } => {
                 self.leave(world, slot, reply);
                 if matches!(reply, Reply::Done | Reply::NoNumber) {
@@ -260,22 +315,24 @@ impl OrderModel {
             }
             _ => return None,
         };
-        let next = self.next(&row, Event::Answered(asked, reply, began), slot, clock, random)?;
+        // What is not as a person wants it is carried on as ever.
+        let view = View { wish: None, ..view };
+        let next = self.next(&row, Event::Answered(asked, reply, began), slot, view, random)?;
         self.leave(world, slot, reply);
         let done = matches!(reply, Reply::Done | Reply::NoNumber | Reply::WillNot);
         let left = if matches!(next, Next::Act(..)) { self.tenure(slot).timeout } else { left };
-        self.write(world, slot, Writing { next, done, again: false, clock, left }, fate)
+        self.write(world, slot, Writing { next, done, again: false, view, left }, fate)
     }
 
     /// What the machine says; `None` when there is nothing to do, or the random number makes no difference.
-    fn next(&self, row: &Row, event: Event, slot: usize, clock: Secs, random: usize) -> Option<Next> {
-        let next = |random: usize| self.product.advance(row, event, self.tenure(slot), clock, RANDOM[random]);
+    fn next(&self, row: &Row, event: Event, slot: usize, view: View, random: usize) -> Option<Next> {
+        let next = |random: usize| self.product.advance(row, event, self.tenure(slot), view, RANDOM[random]);
         let told = next(random);
         (told != Next::Ignore && (random == 0 || told != next(0))).then_some(told)
     }
 
     fn handle(&self, world: &mut World, slot: usize, choice: Choice) {
-        let (promises, arrives) = (self.promises(), self.may_arrive(world, slot));
+        let (promises, arrives) = (self.promises(world), self.may_arrive(world, slot));
         match &mut world.processes[slot] {
             Process::Acting(Acting { asked, handled, .. }) => {
                 *handled = Some(match asked {

@@ -8,10 +8,12 @@ use stateright::{Checker, HasDiscoveries, Model};
 use super::{
     explore::{ALL, CANCEL, FIND, FIND_CANCEL, IDEMPOTENT, NOTHING, SKEWED, TIGHT, TIMES},
     model::OrderModel,
-    product::{Product, Times},
+    product::{NEW, OLD, Product, Times, location},
     properties::{
-        CARRIED, DUE, ERRORED, FENCED, FINAL, HEALED, NUMBER, ONE_ATTEMPT, ONE_MEAL, PLACED, REJECTED, STALE, TOLD, UNKNOWABLE,
+        CARRIED, DUE, ERRORED, FENCED, FINAL, HEALED, NUMBER, ONE_ATTEMPT, ONE_MEAL, ONE_POS, PLACED, REJECTED, STALE, TOLD,
+        UNKNOWABLE,
     },
+    remapped::remapped,
     time::Clock,
 };
 
@@ -53,14 +55,25 @@ pub enum Premise {
     RefusalRepeatsRequest,
     /// `not_started` and `invalid` hold of every copy of the request. Without: a proxy's other copy may be made.
     NotStartedOfEveryCopy,
+    /// A person asks the POS first. Without: not.
+    PosAsked,
+    /// Of a POS that cannot be asked, a person asks the restaurant. Without: not.
+    RestaurantAsked,
+    /// An order goes where it was attempted. Without: where its location is mapped now.
+    PosPinned,
+    /// In force is what the POS promised when the order went there, too. Without: what it promises now.
+    PromisesPinned,
     /// The row says that the number cannot be used until a person acts. Without: only that it waits for one.
     NumberRemembered,
 }
 
 /// Without the premise each of these properties is violated: the exploration goes on until it has found them all.
 fn finds(premise: Premise, declared: Abilities, times: Times, violated: &[&'static str]) {
+    finds_in(OrderModel::new(Product::new(declared, times, Some(premise)), Clock::Moments), premise, violated);
+}
+
+fn finds_in(model: OrderModel, premise: Premise, violated: &[&'static str]) {
     let began = Instant::now();
-    let model = OrderModel::new(Product::new(declared, times, Some(premise)), Clock::Moments);
     let all = HasDiscoveries::AllOf(BTreeSet::from_iter(violated.iter().copied()));
     let checker = model.checker().threads(2).finish_when(all).spawn_bfs().join();
     println!("without {premise:?}: {} states, {:.1?}", checker.unique_state_count(), began.elapsed());
@@ -206,4 +219,43 @@ fn removing_the_rule_that_not_started_holds_of_every_copy_is_found() {
 fn removing_the_memory_of_a_number_that_cannot_be_used_is_found() {
     finds(Premise::NumberRemembered, IDEMPOTENT, TIMES, &[NUMBER]);
     finds(Premise::NumberRemembered, CANCEL, TIMES, &[NUMBER]);
+}
+
+fn with_a_person(premise: Premise, declared: Abilities) -> OrderModel {
+    let product = Product::new(declared, TIMES, Some(premise)).with_a_person();
+    OrderModel { workers: 1, wide: false, ..OrderModel::new(product, Clock::Moments) }
+}
+
+/// A meal that is refunded, or paid for and never made.
+#[test]
+fn removing_the_question_before_a_persons_end_is_found() {
+    for declared in [NOTHING, FIND, CANCEL, ALL] {
+        finds_in(with_a_person(Premise::PosAsked, declared), Premise::PosAsked, &[ERRORED, REJECTED, PLACED]);
+    }
+}
+
+/// At a POS that cannot be asked, what it says of an order is worth nothing. Where it cancels, that makes `errored` certain.
+#[test]
+fn removing_the_question_to_the_restaurant_is_found() {
+    finds_in(with_a_person(Premise::RestaurantAsked, NOTHING), Premise::RestaurantAsked, &[ERRORED, REJECTED]);
+    finds_in(with_a_person(Premise::RestaurantAsked, CANCEL), Premise::RestaurantAsked, &[REJECTED]);
+    keeps(with_a_person(Premise::RestaurantAsked, CANCEL), &[ERRORED]);
+}
+
+#[test]
+fn removing_the_pos_that_is_pinned_is_found() {
+    for declared in [NOTHING, FIND, CANCEL, ALL] {
+        for later in [location(declared, NEW, "1"), location(declared, OLD, "2")] {
+            finds_in(remapped(declared, Some(later), Some(Premise::PosPinned)), Premise::PosPinned, &[ONE_POS]);
+        }
+    }
+}
+
+/// Then it would be placed again at a POS that did not promise to know it, or be cancelled at one that keeps no tombstone.
+#[test]
+fn removing_the_promises_that_are_pinned_is_found() {
+    let changed = |few, many| remapped(few, Some(location(many, OLD, "1")), Some(Premise::PromisesPinned));
+    finds_in(changed(NOTHING, FIND), Premise::PromisesPinned, &[ONE_MEAL, ERRORED]);
+    finds_in(changed(NOTHING, CANCEL), Premise::PromisesPinned, &[ERRORED]);
+    finds_in(changed(NOTHING, IDEMPOTENT), Premise::PromisesPinned, &[ONE_MEAL]);
 }

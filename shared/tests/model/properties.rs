@@ -12,7 +12,8 @@ use super::{
     drain::PosIs,
     model::OrderModel,
     pos::Choice,
-    state::{Acting, Asked, Ended, Person, Process, Reply, SLOTS, Secs, World},
+    product::Product,
+    state::{Acting, Asked, Ended, Mapping, Person, Process, Reply, SLOTS, Secs, World},
 };
 
 pub const DURABLE: &str = "1 an order answered 200 or 202 is stored";
@@ -33,11 +34,13 @@ pub const HEALED: &str = "6 nothing is handed off while somebody works on it";
 pub const IGNORED: &str = "6 a message about an earlier version, or one that meets a live lease, does nothing";
 pub const FEW_FLYING: &str = "(bound) requests whose callers are gone are never more than the model counts";
 pub const STALE: &str = "12 a stale writer never wins";
+pub const CONTRADICTED: &str = "2 a person's end is never written against the word of the POS";
+pub const ONE_POS: &str = "2 an order of which anything was attempted never reaches two POSes, nor two stores";
 pub const FENCED: &str = "12 only another holder fences off a holder";
 
-pub fn all(declared: Abilities) -> Vec<Property<OrderModel>> {
+pub fn all(product: &Product) -> Vec<Property<OrderModel>> {
     let mut all = always();
-    all.extend(of(declared).map(|(name, condition)| Property::sometimes(name, condition)));
+    all.extend(of(product).map(|(name, condition)| Property::sometimes(name, condition)));
     all
 }
 
@@ -56,7 +59,9 @@ fn always() -> Vec<Property<OrderModel>> {
             world.ended() != Some(Ended::Placed) || meal_stays(model, world)
         }),
         Property::always(HELD, |model: &OrderModel, world: &World| {
-            !world.row.is_some_and(|row| row.lacks_number()) || meal_stays(model, world)
+            // A person may have it cancelled all the same.
+            let waits = world.row.is_some_and(|row| row.lacks_number() && !row.open().is_some_and(|open| open.cancelling));
+            !waits || meal_stays(model, world)
         }),
         Property::always(NUMBER, |_, world: &World| !world.broken.number_forgotten),
         Property::always(FINAL, |_, world: &World| !world.broken.final_changed),
@@ -70,6 +75,8 @@ fn always() -> Vec<Property<OrderModel>> {
         Property::always(FEW_FLYING, |model: &OrderModel, world: &World| {
             model.product.declared.idempotent_place || world.pos.flying.contains(&0)
         }),
+        Property::always(CONTRADICTED, |_, world: &World| !world.broken.contradicted),
+        Property::always(ONE_POS, |_, world: &World| !world.broken.two_poses),
         Property::always(STALE, |_, world: &World| !world.broken.stale_write),
         Property::always(FENCED, |_, world: &World| !world.broken.fenced_by_healing),
     ]
@@ -96,42 +103,62 @@ const EXAMPLES_OF_CANCEL: [Example; 1] = [("a cancel is told that the order was 
         .any(|process| matches!(process, Process::Acting(Acting { asked: Asked::Cancel, handled: Some(Reply::Refused), .. })))
 })];
 
+/// Where a person may act.
+const EXAMPLES_OF_A_PERSON: [Example; 1] = [("a person's function died after the lease was taken", |_, world| {
+    let lease = world.row.and_then(|row| row.open().and_then(|open| open.lease));
+    lease.is_some_and(|lease| lease.until > 0) && world.processes.iter().all(|process| *process == Process::Idle)
+})];
+/// Where the mapping changes.
+const EXAMPLES_OF_A_MAPPING: [Example; 2] = [
+    ("an order went where the location was mapped first", |_, world| {
+        world.mapping == Mapping::New && world.went.is_some_and(|went| !went.since)
+    }),
+    ("an order stays where it went, and the row is open when all know of the new mapping", |_, world| {
+        world.mapping == Mapping::New && world.went.is_some() && world.row.is_some_and(|row| row.open().is_some())
+    }),
+];
+
 /// What must be seen at a POS with these promises.
-pub fn examples(declared: Abilities) -> impl Iterator<Item = &'static str> {
-    of(declared).map(|(name, _)| name)
+pub fn examples(product: &Product) -> impl Iterator<Item = &'static str> {
+    of(product).map(|(name, _)| name)
 }
 
-fn of(declared: Abilities) -> impl Iterator<Item = Example> {
-    EXAMPLES.into_iter().chain(EXAMPLES_OF_CANCEL.into_iter().filter(move |_| declared.cancel))
+fn of(product: &Product) -> impl Iterator<Item = Example> {
+    let (cancel, person, changes) = (product.declared.cancel, product.person, product.locations.len() > 1);
+    let of_cancel = EXAMPLES_OF_CANCEL.into_iter().filter(move |_| cancel);
+    let of_a_person = EXAMPLES_OF_A_PERSON.into_iter().filter(move |_| person);
+    let of_a_mapping = EXAMPLES_OF_A_MAPPING.into_iter().filter(move |_| changes);
+    EXAMPLES.into_iter().chain(of_cancel).chain(of_a_person).chain(of_a_mapping)
 }
 
 fn person(world: &World) -> Option<Person> {
     world.row.and_then(|row| row.open().map(|open| open.person))
 }
 
-fn no_meal(model: &OrderModel, world: &World) -> bool {
+pub fn no_meal(model: &OrderModel, world: &World) -> bool {
     let flies = world.pos.flying[0] > 0 || (0..SLOTS).any(|slot| model.may_arrive(world, slot));
-    world.pos.standing == 0 && !(flies && world.pos.would_take(model.promises()))
+    world.pos.standing == 0 && !(flies && world.pos.would_take(model.promises(world)))
 }
 
 /// Nor is a cancel on its way that the POS would follow.
-fn meal_stays(model: &OrderModel, world: &World) -> bool {
+pub fn meal_stays(model: &OrderModel, world: &World) -> bool {
     let mut after = *world;
     for slot in 0..SLOTS {
         model.stop(&mut after, slot);
     }
     if after.pos.flying_cancel {
-        after.pos.cancel(model.promises(), Choice::Does);
+        after.pos.cancel(model.promises(world), Choice::Does);
     }
     after.pos.standing > 0
 }
 
 fn unknown_stays_pending(model: &OrderModel, world: &World) -> bool {
-    let declared = model.product.declared;
     let Some(open) = world.row.as_ref().and_then(|row| row.open()) else { return true };
-    let promises_nothing = !declared.idempotent_place && declared.find.is_none() && !declared.cancel;
+    let something = model.product.some_promise(|promised| *promised != Abilities::default());
     // Whoever placed it may still hear the answer while it has the lease; after that nobody can.
-    !promises_nothing || open.unknown_until.is_none() || open.person != Person::No
+    // A person may take it over, or give it back, before anybody has marked it: it is due soon.
+    let at_hand = model.product.person && open.due <= Secs::try_from(HANDOFF_GRACE.as_secs()).unwrap_or(Secs::MAX);
+    something || open.unknown_until.is_none() || open.person != Person::No || at_hand
 }
 
 fn is_due_before_long(world: &World) -> bool {

@@ -8,13 +8,44 @@ pub const NEVER: Secs = Secs::MAX;
 /// So long past that nothing tells it from longer past.
 pub const LONG_AGO: Secs = -1_000;
 
-/// The places at which a process can run. Submit is the first, the rest are workers.
+/// The places at which a process can run: submit, two workers, and a worker that does what a person wants.
 pub const SUBMIT: usize = 0;
-pub const SLOTS: usize = 3;
+pub const WORKERS: [usize; 2] = [1, 2];
+pub const PERSON: usize = 3;
+pub const SLOTS: usize = 4;
 /// Requests in flight at the POS whose callers are gone. Those that could change nothing are not counted.
 pub const MAX_FLYING: usize = 2;
 /// Submits of the order, as PAR repeats them until one is stored.
 pub const MAX_SUBMITS: u8 = 2;
+
+/// What a process brings along.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct View {
+    /// By how much its clock is ahead.
+    pub clock: Secs,
+    /// Which mapping of the location it believes in (`Product::locations`).
+    pub mapped: u8,
+    /// What a person wants, as long as that is what it does.
+    pub wish: Option<Wish>,
+}
+
+/// How a person wants the order to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Wish {
+    pub end: Wanted,
+    /// The POS is asked first.
+    pub asking: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Wanted {
+    /// Under the POS's own number.
+    Placed,
+    /// Under another number.
+    PlacedElse,
+    Rejected,
+    Errored,
+}
 
 /// Who made a write: stands for the `write_id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,7 +56,7 @@ pub enum Writer {
     Healing,
     /// The first or second submit.
     Submit(u8),
-    /// The worker at this place.
+    /// The worker at this place, a person's among them.
     Worker(usize),
 }
 
@@ -78,6 +109,8 @@ pub struct Row {
     pub deadline: Secs,
     /// Attempts so far: none, one, or more; where they are not counted, none.
     pub attempts: u8,
+    /// Where it goes: as this mapping says.
+    pub pinned: u8,
     pub life: Life,
 }
 
@@ -135,20 +168,22 @@ pub enum Next {
     End(Row),
     HandOff(Row, Secs),
     Park(Row),
+    /// The short way of a worker: the row is taken for a placement, and where it goes is looked at then.
+    Take(Row),
     Ignore,
 }
 
 impl Next {
     pub fn row(&self) -> Option<&Row> {
         match self {
-            Self::Act(row, _) | Self::End(row) | Self::HandOff(row, _) | Self::Park(row) => Some(row),
+            Self::Act(row, _) | Self::End(row) | Self::HandOff(row, _) | Self::Park(row) | Self::Take(row) => Some(row),
             Self::Ignore => None,
         }
     }
 
     pub fn row_mut(&mut self) -> Option<&mut Row> {
         match self {
-            Self::Act(row, _) | Self::End(row) | Self::HandOff(row, _) | Self::Park(row) => Some(row),
+            Self::Act(row, _) | Self::End(row) | Self::HandOff(row, _) | Self::Park(row) | Self::Take(row) => Some(row),
             Self::Ignore => None,
         }
     }
@@ -165,7 +200,7 @@ pub enum Process {
     Fenced {
         runs: Secs,
         handled: Option<Reply>,
-        clock: Secs,
+        view: View,
         left: Secs,
     },
     /// A write is on its way.
@@ -174,7 +209,7 @@ pub enum Process {
     Claiming {
         next: Next,
         lost: bool,
-        clock: Secs,
+        view: View,
         left: Secs,
     },
     /// The POS holds the order and the row is somebody else's: about to read whether it ended errored.
@@ -192,8 +227,7 @@ pub struct Acting {
     pub began: Secs,
     /// What the POS has made of it, if it has, whether or not the answer arrives.
     pub handled: Option<Reply>,
-    /// By how much the caller's clock is ahead.
-    pub clock: Secs,
+    pub view: View,
     pub left: Secs,
 }
 
@@ -205,8 +239,7 @@ pub struct Writing {
     pub done: bool,
     /// It is the second try of a result.
     pub again: bool,
-    /// By how much the writer's clock is ahead.
-    pub clock: Secs,
+    pub view: View,
     pub left: Secs,
 }
 
@@ -219,6 +252,16 @@ impl Process {
             | Self::Writing(Writing { left, .. })
             | Self::Claiming { left, .. }
             | Self::TooLate { left } => Some(*left),
+        }
+    }
+
+    pub fn view(&self) -> Option<View> {
+        match self {
+            Self::Idle | Self::TooLate { .. } => None,
+            Self::Acting(Acting { view, .. })
+            | Self::Fenced { view, .. }
+            | Self::Writing(Writing { view, .. })
+            | Self::Claiming { view, .. } => Some(*view),
         }
     }
 }
@@ -242,6 +285,22 @@ pub struct Pos {
     pub flying_cancel: bool,
 }
 
+/// Where an order went: which store of which POS, and whether since its mapping began to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Went {
+    pub place: u8,
+    pub since: bool,
+}
+
+/// A function believes the directory for a time, so that a change is in force everywhere after a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mapping {
+    Old,
+    /// Each function may still believe either.
+    Changing,
+    New,
+}
+
 /// A write that the caller has given up and that may still be applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Late {
@@ -261,6 +320,10 @@ pub struct Broken {
     pub healed_live: bool,
     pub fenced_by_healing: bool,
     pub number_forgotten: bool,
+    /// A person's end was written that the POS's answer speaks against.
+    pub contradicted: bool,
+    /// A request about the order went elsewhere than its first.
+    pub two_poses: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -274,6 +337,10 @@ pub struct World {
     pub message: Option<Secs>,
     pub processes: [Process; SLOTS],
     pub submits: u8,
+    /// How far a new mapping has got.
+    pub mapping: Mapping,
+    /// Where the first place was sent.
+    pub went: Option<Went>,
     pub pos: Pos,
     pub broken: Broken,
 }
@@ -287,6 +354,8 @@ impl World {
             message: None,
             processes: [Process::Idle; SLOTS],
             submits: 0,
+            mapping: Mapping::Old,
+            went: None,
             pos: Pos::default(),
             broken: Broken::default(),
         }

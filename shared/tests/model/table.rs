@@ -3,7 +3,7 @@
 use super::{
     model::{Fate, OrderModel},
     premises::Premise,
-    state::{Acting, Asked, Ended, Late, Next, Process, Reply, Row, SLOTS, SUBMIT, Secs, World, Writer, Writing},
+    state::{Acting, Asked, Ended, Late, Next, PERSON, Process, Reply, Row, SLOTS, SUBMIT, Secs, World, Writer, Writing},
 };
 
 impl OrderModel {
@@ -24,7 +24,9 @@ impl OrderModel {
         }
         world.broken.stale_write |= stale;
         world.broken.final_changed |= stored.ended().is_some() && stored.life != row.life;
-        world.broken.number_forgotten |= stored.lacks_number() && !row.lacks_number();
+        // That a person may end or have cancelled.
+        let by_hand = self.product.person && row.open().is_none_or(|open| open.cancelling);
+        world.broken.number_forgotten |= stored.lacks_number() && !row.lacks_number() && !by_hand;
         put(world, row, by);
         true
     }
@@ -48,14 +50,14 @@ impl OrderModel {
     }
 
     pub fn claim(&self, world: &mut World, claim: Writing, fate: Fate) {
-        let Writing { next, clock, left, .. } = claim;
+        let Writing { next, view, left, .. } = claim;
         let by = self.writer(world, SUBMIT);
         match (fate, next.row()) {
             (Fate::Unanswered, Some(row)) => {
                 world.late.get_or_insert(Late { row: *row, claim: true, by });
-                world.processes[SUBMIT] = Process::Claiming { next, lost: true, clock, left };
+                world.processes[SUBMIT] = Process::Claiming { next, lost: true, view, left };
             }
-            (Fate::Slow, _) => world.processes[SUBMIT] = Process::Claiming { next, lost: false, clock, left },
+            (Fate::Slow, _) => world.processes[SUBMIT] = Process::Claiming { next, lost: false, view, left },
             _ => self.claimed(world, claim, false),
         }
     }
@@ -74,11 +76,11 @@ impl OrderModel {
 
     /// Writes what the machine has said, then does what follows: never the other way round.
     pub fn write(&self, world: &mut World, slot: usize, writing: Writing, fate: Fate) -> Option<()> {
-        let Writing { next, done, again, clock, left } = writing;
+        let Writing { next, done, again, view, left } = writing;
         let row = *next.row()?;
         if matches!(next, Next::Act(_, Asked::Place)) && self.product.is_without(Premise::AttemptWrittenFirst) {
             let unwritten = Row { version: row.version - 1, ..row };
-            self.begin(world, slot, Acting { row: unwritten, asked: Asked::Place, began: 0, handled: None, clock, left });
+            self.begin(world, slot, Acting { row: unwritten, asked: Asked::Place, began: 0, handled: None, view, left });
             return Some(());
         }
         world.processes[slot] = Process::Idle;
@@ -89,7 +91,7 @@ impl OrderModel {
             Fate::Unanswered => {
                 let late = Late { row, claim: false, by: self.writer(world, slot) };
                 world.late = world.late.or_else(|| free.then_some(late));
-                if matches!(next, Next::End(_)) && !again {
+                if matches!(next, Next::End(_)) && !again && view.wish.is_none() {
                     // It may be all that is known of a meal, and the same write is safe to repeat.
                     world.processes[slot] = Process::Writing(Writing { again: true, ..writing });
                 } else if slot == SUBMIT {
@@ -109,12 +111,24 @@ impl OrderModel {
     }
 
     fn follow(&self, world: &mut World, slot: usize, written: Writing) {
-        let Writing { next, clock, left, .. } = written;
+        let Writing { next, view, left, .. } = written;
+        if view.wish.is_some() {
+            self.note_by_hand(next);
+        }
         match next {
             Next::Act(row, asked) => {
                 let row = Row { version: 0, ..row };
-                let began = if asked == Asked::Find { clock } else { 0 };
-                return self.begin(world, slot, Acting { row, asked, began, handled: None, clock, left });
+                let began = if asked == Asked::Find { view.clock } else { 0 };
+                return self.begin(world, slot, Acting { row, asked, began, handled: None, view, left });
+            }
+            Next::Take(row) => {
+                let row = Row { version: 0, ..row };
+                if let Some(row) = self.product.follow(&row, view) {
+                    let next = Next::Act(row, Asked::Place);
+                    world.processes[slot] = Process::Writing(Writing { next, ..written });
+                    return;
+                }
+                return self.begin(world, slot, Acting { row, asked: Asked::Place, began: 0, handled: None, view, left });
             }
             Next::HandOff(_, delay) => world.message = Some(delay),
             Next::End(_) | Next::Park(_) | Next::Ignore => {}
@@ -127,8 +141,9 @@ impl OrderModel {
     /// Sends the request to the POS, unless too little of the lease is left by now.
     fn begin(&self, world: &mut World, slot: usize, mut acting: Acting) {
         let limit = self.limit(slot);
-        let Acting { row, asked, clock, .. } = acting;
-        world.broken.number_forgotten |= row.lacks_number();
+        let Acting { row, asked, view, .. } = acting;
+        let clock = view.clock;
+        world.broken.number_forgotten |= row.lacks_number() && slot != PERSON;
         let in_time = row.lease_left() - clock - self.product.counted_skew() >= limit && row.deadline - clock >= limit;
         if asked == Asked::Place && (in_time || self.product.is_without(Premise::PlaceOnlyOnLease)) {
             let another = (0..SLOTS).any(|other| other != slot && self.runs(world, other) > 0);
@@ -137,6 +152,12 @@ impl OrderModel {
         } else if asked == Asked::Place {
             acting.began = -limit;
             acting.handled = Some(Reply::NotStarted);
+        }
+        match self.product.goes_to(&row, view) {
+            _ if acting.handled.is_some() || view.wish.is_some_and(|wish| !wish.asking) => {}
+            Some(place) => self.goes(world, asked, place),
+            // Nothing is sent.
+            None => acting.handled = Some(if asked == Asked::Place { Reply::Permanent } else { Reply::Unknown }),
         }
         world.processes[slot] = Process::Acting(acting);
     }
@@ -159,15 +180,15 @@ impl OrderModel {
     pub fn proceed(&self, world: &mut World, slot: usize, fate: Fate) -> Option<()> {
         match world.processes[slot] {
             Process::Writing(writing) => self.write(world, slot, writing, fate)?,
-            Process::Claiming { next, lost, clock, left } => {
-                self.claimed(world, Writing { next, done: false, again: false, clock, left }, lost);
+            Process::Claiming { next, lost, view, left } => {
+                self.claimed(world, Writing { next, done: false, again: false, view, left }, lost);
             }
             Process::TooLate { .. } => {
                 world.processes[slot] = Process::Idle;
                 let ended = world.row.and_then(|row| row.ended());
                 // The meal must not be made; the alarm goes off as well.
                 let otherwise = matches!(ended, Some(Ended::Errored | Ended::Rejected));
-                world.pos.flying_cancel |= otherwise && self.product.declared.cancel;
+                world.pos.flying_cancel |= otherwise && self.product.all_promise(|promises| promises.cancel);
             }
             _ => {}
         }

@@ -22,7 +22,8 @@ impl OrderModel {
         for slot in 0..SLOTS {
             self.share_row(world, slot);
         }
-        world.pos.tidy(self.promises());
+        let promises = self.promises(world);
+        world.pos.tidy(promises);
         let by = world.row_by;
         if !self.looks_for(world, by) {
             world.row_by = Writer::Gone;
@@ -40,10 +41,10 @@ impl OrderModel {
         let mine = world.row_by == self.writer(world, slot);
         let written = |row: &Row| row.version == 1 || (row.version == 0 && mine);
         match world.processes[slot] {
-            Process::Acting(acting @ Acting { handled, clock, left, .. }) if acting.row.version != 0 => {
+            Process::Acting(acting @ Acting { handled, view, left, .. }) if acting.row.version != 0 => {
                 world.broken.fenced_by_healing |= world.row_by == Writer::Healing;
                 if acting.asked == Asked::Place {
-                    world.processes[slot] = Process::Fenced { runs: self.runs(world, slot), handled, clock, left };
+                    world.processes[slot] = Process::Fenced { runs: self.runs(world, slot), handled, view, left };
                 } else {
                     self.stop(world, slot);
                 }
@@ -55,7 +56,7 @@ impl OrderModel {
         }
         // What it does when told too late that the POS holds the order is to cancel it there.
         if let Process::Fenced { runs: 0, .. } | Process::TooLate { .. } = world.processes[slot]
-            && (!self.product.declared.cancel || world.pos.tombstone)
+            && (!self.product.all_promise(|promises| promises.cancel) || world.pos.tombstone)
         {
             self.stop(world, slot);
         }
@@ -63,7 +64,14 @@ impl OrderModel {
 
     fn forget_past(&self, world: &mut World) {
         // Without a promise to settle nothing depends on when an attempt was last running, only on whether there was one.
-        let past = if self.product.declared.find.is_some() { -self.product.times.settle } else { i16::MAX };
+        let margin = self.product.margin();
+        let past = if self.product.some_promise(|promises| promises.find.is_some()) {
+            -self.product.times.settle - margin
+        } else if self.product.person {
+            -margin
+        } else {
+            i16::MAX
+        };
         world.row.iter_mut().for_each(|row| forget(row, past));
         world.late.iter_mut().for_each(|late| forget(&mut late.row, past));
         for process in &mut world.processes {
@@ -106,13 +114,13 @@ impl OrderModel {
 
 /// Workers are alike.
 fn sort_workers(world: &mut World) {
-    let [_, first, second] = world.processes;
+    let [_, first, second, _] = world.processes;
     if first <= second {
         return;
     }
     world.processes.swap(1, 2);
     let other = |by: &mut Writer| {
-        if let Writer::Worker(slot) = by {
+        if let Writer::Worker(slot @ (1 | 2)) = by {
             *slot = 3 - *slot;
         }
     };

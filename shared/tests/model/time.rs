@@ -28,9 +28,9 @@ pub fn next_wait(world: &World, product: &Product, clock: Clock) -> Option<Secs>
             Process::Acting(acting) => moments.extend([acting.row.lease_left(), acting.began + product.times.pos_limit]),
             Process::Fenced { runs, .. } => moments.push(*runs),
             // From then on too little of the lease is left to begin a place.
-            Process::Writing(Writing { next, clock, .. }) | Process::Claiming { next, clock, .. } => {
+            Process::Writing(Writing { next, view, .. }) | Process::Claiming { next, view, .. } => {
                 moments.extend(
-                    next.row().map(|row| row.lease_left() - clock - product.counted_skew() - product.times.pos_limit + 1),
+                    next.row().map(|row| row.lease_left() - view.clock - product.counted_skew() - product.times.pos_limit + 1),
                 );
             }
             Process::Idle | Process::TooLate { .. } => {}
@@ -49,17 +49,22 @@ fn row_moments(row: &Row, product: &Product, moments: &mut Vec<Secs>) {
     let end = row.deadline - product.times.pos_limit;
     moments.extend([open.due, row.lease_left(), end - 1, end, end + 1, row.deadline, row.deadline + 1]);
     moments.extend(open.unknown_until.map(|until| until + product.times.settle));
+    if product.person {
+        let until = open.unknown_until.into_iter().chain(open.lease.into_iter().filter_map(|lease| lease.placing_until));
+        moments.extend(until.map(|until| until + product.times.settle + product.margin()));
+        moments.extend(open.lease.map(|lease| lease.until + product.margin()));
+    }
 }
 
 /// Lets time pass. What its time-out stops is stopped here.
 pub fn pass(world: &mut World, product: &Product, seconds: Secs) {
-    let settle = product.times.settle;
+    let (settle, margin) = (product.times.settle + product.margin(), product.margin());
     if let Some(row) = &mut world.row {
-        age(row, seconds);
+        age(row, seconds, margin);
         forget(row, -settle);
     }
     if let Some(Late { row, .. }) = &mut world.late {
-        age(row, seconds);
+        age(row, seconds, margin);
         forget(row, -settle);
     }
     if let Some(visible) = &mut world.message {
@@ -70,7 +75,7 @@ pub fn pass(world: &mut World, product: &Product, seconds: Secs) {
         match process {
             Process::Idle => {}
             Process::Acting(Acting { row, began, left, .. }) => {
-                age(row, seconds);
+                age(row, seconds, margin);
                 *began -= seconds;
                 *left -= seconds;
             }
@@ -80,7 +85,7 @@ pub fn pass(world: &mut World, product: &Product, seconds: Secs) {
             }
             Process::Writing(Writing { next, left, .. }) | Process::Claiming { next, left, .. } => {
                 if let Some(row) = next.row_mut() {
-                    age(row, seconds);
+                    age(row, seconds, margin);
                 }
                 *left -= seconds;
             }
@@ -90,14 +95,14 @@ pub fn pass(world: &mut World, product: &Product, seconds: Secs) {
 }
 
 /// A row as it looks that much later.
-fn age(row: &mut Row, seconds: Secs) {
+fn age(row: &mut Row, seconds: Secs, margin: Secs) {
     row.deadline = (row.deadline - seconds).max(-1);
     let Life::Open(open) = &mut row.life else { return };
     if open.due != NEVER {
         open.due = (open.due - seconds).max(0);
     }
     if let Some(lease) = &mut open.lease {
-        lease.until = (lease.until - seconds).max(0);
+        lease.until = (lease.until - seconds).max(-margin);
         lease.placing_until = lease.placing_until.map(|until| (until - seconds).max(LONG_AGO));
     }
     open.unknown_until = open.unknown_until.map(|until| (until - seconds).max(LONG_AGO));
