@@ -17,6 +17,10 @@
 mod by_person;
 mod drain;
 mod explore;
+mod guard;
+mod guard_product;
+mod guard_state;
+mod guarded;
 mod hand;
 mod mapping;
 mod model;

@@ -63,6 +63,16 @@ pub enum Premise {
     PosPinned,
     /// In force is what the POS promised when the order went there, too. Without: what it promises now.
     PromisesPinned,
+    /// A guard is taken over only from an owner that is as it was read. Without: from whatever it is.
+    OwnerChecked,
+    /// A guard holds off the content of an open order, however old. Without: it lapses after its hours.
+    HeldWhileOpen,
+    /// All clients of an organization are of one tenant. Without: each has its own.
+    OneTenant,
+    /// The table forgets a guard only when its order is final. Without: after its hours and the retention.
+    GuardOutlivesOrder,
+    /// A guard remembers owners that were open when it was taken over. Without: it has one owner.
+    EarlierRemembered,
     /// The row says that the number cannot be used until a person acts. Without: only that it waits for one.
     NumberRemembered,
 }
