@@ -46,7 +46,7 @@ const OF_JOBS: [(Job, Figure, u64); 13] = [
     (Job::Submit, Figure::Warm, 2_300_000),
     // Two round trips and a resumed session of TLS for each placement.
     (Job::SubmitOverTls, Figure::Warm, 3_600_000),
-    (Job::Get, Figure::Warm, 900_000),
+    (Job::Get, Figure::Warm, 920_000),
     (Job::Process, Figure::Warm, 1_600_000),
     (Job::Submit, Figure::Calls, 2),
     (Job::Submit, Figure::Writes, 9_000),
