@@ -13,7 +13,10 @@ use crate::{
         clock::SystemClock,
         connections::ConnectionTable,
         directory::DirectoryTable,
-        http_pos::{HttpPos, Roots},
+        http_pos::{
+            HttpPos,
+            sockets::{Roots, Sockets},
+        },
         menu_table::MenuTable,
         order_item,
         orders::OrderTable,
@@ -166,9 +169,14 @@ impl Parts {
                 settings.queue_url.clone(),
                 settings.dead_letter_queue_url.clone(),
             ),
-            directory: Arc::new(DirectoryTable::new(dynamodb.clone(), settings.directory_table.clone(), settings.allow_sandbox)),
-            secrets: Arc::new(SecretCache::new(aws_sdk_secretsmanager::Client::new(&aws.secrets), rules)),
-            menus: Arc::new(MenuTable::new(dynamodb.clone(), settings.menus_table.clone())),
+            directory: Arc::new(DirectoryTable::new(
+                dynamodb.clone(),
+                settings.directory_table.clone(),
+                settings.allow_sandbox,
+                SystemClock,
+            )),
+            secrets: Arc::new(SecretCache::new(aws_sdk_secretsmanager::Client::new(&aws.secrets), rules, SystemClock)),
+            menus: Arc::new(MenuTable::new(dynamodb.clone(), settings.menus_table.clone(), SystemClock)),
             limits: Arc::default(),
             contract: Arc::new(settings.contract.clone()),
             aws: aws.clone(),
@@ -257,7 +265,7 @@ impl Parts {
     }
 
     fn pos(&self) -> P {
-        let http = HttpPos::new(Arc::clone(&self.secrets), self.pos_roots.clone(), || SystemClock.now());
+        let http = HttpPos::new(Arc::clone(&self.secrets), Sockets::trusting(self.pos_roots.clone()), SystemClock);
         PosRouter { http, sandbox: self.settings.allow_sandbox.then(|| self.sandbox()) }
     }
 

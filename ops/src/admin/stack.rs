@@ -114,12 +114,12 @@ impl Stack {
     }
 
     pub(super) async fn menus(&self) -> anyhow::Result<MenuTable> {
-        Ok(MenuTable::new(aws_sdk_dynamodb::Client::new(&local::aws().await?), self.value("MenusTable")?))
+        Ok(MenuTable::new(aws_sdk_dynamodb::Client::new(&local::aws().await?), self.value("MenusTable")?, SystemClock))
     }
 
     pub(super) async fn operate(&self) -> anyhow::Result<Operate<OrderTable, DirectoryTable, SystemClock>> {
         let dynamodb = aws_sdk_dynamodb::Client::new(&local::aws().await?);
-        let directory = DirectoryTable::new(dynamodb, self.value("DirectoryTable")?, true);
+        let directory = DirectoryTable::new(dynamodb, self.value("DirectoryTable")?, true, SystemClock);
         Ok(Operate { orders: self.orders().await?, directory, clock: SystemClock, policy: self.policy()? })
     }
 }
