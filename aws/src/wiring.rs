@@ -47,6 +47,7 @@ use posnext_shared::{
         read::Read,
         recover::Recover,
         watch::{TellWatchers, Watch},
+        world::World,
     },
     domain::{
         contract::Contract,
@@ -61,29 +62,27 @@ const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
 /// other: over three, ten take 1.1 times as long as one (tests/bench/run --batches).
 const BATCH_CONNECTIONS: usize = 3;
 
-type D = Arc<DirectoryTable>;
-type S = Arc<SecretCache>;
-type P = PosRouter<S>;
-type M = Arc<MenuTable>;
+/// The world of the functions: AWS, and the POS systems by HTTP.
+#[derive(Debug)]
+pub struct Production;
 
-/// submit-order.
-pub type SubmitFunction = Submit<D, S, M, OrderTable, Queues, P, SystemClock>;
-/// validate-order: reads.
-pub type ValidateFunction = Validate<D, S, M, P, SystemClock>;
-/// get-menu: reads, and stores the menus it fetches.
-pub type MenuFunction = GetMenu<D, S, M, P, SystemClock>;
-/// get-order: reads, and one nudge.
-pub type GetFunction = GetOrder<D, S, OrderTable, Queues, SystemClock>;
+impl World for Production {
+    type Clock = SystemClock;
+    type Directory = Arc<DirectoryTable>;
+    type Secrets = Arc<SecretCache>;
+    type Menus = Arc<MenuTable>;
+    type Orders = OrderTable;
+    type Queue = Queues;
+    type Pos = PosRouter<Arc<SecretCache>>;
+    type Subscribers = SubscriberTable;
+    type Deliveries = DeliveryQueue;
+    type Webhooks = WebhookClient;
+    type Connections = ConnectionTable;
+    type Push = Connected;
+}
+
 /// process-order.
-pub type ProcessFunction = Consumer<OrderTable, Queues, P, D, S, SystemClock>;
-/// recover-orders.
-pub type RecoverFunction = Recover<OrderTable, Queues, SystemClock>;
-/// announce-orders.
-pub type AnnounceFunction = Stream<SubscriberTable, DeliveryQueue, ConnectionTable, Connected, D, S, SystemClock>;
-/// watch-orders.
-pub type WatchFunction = WatchOrders<ConnectionTable, OrderTable, Connected, D, S, SystemClock>;
-/// deliver-webhooks.
-pub type DeliverFunction = Deliveries<SubscriberTable, S, DeliveryQueue, WebhookClient, SystemClock>;
+pub type ProcessFunction = Consumer<Production>;
 
 /// How each service is reached. On AWS they are one; on a laptop each has an endpoint of its own.
 #[derive(Debug, Clone)]
@@ -105,9 +104,9 @@ pub struct Parts {
     queues: Queues,
     /// What the functions that push make their clients of: no other is to link them.
     aws: Aws,
-    directory: D,
-    secrets: S,
-    menus: M,
+    directory: Arc<DirectoryTable>,
+    secrets: Arc<SecretCache>,
+    menus: Arc<MenuTable>,
     limits: Arc<Limits>,
     contract: Arc<Contract>,
     /// Whose certificates a POS may have.
@@ -242,7 +241,7 @@ impl Parts {
         SandboxPos::new(self.dynamodb.clone(), self.settings.sandbox_table.clone(), || SystemClock.now())
     }
 
-    fn gate(&self) -> Gate<D, S, SystemClock> {
+    fn gate(&self) -> Gate<Production> {
         Gate {
             directory: Arc::clone(&self.directory),
             secrets: Arc::clone(&self.secrets),
@@ -252,18 +251,18 @@ impl Parts {
         }
     }
 
-    fn check(&self) -> Check<M> {
+    fn check(&self) -> Check<Production> {
         Check { menus: Arc::clone(&self.menus), contract: Arc::clone(&self.contract) }
     }
 
-    fn pos(&self) -> P {
+    fn pos(&self) -> PosRouter<Arc<SecretCache>> {
         let http = HttpPos::new(Arc::clone(&self.secrets), self.pos_roots.clone(), || SystemClock.now());
         PosRouter { http, sandbox: self.settings.allow_sandbox.then(|| self.sandbox()) }
     }
 
     /// submit-order.
     #[must_use]
-    pub fn submit(&self) -> SubmitFunction {
+    pub fn submit(&self) -> Submit<Production> {
         let accept = Accept {
             orders: self.orders.clone(),
             queue: self.queues.clone(),
@@ -278,14 +277,14 @@ impl Parts {
 
     /// validate-order.
     #[must_use]
-    pub fn validate(&self) -> ValidateFunction {
+    pub fn validate(&self) -> Validate<Production> {
         let answer_deadline = self.settings.policy.answer_deadline;
         Validate { gate: self.gate(), check: self.check(), pos: self.pos(), answer_deadline }
     }
 
     /// get-menu.
     #[must_use]
-    pub fn menu(&self) -> MenuFunction {
+    pub fn menu(&self) -> GetMenu<Production> {
         let menus = Menus {
             menus: Arc::clone(&self.menus),
             pos: self.pos(),
@@ -298,7 +297,7 @@ impl Parts {
 
     /// get-order.
     #[must_use]
-    pub fn get(&self) -> GetFunction {
+    pub fn get(&self) -> GetOrder<Production> {
         let read = Read { orders: self.orders.clone(), queue: self.queues.clone(), clock: SystemClock };
         GetOrder { gate: self.gate(), read, lately: Lately::default() }
     }
@@ -320,7 +319,7 @@ impl Parts {
 
     /// recover-orders.
     #[must_use]
-    pub fn recover(&self) -> RecoverFunction {
+    pub fn recover(&self) -> Recover<Production> {
         Recover { orders: self.orders.clone(), queue: self.queues.clone(), clock: SystemClock, policy: self.settings.policy }
     }
 
@@ -332,7 +331,7 @@ impl Parts {
 
     /// announce-orders.
     #[must_use]
-    pub fn announce(&self) -> AnnounceFunction {
+    pub fn announce(&self) -> Stream<Production> {
         let announce = self.deliveries().map(|queue| Announce { subscribers: self.subscribers(), queue, clock: SystemClock });
         let watchers = self.connections().zip(self.connected());
         let watchers = watchers.map(|(connections, push)| TellWatchers { gate: self.gate(), connections, push });
@@ -354,14 +353,14 @@ impl Parts {
 
     /// watch-orders; nothing where there are no connections.
     #[must_use]
-    pub fn watch(&self) -> Option<WatchFunction> {
+    pub fn watch(&self) -> Option<WatchOrders<Production>> {
         let (connections, push) = self.connections().zip(self.connected())?;
         Some(WatchOrders { watch: Watch { gate: self.gate(), connections, orders: self.orders.clone(), push } })
     }
 
     /// deliver-webhooks; nothing where there are no webhooks.
     #[must_use]
-    pub fn deliver(&self) -> Option<DeliverFunction> {
+    pub fn deliver(&self) -> Option<Deliveries<Production>> {
         let deliver = Deliver {
             subscribers: self.subscribers(),
             keys: Arc::clone(&self.secrets),
