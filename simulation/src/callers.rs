@@ -170,7 +170,9 @@ impl Callers {
                 names.push((uid.to_owned(), Told::default()));
             }
         }
-        self.sim.tell(format_args!("PAR order {}", paid.number), || format!("submits {uid} as {}", CLIENTS.get(client).map_or("", |c| c.0)));
+        self.sim.tell(format_args!("PAR order {}", paid.number), || {
+            format!("submits {uid} as {}", CLIENTS.get(client).map_or("", |c| c.0))
+        });
         self.sent(paid, uid, Kind::Submit, request, dice).await
     }
 

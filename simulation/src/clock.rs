@@ -1,11 +1,11 @@
 //! The clock of one machine: off by its own few seconds, or far off, and told so by AWS's `Date`.
 
 use std::{
+    sync::Arc,
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 

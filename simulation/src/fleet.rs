@@ -140,7 +140,8 @@ impl Fleet {
                 };
                 let records = batch.iter().map(|message| record(message.id, &message.body)).collect();
                 let invocation = Invocation { records: Some(records), wish: None };
-                let work = async move |instance: Arc<Instance>| instance.process.invoke(invocation, WORKER_FUNCTION_TIMEOUT).await;
+                let work =
+                    async move |instance: Arc<Instance>| instance.process.invoke(invocation, WORKER_FUNCTION_TIMEOUT).await;
                 let Some(Ok(Answer::Batch(response))) = this.invoke(Kind::Process, WORKER_FUNCTION_TIMEOUT, work).await else {
                     return;
                 };
@@ -160,9 +161,8 @@ impl Fleet {
             if self.sim.strikes(&mut dice, Fault::RunMissed) {
                 continue;
             }
-            let work = async move |instance: Arc<Instance>| {
-                schedule::run(&instance.recover, WORKER_FUNCTION_TIMEOUT).await.is_ok()
-            };
+            let work =
+                async move |instance: Arc<Instance>| schedule::run(&instance.recover, WORKER_FUNCTION_TIMEOUT).await.is_ok();
             let this = Arc::clone(&self);
             tokio::spawn(async move { this.invoke(Kind::Recover, WORKER_FUNCTION_TIMEOUT, work).await });
         }
@@ -232,7 +232,7 @@ impl Fleet {
         }
         let aws = self.services.configured(&self.sim, &who, &clock, false);
         let wire = Wire { sim: Arc::clone(&self.sim), restaurants: Arc::clone(&self.restaurants) };
-        let parts = Parts::with(self.settings.clone(), &aws, clock, wire);
+        let parts = Parts::with(self.settings.clone(), &aws, clock, move || wire.clone());
         Arc::new(Instance {
             who,
             warm: AtomicBool::new(false),

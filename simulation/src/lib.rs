@@ -14,5 +14,5 @@ mod sim;
 mod world;
 
 pub use faults::Fault;
-pub use run::{ORDERS, Options, Ended, run};
+pub use run::{Ended, ORDERS, Options, run};
 pub use sim::Harm;

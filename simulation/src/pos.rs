@@ -99,10 +99,19 @@ impl Restaurants {
         self.ledgers().iter().any(|ledger| ledger.values().any(|entry| entry.landing))
     }
 
-    async fn handle(self: Arc<Self>, port: u16, request: Request<Incoming>, gone: Arc<Gone>) -> io::Result<Response<Full<Bytes>>> {
+    async fn handle(
+        self: Arc<Self>,
+        port: u16,
+        request: Request<Incoming>,
+        gone: Arc<Gone>,
+    ) -> io::Result<Response<Full<Bytes>>> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        let number = { let mut requests = lock(&self.requests); *requests += 1; *requests };
+        let number = {
+            let mut requests = lock(&self.requests);
+            *requests += 1;
+            *requests
+        };
         let mut dice = self.sim.dice.part("pos", number);
         let (system, behind) = ((port - PORT) % SYSTEMS, port - PORT >= SYSTEMS);
         let asked = Asked { head, body, system, behind };
@@ -129,7 +138,9 @@ impl Restaurants {
         if sim.strikes(dice, Fault::RequestCut) {
             return Err(cut());
         }
-        if asked.behind && let Some(answer) = self.lie(asked, dice, gone).await {
+        if asked.behind
+            && let Some(answer) = self.lie(asked, dice, gone).await
+        {
             return answer;
         }
         let answer = self.hand_on(asked).await?;
@@ -143,8 +154,19 @@ impl Restaurants {
         let other = self.past(|method, path| method == asked.head.method && path != asked.path());
         let earlier = self.past(|_, path| path == asked.path());
         let mut lies = |fault| sim.strikes(dice, fault);
-        let lie = [Fault::Page, Fault::Cached, Fault::Aged, Fault::Stranger, Fault::HeldRequest, Fault::ShortRequest,
-            Fault::ShortAnswer, Fault::LeftOver, Fault::Twice].into_iter().find(|fault| lies(*fault))?;
+        let lie = [
+            Fault::Page,
+            Fault::Cached,
+            Fault::Aged,
+            Fault::Stranger,
+            Fault::HeldRequest,
+            Fault::ShortRequest,
+            Fault::ShortAnswer,
+            Fault::LeftOver,
+            Fault::Twice,
+        ]
+        .into_iter()
+        .find(|fault| lies(*fault))?;
         sim.tell(asked.who(), || format!("{} {}: a proxy lies ({})", asked.head.method, asked.path(), lie.name()));
         match lie {
             Fault::Page => Some(Ok(page(dice))),

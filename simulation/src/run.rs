@@ -178,12 +178,18 @@ async fn judge(sim: &Shared, desk: &Desk, paid: &Paid, restaurants: &Restaurants
                 }
             }
             Some((status, _)) if !meals.is_empty() => {
-                sim.harm("refunded, and there is a meal", format!("{uid} of order {number} at {}: {status}, {meals:?}", paid.location));
+                sim.harm(
+                    "refunded, and there is a meal",
+                    format!("{uid} of order {number} at {}: {status}, {meals:?}", paid.location),
+                );
             }
             Some(_) => {}
             None if !may_wait(desk, &record).await? => {
                 let history: Vec<_> = record.history.iter().map(ToString::to_string).collect();
-                sim.harm("an order is left open", format!("{uid} of order {number} at {}: {}", paid.location, history.join("; ")));
+                sim.harm(
+                    "an order is left open",
+                    format!("{uid} of order {number} at {}: {}", paid.location, history.join("; ")),
+                );
             }
             None => {}
         }

@@ -35,7 +35,8 @@ pub(crate) const TENANT: &str = "t";
 pub(crate) const ORGANIZATION: &str = "O";
 pub(crate) const SHARED_ID: &str = "Qm7xT2vLw9Rz4Kd8";
 /// Client ids, and their secrets.
-pub(crate) const CLIENTS: [(&str, &str); 2] = [("par", "client-secret-of-par-0123456789"), ("second", "client-secret-of-second-012345")];
+pub(crate) const CLIENTS: [(&str, &str); 2] =
+    [("par", "client-secret-of-par-0123456789"), ("second", "client-secret-of-second-012345")];
 /// Locations of one run.
 const LOCATIONS: u64 = 5;
 /// For how long after its beginning operators change things.

@@ -153,8 +153,7 @@ impl Tables {
     fn transaction(&self, request: &Value, body: &[u8], back: Duration, dice: &mut Dice) -> Said {
         let items = request.get("TransactItems").and_then(Value::as_array).cloned().unwrap_or_default();
         let puts: Vec<&Value> = items.iter().filter_map(|item| item.get("Put")).collect();
-        let before: Vec<_> =
-            puts.iter().filter_map(|put| place(put, "Item")).map(|place| (self.item(&place), place)).collect();
+        let before: Vec<_> = puts.iter().filter_map(|put| place(put, "Item")).map(|place| (self.item(&place), place)).collect();
         let said = run(body, |request| self.engine.transact_write_items(request));
         if said.status == 200 {
             for (item, place) in before {
@@ -189,7 +188,8 @@ impl Tables {
             self.sim.harm("a final status changed", format!("{pk}: {state_before} became {state}"));
         }
         let number = |version: &Value| version.get("N").and_then(Value::as_str).and_then(|version| version.parse::<u64>().ok());
-        if !matches!((number(&version_before), number(&version)), (Some(before), Some(now)) if now == before || now == before + 1) {
+        if !matches!((number(&version_before), number(&version)), (Some(before), Some(now)) if now == before || now == before + 1)
+        {
             self.sim.harm("a stale writer won", format!("{pk}: version {version_before} became {version}"));
         }
     }
@@ -215,7 +215,12 @@ fn place(request: &Value, member: &str) -> Option<Place> {
 fn run<Q: DeserializeOwned, A: Serialize>(body: &[u8], call: impl FnOnce(Q) -> Result<A, DynoxideError>) -> Said {
     let request = match serde_json::from_slice(body) {
         Ok(request) => request,
-        Err(error) => return Said { status: 400, json: json!({ "__type": "SerializationException", "message": error.to_string() }).to_string() },
+        Err(error) => {
+            return Said {
+                status: 400,
+                json: json!({ "__type": "SerializationException", "message": error.to_string() }).to_string(),
+            };
+        }
     };
     match call(request) {
         Ok(answer) => Said::ok(serde_json::to_string(&answer).unwrap_or_default()),
@@ -232,7 +237,8 @@ pub(super) fn named(operation: &str, body: &[u8]) -> String {
     };
     let items = request.get("TransactItems").and_then(Value::as_array);
     let of_all = |items: &Vec<Value>| {
-        let each = items.iter().filter_map(|item| item.as_object()?.iter().next().map(|(verb, item)| format!("{verb} {}", keys(item))));
+        let each =
+            items.iter().filter_map(|item| item.as_object()?.iter().next().map(|(verb, item)| format!("{verb} {}", keys(item))));
         each.collect::<Vec<_>>().join(", ")
     };
     let version = request.pointer("/Item/ver/N").and_then(Value::as_str).map(|version| format!(" version {version}"));
