@@ -20,6 +20,9 @@ pub(crate) enum Verb {
     /// Kill, stop and cut off the functions and services under a stream of orders
     #[command(disable_help_flag = true)]
     Faults(Rest),
+    /// Run the functions' own code in a world of one seed, in which anything may go wrong, and tell what happened
+    #[command(disable_help_flag = true)]
+    Simulate(Rest),
     /// Watch the orders of a deployed stack move, in a browser; read-only
     #[command(disable_help_flag = true)]
     Board(Rest),
@@ -42,6 +45,7 @@ impl Verb {
             Self::Certify(rest) => ("certify", rest),
             Self::Load(rest) => ("load", rest),
             Self::Faults(rest) => ("faults", rest),
+            Self::Simulate(rest) => ("simulate", rest),
             Self::Board(rest) => ("board", rest),
             Self::Admin(rest) => ("admin", rest),
         }

@@ -1,4 +1,5 @@
-//! `posnext-ops`: what operates and proves a stack. `posnext smoke`, `certify`, `load`, `faults`, `board` and `admin` are it.
+//! `posnext-ops`: what operates and proves a stack. `posnext smoke`, `certify`, `load`, `faults`,
+//! `simulate`, `board` and `admin` are it.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use posnext_proofs::faults;
+use posnext_simulation::command::{SimulateArguments, simulate};
 
 /// Operate a stack of posnext, and put it to the proof.
 #[derive(Debug, Parser)]
@@ -34,6 +36,10 @@ enum Command {
     ///
     /// Exit code: 0 every promise was kept; 1 one was broken; 2 it could not be run.
     Faults(faults::Options),
+    /// Run the functions' own code in a world of one seed, in which anything may go wrong, and tell what happened
+    ///
+    /// Exit code: 0 every promise was kept; 1 one was broken; 2 it could not be run.
+    Simulate(SimulateArguments),
     /// Watch the orders of a deployed stack move, in a browser; read-only
     ///
     /// The orders are read from the stack's tables each second, with AWS credentials of your own; nothing is sent or written. The board
@@ -52,6 +58,7 @@ async fn main() -> ExitCode {
         Command::Faults(options) => {
             faults::run(options).await.map(|kept| if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Simulate(arguments) => simulate(&arguments),
         Command::Board(board) => board_command::run(board).await,
         Command::Admin(admin) => admin::run(admin).await,
     };

@@ -1,5 +1,5 @@
-//! PAR: callers who send orders, again and again until they are answered, under other names and as other clients, and who
-//! remember what they were told.
+//! PAR: callers who send orders, again and again until they are answered, under other names and as other clients; and
+//! strangers who have a token, and no SharedId.
 
 use std::{
     collections::BTreeSet,
@@ -7,105 +7,71 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use posnext_local::par::bearer_token;
-use posnext_shared::domain::{
-    canonical::Members,
-    order::Body,
-    signature::{DigestMessage, SharedId},
-};
+use posnext_shared::domain::signature::{DigestMessage, SharedId};
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    answers::{Heard, member},
     dice::Dice,
     faults::Fault,
     fleet::{Fleet, Kind},
+    paid::{Paid, message_of, text},
     sim::{Shared, lock},
-    world::{CLIENTS, ORGANIZATION, SHARED_ID, TENANT},
+    world::{CLIENTS, ROTATED, SHARED_IDS},
 };
 
 /// How long a caller goes on asking.
-const PATIENCE: Duration = Duration::from_mins(20);
-
-/// What a caller was told of one name of an order.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Told {
-    /// It was answered 200 or 202.
-    pub(crate) accepted: bool,
-    /// The final answers: status and the POS's number.
-    pub(crate) finals: BTreeSet<(String, String)>,
-}
-
-/// An order that somebody has paid for, under all its names.
-#[derive(Debug)]
-pub(crate) struct Paid {
-    pub(crate) number: u64,
-    pub(crate) location: String,
-    online_order_id: Option<String>,
-    quantity: u64,
-    names: Mutex<Vec<(String, Told)>>,
-}
-
-impl Paid {
-    pub(crate) fn new(number: u64, location: String, dice: &mut Dice) -> Arc<Self> {
-        let online_order_id = (!dice.in_a_thousand(150)).then(|| format!("ONL-{number}"));
-        let quantity = dice.within(1..9);
-        Arc::new(Self { number, location, online_order_id, quantity, names: Mutex::default() })
-    }
-
-    pub(crate) fn names(&self) -> Vec<(String, Told)> {
-        lock(&self.names).clone()
-    }
-
-    /// The order as it is sent under a name, at a time.
-    fn text(&self, uid: &str, at: &str) -> String {
-        let online = self.online_order_id.as_ref().map(|id| format!(r#""online_order_id":"{id}","#)).unwrap_or_default();
-        let (quantity, cents) = (self.quantity, self.quantity * 925);
-        let total = format!("{}.{:02}", cents / 100, cents % 100);
-        format!(
-            r#"{{"request_uid":"{uid}","organization_id":"{ORGANIZATION}","location_id":"{}","request_datetime":"{at}","order_details":{{{online}"items":[{{"id":"4711","name":"Margherita","quantity":{quantity},"price":9.25,"modifiers":[]}}],"subtotal":{total},"grand_total":{total}}}}}"#,
-            self.location
-        )
-    }
-}
+const PATIENCE: Duration = Duration::from_mins(10);
+/// The longest pause between two polls, in milliseconds.
+const LONGEST_PAUSE: u64 = 100_000;
 
 /// Everybody who calls.
 #[derive(Debug)]
 pub(crate) struct Callers {
-    sim: Shared,
+    pub(crate) sim: Shared,
     fleet: Arc<Fleet>,
-    shared_id: SharedId,
+    /// The one before the secrets were changed, and the one after.
+    pub(crate) shared_ids: [SharedId; 2],
     /// What was ever signed by a caller.
-    signed: Mutex<BTreeSet<String>>,
+    pub(crate) signed: Mutex<BTreeSet<String>>,
+    /// From when on the new secrets are used.
+    rotated_at: Option<Instant>,
+}
+
+/// Under which name an order is sent, dated when, and by which client.
+#[derive(Debug, Clone)]
+struct As {
+    uid: String,
+    at: String,
+    client: usize,
 }
 
 impl Callers {
-    pub(crate) fn new(sim: &Shared, fleet: &Arc<Fleet>) -> anyhow::Result<Arc<Self>> {
-        let shared_id = SharedId::new("par", SHARED_ID)?;
+    pub(crate) fn new(sim: &Shared, fleet: &Arc<Fleet>, rotated_at: Option<Instant>) -> anyhow::Result<Arc<Self>> {
+        let [before, after] = SHARED_IDS;
+        let shared_ids = [SharedId::new("par", before)?, SharedId::new("par", after)?];
         let signed = Mutex::new(BTreeSet::from([DigestMessage::all_null().as_str().to_owned()]));
-        Ok(Arc::new(Self { sim: Arc::clone(sim), fleet: Arc::clone(fleet), shared_id, signed }))
+        Ok(Arc::new(Self { sim: Arc::clone(sim), fleet: Arc::clone(fleet), shared_ids, signed, rotated_at }))
     }
 
     /// Sends an order until it is decided, or nobody has any patience left.
     pub(crate) async fn order(self: Arc<Self>, paid: Arc<Paid>) {
         let mut dice = self.sim.dice.part("order", paid.number);
-        let (mut uid, mut at) = (format!("o{}", paid.number), self.sim.now().rfc3339());
-        let (began, mut client) = (Instant::now(), 0);
-        if self.sim.strikes(&mut dice, Fault::SentTwice) {
-            let (this, paid, text) = (Arc::clone(&self), Arc::clone(&paid), paid.text(&uid, &at));
-            let (uid, wait, later) = (uid.clone(), dice.millis(0..2_000), dice.part("twice", 0));
-            tokio::spawn(async move {
-                sleep(wait).await;
-                this.submit(&paid, &uid, &text, 0, later).await;
-            });
+        let mut sent = As { uid: format!("o{}", paid.number), at: self.sim.now().rfc3339(), client: 0 };
+        let began = Instant::now();
+        if self.sim.strikes(&mut dice, Fault::Thief) {
+            self.tempt(&paid, dice.part("thief", 0)).await;
         }
+        self.beside(&paid, &sent, &mut dice);
         let mut tries = 0;
         while began.elapsed() < PATIENCE {
-            let told = self.submit(&paid, &uid, &paid.text(&uid, &at), client, dice.part("try", tries)).await;
+            let told = self.submit(&paid, &sent, &paid.text(&sent.uid, &sent.at), dice.part("try", tries)).await;
             match told {
                 Heard::Final | Heard::Refused => break,
                 Heard::Pending => {
-                    self.poll(&paid, &uid, client, &mut dice, began).await;
+                    self.poll(&paid, &sent, &mut dice, began).await;
                     break;
                 }
                 Heard::Nothing => {}
@@ -113,26 +79,92 @@ impl Callers {
             tries += 1;
             sleep(dice.millis(300..6_000)).await;
             if paid.online_order_id.is_some() && self.sim.strikes(&mut dice, Fault::Renamed) {
-                (uid, at) = (format!("o{}-{tries}", paid.number), self.sim.now().rfc3339());
+                (sent.uid, sent.at) = (format!("o{}-{tries}", paid.number), self.sim.now().rfc3339());
             }
             if self.sim.strikes(&mut dice, Fault::Restamped) {
-                at = self.sim.now().rfc3339();
+                sent.at = self.sim.now().rfc3339();
             }
             if self.sim.strikes(&mut dice, Fault::OtherClient) {
-                client = 1 - client;
+                sent.client = 1 - sent.client;
             }
         }
         if self.sim.strikes(&mut dice, Fault::SentLater) {
-            sleep(dice.millis(10_000..3_600_000)).await;
-            self.submit(&paid, &uid, &paid.text(&uid, &at), client, dice.part("later", 0)).await;
+            sleep(dice.millis(5_000..480_000)).await;
+            self.submit(&paid, &sent, &paid.text(&sent.uid, &sent.at), dice.part("later", 0)).await;
+        }
+    }
+
+    /// What goes on beside the first request: the same once more, or other content under its name.
+    fn beside(self: &Arc<Self>, paid: &Arc<Paid>, sent: &As, dice: &mut Dice) {
+        let (twice, changed) = (self.sim.strikes(dice, Fault::SentTwice), self.sim.strikes(dice, Fault::Changed));
+        let (wait, later) = (dice.millis(0..2_000), dice.part("beside", 0));
+        if !twice && !changed {
+            return;
+        }
+        let (this, paid, sent) = (Arc::clone(self), Arc::clone(paid), sent.clone());
+        let text = if changed {
+            paid.change();
+            paid.changed_text(&sent.uid, &sent.at)
+        } else {
+            paid.text(&sent.uid, &sent.at)
+        };
+        tokio::spawn(async move {
+            sleep(wait).await;
+            this.submit(&paid, &sent, &text, later).await;
+        });
+    }
+
+    /// Sends an open order under another name, another day.
+    pub(crate) async fn rename(self: Arc<Self>, paid: Arc<Paid>) {
+        let dice = self.sim.dice.part("rename", paid.number);
+        let sent = As { uid: format!("o{}-day2", paid.number), at: self.sim.now().rfc3339(), client: 0 };
+        for _ in 0..20 {
+            let told = self.submit(&paid, &sent, &paid.text(&sent.uid, &sent.at), dice.clone()).await;
+            if told != Heard::Nothing {
+                return;
+            }
+            sleep(Duration::from_secs(5)).await;
+        }
+    }
+
+    /// Sends what was sent once more, when it may be forgotten.
+    pub(crate) async fn send_again(&self, paid: &Paid, uid: &str, at: String) {
+        let sent = As { uid: uid.to_owned(), at, client: 0 };
+        let dice = self.sim.dice.part("months", paid.number);
+        self.submit(paid, &sent, &paid.text(uid, &sent.at), dice).await;
+    }
+
+    /// PAR validates an order without totals; a stranger hears the answer, and takes its totals and its signature for an
+    /// order of his own.
+    async fn tempt(&self, paid: &Paid, mut dice: Dice) {
+        let (uid, at) = (format!("t{}", paid.number), self.sim.now().rfc3339());
+        let asked = text(&uid, &at, &paid.location, None, paid.quantity, false);
+        let Some(request) = self.signed_request("/posnext/order/validate", 0, &asked) else { return };
+        let Some(answer) = self.fleet.http(Kind::Validate, request).await else { return };
+        self.hold_to_signatures(&uid, &answer);
+        let stolen = answer.headers().get("x-pch-digest").cloned();
+        let wanted = text(&uid, &at, &paid.location, None, paid.quantity, true);
+        let mut request = self.request(Method::POST, "/posnext/order/submit", 0, wanted.clone());
+        request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+        if let Some(stolen) = stolen {
+            request.headers_mut().insert("x-pch-digest", stolen);
+        }
+        sleep(dice.millis(1..2_000)).await;
+        self.sim.tell("a stranger", || format!("submits {uid} with a signature that was heard"));
+        let Some(answer) = self.fleet.http(Kind::Submit, request).await else { return };
+        self.hold_to_signatures(&uid, &answer);
+        let signed = message_of(&wanted).is_some_and(|message| lock(&self.signed).contains(message.as_str()));
+        if matches!(answer.status().as_u16(), 200 | 202) && !signed {
+            self.sim.harm("a stranger has placed what nobody signed", format!("{uid}: {}", answer.body()));
         }
     }
 
     /// Reads an order once more, when nothing goes wrong any more.
     pub(crate) async fn ask_again(&self, paid: &Paid, uid: &str) {
         let dice = self.sim.dice.part("again", paid.number);
+        let sent = As { uid: uid.to_owned(), at: String::new(), client: 0 };
         for _ in 0..3 {
-            if !matches!(self.get(paid, uid, 0, dice.clone()).await, Heard::Nothing) {
+            if self.get(paid, &sent, dice.clone()).await != Heard::Nothing {
                 return;
             }
             sleep(Duration::from_secs(2)).await;
@@ -140,67 +172,73 @@ impl Callers {
         self.sim.harm("an order cannot be read although nothing goes wrong", uid.to_owned());
     }
 
-    async fn poll(&self, paid: &Paid, uid: &str, client: usize, dice: &mut Dice, began: Instant) {
-        let mut tries = 0;
+    async fn poll(&self, paid: &Paid, sent: &As, dice: &mut Dice, began: Instant) {
+        let (mut tries, mut pause) = (0, 1_000);
         while began.elapsed() < PATIENCE {
-            sleep(dice.millis(700..9_000)).await;
+            sleep(dice.millis(pause / 2..pause * 2)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
             tries += 1;
-            if matches!(self.get(paid, uid, client, dice.part("poll", tries)).await, Heard::Final) {
+            if self.get(paid, sent, dice.part("poll", tries)).await == Heard::Final {
                 return;
             }
         }
     }
 
-    async fn submit(&self, paid: &Paid, uid: &str, text: &str, client: usize, mut dice: Dice) -> Heard {
-        let Some(message) = message_of(text) else { return Heard::Refused };
-        lock(&self.signed).insert(message.as_str().to_owned());
-        let later = dice.in_a_thousand(60);
-        let mut request = self.request(Method::POST, "/posnext/order/submit", client, text.to_owned());
-        let headers = request.headers_mut();
-        if let Ok(digest) = self.shared_id.sign(&message).parse() {
-            headers.insert("x-pch-digest", digest);
+    async fn submit(&self, paid: &Paid, sent: &As, text: &str, mut dice: Dice) -> Heard {
+        let Some(mut request) = self.signed_request("/posnext/order/submit", sent.client, text) else { return Heard::Refused };
+        if dice.in_a_thousand(60) {
+            request.headers_mut().insert("prefer", HeaderValue::from_static("respond-async"));
         }
-        headers.insert("content-type", http::HeaderValue::from_static("application/json"));
-        if later {
-            headers.insert("prefer", http::HeaderValue::from_static("respond-async"));
-        }
-        {
-            let mut names = lock(&paid.names);
-            if !names.iter().any(|(name, _)| name == uid) {
-                names.push((uid.to_owned(), Told::default()));
-            }
-        }
+        paid.name(&sent.uid);
         self.sim.tell(format_args!("PAR order {}", paid.number), || {
-            format!("submits {uid} as {}", CLIENTS.get(client).map_or("", |c| c.0))
+            format!("submits {} as {}", sent.uid, CLIENTS.get(sent.client).map_or("", |client| client.id))
         });
-        self.sent(paid, uid, Kind::Submit, request, dice).await
+        self.sent(paid, &sent.uid, Kind::Submit, request, dice).await
     }
 
-    async fn get(&self, paid: &Paid, uid: &str, client: usize, dice: Dice) -> Heard {
-        let request = self.request(Method::GET, &format!("/posnext/orders/{uid}"), client, String::new());
-        self.sent(paid, uid, Kind::Get, request, dice).await
+    async fn get(&self, paid: &Paid, sent: &As, mut dice: Dice) -> Heard {
+        let mut request = self.request(Method::GET, &format!("/posnext/orders/{}", sent.uid), sent.client, String::new());
+        if dice.in_a_thousand(20) {
+            request.headers_mut().insert("prefer", HeaderValue::from_static("wait=2"));
+        }
+        self.sent(paid, &sent.uid, Kind::Get, request, dice).await
+    }
+
+    fn is_rotated(&self) -> bool {
+        self.rotated_at.is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// A request that PAR signs itself.
+    fn signed_request(&self, path: &str, client: usize, text: &str) -> Option<Request<String>> {
+        let message = message_of(text)?;
+        lock(&self.signed).insert(message.as_str().to_owned());
+        let mut request = self.request(Method::POST, path, client, text.to_owned());
+        let [before, after] = &self.shared_ids;
+        let digest = if self.is_rotated() { after } else { before }.sign(&message).parse().ok()?;
+        request.headers_mut().insert("x-pch-digest", digest);
+        request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+        Some(request)
     }
 
     fn request(&self, method: Method, path: &str, client: usize, body: String) -> Request<String> {
-        let (id, secret) = CLIENTS.get(client).copied().unwrap_or_default();
         let mut request = Request::new(body);
         (*request.method_mut(), *request.uri_mut()) = (method, path.parse().unwrap_or_default());
-        let token = bearer_token(id, secret, self.sim.now().seconds()).unwrap_or_default();
-        if let Ok(token) = format!("Bearer {token}").parse() {
-            request.headers_mut().insert("authorization", token);
+        if let Some(client) = CLIENTS.get(client) {
+            let secret = if self.is_rotated() && client.id == ROTATED { client.next_secret } else { client.secret };
+            let token = bearer_token(client.id, secret, self.sim.now().seconds()).unwrap_or_default();
+            insert(request.headers_mut(), "authorization", &format!("Bearer {token}"));
         }
         request
     }
 
     async fn sent(&self, paid: &Paid, uid: &str, kind: Kind, request: Request<String>, mut dice: Dice) -> Heard {
-        let who = format!("PAR order {}", paid.number);
         sleep(dice.millis(1..30)).await;
         let answer = self.fleet.http(kind, request).await;
         // What leaves is held to its promises, whether or not it arrives.
         let heard = answer.as_ref().map_or(Heard::Nothing, |answer| self.looked_at(paid, uid, kind, answer));
         let lost = answer.is_some() && self.sim.strikes(&mut dice, Fault::AnswerLost);
-        self.sim.tell(who, || {
-            let said = answer.as_ref().map_or("nothing".to_owned(), |answer| {
+        self.sim.tell(format_args!("PAR order {}", paid.number), || {
+            let said = answer.as_ref().map_or("nothing".to_owned(), |answer: &Response<String>| {
                 format!("{} {}", answer.status().as_u16(), member(answer.body(), "status").unwrap_or_default())
             });
             format!("{uid} is answered {said}{}", if lost { ", and does not hear it" } else { "" })
@@ -211,78 +249,10 @@ impl Callers {
         sleep(dice.millis(1..30)).await;
         heard
     }
+}
 
-    /// Whether an answer is one that may be given, and what it says.
-    fn looked_at(&self, paid: &Paid, uid: &str, kind: Kind, answer: &Response<String>) -> Heard {
-        let (code, body) = (answer.status().as_u16(), answer.body());
-        let message = DigestMessage::of_body(body);
-        let digest = answer.headers().get("x-pch-digest").and_then(|digest| digest.to_str().ok());
-        if digest.is_none_or(|digest| digest != self.shared_id.sign(&message)) && !matches!(code, 503 | 500) {
-            self.sim.harm("an answer without a right signature", format!("{uid}: {code} {body}"));
-        }
-        if digest.is_some() && !lock(&self.signed).contains(message.as_str()) {
-            self.sim.harm("something is signed that no caller has signed", format!("{uid}: {code} {body}"));
-        }
-        let status = member(body, "status").unwrap_or_default();
-        let mut names = lock(&paid.names);
-        let Some((_, told)) = names.iter_mut().find(|(name, _)| name == uid) else { return Heard::Refused };
-        match (code, status.as_str()) {
-            (200, "placed") | (200 | 422 | 500 | 502, "rejected" | "errored") => {
-                told.accepted = true;
-                told.finals.insert((status, number(body).unwrap_or_default()));
-                if told.finals.len() > 1 {
-                    self.sim.harm("a final answer changed", format!("{uid}: {:?}", told.finals));
-                }
-                Heard::Final
-            }
-            (200 | 202, "pending") => {
-                told.accepted = true;
-                if !told.finals.is_empty() {
-                    self.sim.harm("an answer is older than one before it", format!("{uid}: pending after {:?}", told.finals));
-                }
-                Heard::Pending
-            }
-            (404, _) if kind == Kind::Get => {
-                if told.accepted {
-                    self.sim.harm("an accepted order is not known", uid.to_owned());
-                }
-                Heard::Nothing
-            }
-            (429 | 503, _) => Heard::Nothing,
-            // Another name of the same order, and the same content: it is no conflict.
-            _ => {
-                self.sim.harm("an answer that no promise allows", format!("{uid}: {code} {body}"));
-                Heard::Refused
-            }
-        }
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = value.parse() {
+        headers.insert(name, value);
     }
-}
-
-/// What a caller heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heard {
-    Final,
-    Pending,
-    Refused,
-    Nothing,
-}
-
-/// The key of an order at its POS.
-pub(crate) fn pos_key(uid: &str) -> String {
-    format!("{TENANT}.{uid}")
-}
-
-fn message_of(text: &str) -> Option<DigestMessage> {
-    let order = Body::parse(text.as_bytes()).ok()?.into_order().ok()?;
-    Some(order.message(order.identity()))
-}
-
-fn member(body: &str, name: &str) -> Option<String> {
-    serde_json::from_str(Members::parse(body).ok()?.get(name)?).ok()
-}
-
-fn number(body: &str) -> Option<String> {
-    let details = Members::parse(body).ok()?;
-    let details = Members::parse(details.get("order_details")?).ok()?;
-    serde_json::from_str(details.get("pos_order_id")?).ok()
 }

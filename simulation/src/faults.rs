@@ -81,6 +81,24 @@ pub enum Fault {
     Remapped,
     /// A location's POS is said to promise less.
     PromiseTaken,
+    /// A caller sends other content under a name that it has used.
+    Changed,
+    /// A stranger with a token takes a signature that was heard for an order of his own.
+    Thief,
+    /// Another day's order has a number that was used before.
+    NumberReused,
+    /// A caller sends an order again under another name, another day, while it is open.
+    RenamedLater,
+    /// A caller sends an order again when it is forgotten.
+    SentMonthsLater,
+    /// The secrets are changed.
+    SecretsChanged,
+    /// Some processes have other settings.
+    SettingsChanged,
+    /// What is sold costs more.
+    PriceChanged,
+    /// What is sold is switched off.
+    SoldOut,
     /// A person wants an order ended.
     Person,
 }
@@ -89,7 +107,7 @@ use Fault::*;
 
 impl Fault {
     /// Every kind, its name, and how often it happens in a thousand times that it could.
-    pub const ALL: [(Self, &'static str, u32); 40] = [
+    pub const ALL: [(Self, &'static str, u32); 49] = [
         (CallLost, "call-lost", 8),
         (ReplyLost, "reply-lost", 12),
         (ServerError, "server-error", 5),
@@ -129,6 +147,15 @@ impl Fault {
         (SentLater, "sent-later", 100),
         (Remapped, "remapped", 150),
         (PromiseTaken, "promise-taken", 80),
+        (Changed, "changed", 40),
+        (Thief, "thief", 50),
+        (NumberReused, "number-reused", 700),
+        (RenamedLater, "renamed-later", 400),
+        (SentMonthsLater, "sent-months-later", 60),
+        (SecretsChanged, "secrets-changed", 300),
+        (SettingsChanged, "settings-changed", 80),
+        (PriceChanged, "price-changed", 150),
+        (SoldOut, "sold-out", 80),
         (Person, "person", 60),
     ];
 
@@ -136,6 +163,12 @@ impl Fault {
     #[must_use]
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(fault, ..)| *fault == self).map_or("", |(_, name, _)| name)
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, other, _)| *other == name).map(|(fault, ..)| *fault)
     }
 
     pub(crate) fn in_a_thousand(self) -> u32 {

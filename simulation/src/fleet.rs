@@ -19,6 +19,7 @@ use posnext_aws::{
         queue::{Answer, Consumer, Invocation},
         schedule,
         submit::Submit,
+        validate::Validate,
     },
     settings::Settings,
     wiring::{OnAws, Parts},
@@ -40,9 +41,10 @@ use crate::{
     clock::MachineClock,
     dice::Dice,
     faults::Fault,
-    pos::{Restaurants, Wire},
+    pos::Restaurants,
     process::Process,
     sim::{Shared, lock},
+    wire::Wire,
 };
 
 /// Invocations that the account has room for at a time.
@@ -56,6 +58,7 @@ pub(crate) type World = OnAws<MachineClock, Wire>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Submit,
+    Validate,
     Get,
     Process,
     Recover,
@@ -65,6 +68,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Submit => "submit-order",
+            Self::Validate => "validate-order",
             Self::Get => "get-order",
             Self::Process => "process-order",
             Self::Recover => "recover-orders",
@@ -79,6 +83,7 @@ pub(crate) struct Instance {
     parts: Parts<MachineClock, Wire>,
     warm: AtomicBool,
     submit: Submit<World>,
+    validate: Validate<World>,
     get: GetOrder<World>,
     process: Consumer<World>,
     recover: Recover<World>,
@@ -89,14 +94,20 @@ pub(crate) struct Fleet {
     sim: Shared,
     services: Arc<Services>,
     restaurants: Arc<Restaurants>,
-    settings: Settings,
+    /// Before and after they are changed.
+    settings: [Settings; 2],
     idle: Mutex<BTreeMap<Kind, Vec<Arc<Instance>>>>,
     running: AtomicUsize,
     invocations: AtomicU64,
 }
 
 impl Fleet {
-    pub(crate) fn new(sim: &Shared, services: &Arc<Services>, restaurants: &Arc<Restaurants>, settings: Settings) -> Arc<Self> {
+    pub(crate) fn new(
+        sim: &Shared,
+        services: &Arc<Services>,
+        restaurants: &Arc<Restaurants>,
+        settings: [Settings; 2],
+    ) -> Arc<Self> {
         Arc::new(Self {
             sim: Arc::clone(sim),
             services: Arc::clone(services),
@@ -112,6 +123,7 @@ impl Fleet {
     pub(crate) async fn http(self: &Arc<Self>, kind: Kind, request: Request<String>) -> Option<Response<String>> {
         let answering = async move |instance: Arc<Instance>| match kind {
             Kind::Submit => instance.submit.handle(request).await,
+            Kind::Validate => instance.validate.handle(request).await,
             _ => instance.get.handle(request).await,
         };
         self.invoke(kind, API_FUNCTION_TIMEOUT, answering).await
@@ -158,7 +170,7 @@ impl Fleet {
         let mut dice = self.sim.dice.part("schedule", 0);
         loop {
             sleep(Duration::from_secs(60)).await;
-            if self.sim.strikes(&mut dice, Fault::RunMissed) {
+            if self.sim.is_night() || self.sim.strikes(&mut dice, Fault::RunMissed) {
                 continue;
             }
             let work =
@@ -232,11 +244,18 @@ impl Fleet {
         }
         let aws = self.services.configured(&self.sim, &who, &clock, false);
         let wire = Wire { sim: Arc::clone(&self.sim), restaurants: Arc::clone(&self.restaurants) };
-        let parts = Parts::with(self.settings.clone(), &aws, clock, move || wire.clone());
+        let [before, after] = &self.settings;
+        let changed = self.sim.strikes(dice, Fault::SettingsChanged);
+        if changed {
+            self.sim.tell(&who, || "has the changed settings".to_owned());
+        }
+        let settings = if changed { after } else { before };
+        let parts = Parts::with(settings.clone(), &aws, clock, move || wire.clone());
         Arc::new(Instance {
             who,
             warm: AtomicBool::new(false),
             submit: parts.submit(),
+            validate: parts.validate(),
             get: parts.get(),
             process: parts.process(),
             recover: parts.recover(),

@@ -4,42 +4,33 @@
 use std::{
     collections::BTreeMap,
     io,
-    pin::Pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, request::Parts};
 use http_body_util::{BodyExt, Full};
-use hyper::{
-    body::Incoming,
-    rt::{Read, ReadBufCursor, Write},
-    service::service_fn,
-};
-use hyper_util::rt::TokioIo;
-use posnext_aws::adapters::http_pos::line::{Connection, Network};
+use hyper::body::Incoming;
 use posnext_local::pos::{ABILITIES, Entry, PlayedPos};
-use tokio::{
-    io::{DuplexStream, duplex},
-    time::sleep,
-};
+use tokio::time::sleep;
 
 use crate::{
     clock::MachineClock,
     dice::Dice,
     faults::Fault,
     sim::{Shared, lock},
+    wire::Gone,
 };
 
 /// POS systems: two, so that a location can be mapped from one to the other.
 pub(crate) const SYSTEMS: u16 = 2;
 /// The port of the first; behind a proxy it is [`SYSTEMS`] higher.
 const PORT: u16 = 7_000;
+
+pub(crate) fn is_a_port(port: u16) -> bool {
+    (PORT..PORT + 2 * SYSTEMS).contains(&port)
+}
 
 /// The address of a POS, with a proxy before it or without.
 pub(crate) fn base(system: u16, behind: bool, abilities: &str, behaviour: &str) -> String {
@@ -55,11 +46,19 @@ struct Answered {
     body: Bytes,
 }
 
-/// A place that came to be a meal, or that was asked for: its key, and the order in it.
+/// A place that came whole: the order's key, and how many were wanted.
 #[derive(Debug, Clone)]
 pub(crate) struct Placement {
     pub(crate) key: String,
-    pub(crate) order: String,
+    pub(crate) quantity: u64,
+}
+
+impl Placement {
+    fn of(body: &[u8]) -> Option<Self> {
+        let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+        let quantity = body.pointer("/order/order_details/items/0/quantity")?.as_u64()?;
+        Some(Self { key: body.get("key")?.as_str()?.to_owned(), quantity })
+    }
 }
 
 #[derive(Debug)]
@@ -99,7 +98,7 @@ impl Restaurants {
         self.ledgers().iter().any(|ledger| ledger.values().any(|entry| entry.landing))
     }
 
-    async fn handle(
+    pub(crate) async fn handle(
         self: Arc<Self>,
         port: u16,
         request: Request<Incoming>,
@@ -222,8 +221,7 @@ impl Restaurants {
             let Some(pos) = this.systems.get(usize::from(asked.system)) else { return Err(cut()) };
             let key = asked.path().rsplit('/').next().unwrap_or_default().to_owned();
             if asked.head.method == Method::PUT {
-                let order = String::from_utf8_lossy(&asked.body).into_owned();
-                lock(&this.placements).push(Placement { key: key.clone(), order });
+                lock(&this.placements).extend(Placement::of(&asked.body));
             }
             let answer = pos.handle(Request::from_parts(asked.head.clone(), Full::new(asked.body.clone()))).await?;
             let (head, body) = answer.into_parts();
@@ -282,90 +280,5 @@ impl Asked {
     fn is_idempotent(&self) -> bool {
         let name = self.path().trim_start_matches('/').split('/').next().unwrap_or_default();
         ABILITIES.iter().any(|(ability, abilities)| *ability == name && abilities.idempotent_place)
-    }
-}
-
-/// Whether who sent a request is still there.
-#[derive(Debug, Default)]
-struct Gone {
-    gone: AtomicBool,
-    in_peace: AtomicBool,
-}
-
-impl Gone {
-    fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Relaxed)
-    }
-
-    fn is_reset(&self) -> bool {
-        self.is_gone() && !self.in_peace.load(Ordering::Relaxed)
-    }
-}
-
-/// The way of one machine to every POS.
-#[derive(Debug, Clone)]
-pub(crate) struct Wire {
-    pub(crate) sim: Shared,
-    pub(crate) restaurants: Arc<Restaurants>,
-}
-
-impl Network for Wire {
-    type Connection = Pipe;
-
-    async fn connect(&self, uri: Uri) -> Result<Pipe, String> {
-        let mut dice = self.sim.dice.part("connect", self.sim.number());
-        let time = if self.sim.strikes(&mut dice, Fault::SlowPos) { dice.millis(100..5_000) } else { dice.millis(1..30) };
-        sleep(time).await;
-        if self.sim.strikes(&mut dice, Fault::NoConnection) {
-            return Err("connection refused".to_owned());
-        }
-        let port = uri.port_u16().filter(|port| (PORT..PORT + 2 * SYSTEMS).contains(port)).ok_or("no such port")?;
-        let (near, far) = duplex(1 << 18);
-        let (gone, restaurants) = (Arc::new(Gone::default()), Arc::clone(&self.restaurants));
-        let seen = Arc::clone(&gone);
-        let service = service_fn(move |request| {
-            let handling = Arc::clone(&restaurants).handle(port, request, Arc::clone(&seen));
-            // The POS, and what stands before it, goes on when the connection has gone.
-            async move { tokio::spawn(handling).await.map_err(io::Error::other)? }
-        });
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service));
-        Ok(Pipe { bytes: TokioIo::new(near), gone })
-    }
-}
-
-/// A connection to a POS.
-#[derive(Debug)]
-pub(crate) struct Pipe {
-    bytes: TokioIo<DuplexStream>,
-    gone: Arc<Gone>,
-}
-
-impl Connection for Pipe {
-    fn close_in_peace(&self) {
-        self.gone.in_peace.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Pipe {
-    fn drop(&mut self) {
-        self.gone.gone.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Read for Pipe {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.bytes).poll_read(cx, buf)
-    }
-}
-
-impl Write for Pipe {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.bytes).poll_write(cx, buf)
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.bytes).poll_flush(cx)
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.bytes).poll_shutdown(cx)
     }
 }

@@ -6,30 +6,39 @@ use std::{
     time::Duration,
 };
 
-use posnext_shared::domain::{
-    history::NeedsPerson,
-    record::{OrderRecord, Outcome, State},
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
 };
-use tokio::time::{Instant, sleep};
 
 use crate::{
     aws::Services,
-    callers::{Callers, Paid, pos_key},
+    callers::Callers,
     faults::Fault,
     fleet::Fleet,
+    judge::Judge,
+    paid::Paid,
     pos::Restaurants,
     sim::{Harm, Shared, Sim},
     world::{Desk, settings},
 };
 
 /// Orders of one run, unless it is said otherwise.
-pub const ORDERS: u64 = 20;
-/// Orders come within so many milliseconds.
+pub const ORDERS: u64 = 24;
+/// Every so manieth of them comes on the second day.
+const SECOND_DAY: u64 = 6;
+/// A day's orders come within so many milliseconds.
 const COME: u64 = 60_000;
-/// When everything stops going wrong.
-const CALM: Duration = Duration::from_secs(180);
+/// For how long things go wrong, on the first day and on the second.
+const LOUD: [Duration; 2] = [Duration::from_secs(180), Duration::from_secs(120)];
 /// How long everything has then to come to its end.
 const QUIET: Duration = Duration::from_mins(40);
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_secs(15);
+/// Longer than a number is guarded.
+const A_DAY: Duration = Duration::from_hours(25);
+/// Longer than an order is kept.
+const MONTHS: Duration = Duration::from_hours(62 * 24);
 
 /// What is run.
 #[derive(Debug, Clone)]
@@ -54,7 +63,7 @@ impl Options {
 }
 
 /// What came of a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// The promises that were broken.
     pub harms: BTreeSet<Harm>,
@@ -74,147 +83,165 @@ pub fn run(options: &Options) -> anyhow::Result<Ended> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(async {
         let sim = Sim::new(options.seed, options.faults.clone(), options.told);
-        played(&sim, options).await?;
+        Run::new(&sim).await?.played(&options.orders).await?;
         Ok(Ended { harms: sim.harms(), story: sim.story(), counts: sim.counts() })
     })
 }
 
-async fn played(sim: &Shared, options: &Options) -> anyhow::Result<()> {
-    let services = Services::new(sim)?;
-    let restaurants = Restaurants::new(sim);
-    let desk = Desk::new(sim, &services).await?;
-    let fleet = Fleet::new(sim, &services, &restaurants, settings()?);
-    let callers = Callers::new(sim, &fleet)?;
-    tokio::spawn(Arc::clone(&fleet).consume());
-    tokio::spawn(Arc::clone(&fleet).recover());
-    tokio::spawn(Arc::clone(&desk).work());
-    let began = Instant::now();
-    let (mut paid, mut sending) = (Vec::new(), Vec::new());
-    for number in &options.orders {
-        let mut dice = sim.dice.part("comes", *number);
-        let Some(place) = desk.place(&mut dice) else { continue };
-        let order = Paid::new(*number, place.id.clone(), &mut dice);
-        paid.push(Arc::clone(&order));
-        let (wait, callers, decides) = (dice.millis(0..COME), Arc::clone(&callers), sim.strikes(&mut dice, Fault::Person));
-        if decides {
-            tokio::spawn(Arc::clone(&desk).decide(Arc::clone(&fleet), format!("o{number}"), dice.part("person", 0)));
+/// Everything that takes part.
+struct Run {
+    sim: Shared,
+    services: Arc<Services>,
+    restaurants: Arc<Restaurants>,
+    desk: Arc<Desk>,
+    fleet: Arc<Fleet>,
+    callers: Arc<Callers>,
+    rotated: bool,
+}
+
+impl Run {
+    async fn new(sim: &Shared) -> anyhow::Result<Self> {
+        let mut dice = sim.dice.part("run", 0);
+        let rotated = sim.strikes(&mut dice, Fault::SecretsChanged);
+        let rotated_at = rotated.then(|| Instant::now() + dice.millis(10_000..150_000));
+        let services = Services::new(sim)?;
+        let restaurants = Restaurants::new(sim);
+        let desk = Desk::new(sim, &services, rotated).await?;
+        let fleet = Fleet::new(sim, &services, &restaurants, [settings(false)?, settings(true)?]);
+        let callers = Callers::new(sim, &fleet, rotated_at)?;
+        tokio::spawn(Arc::clone(&fleet).consume());
+        tokio::spawn(Arc::clone(&fleet).recover());
+        Ok(Self { sim: Arc::clone(sim), services, restaurants, desk, fleet, callers, rotated })
+    }
+
+    async fn played(&self, orders: &BTreeSet<u64>) -> anyhow::Result<()> {
+        self.desk.work();
+        let (second, first): (Vec<u64>, Vec<u64>) = orders.iter().partition(|number| **number % SECOND_DAY == SECOND_DAY - 1);
+        let mut paid: Vec<_> = first.iter().filter_map(|number| self.paid(*number, &[])).collect();
+        let sending = paid.iter().map(|order| self.sends(order)).collect();
+        self.day(sending, LOUD[0], &paid).await?;
+
+        self.sim.night(A_DAY).await;
+        if self.rotated {
+            self.desk.live(false, true);
         }
-        sending.push(tokio::spawn(async move {
+        self.sim.be_loud();
+        let renaming = self.renaming(&paid).await?;
+        let new: Vec<_> = second.iter().filter_map(|number| self.paid(*number, &paid)).collect();
+        let sending = new.iter().map(|order| self.sends(order)).chain(renaming).collect();
+        paid.extend(new);
+        self.day(sending, LOUD[1], &paid).await?;
+
+        for order in &paid {
+            for (uid, _) in order.names().iter().filter(|(_, told)| told.accepted) {
+                self.callers.ask_again(order, uid).await;
+            }
+        }
+        let judge = Judge { sim: &self.sim, desk: &self.desk, restaurants: &self.restaurants };
+        judge.all(&paid).await?;
+        self.months_later(&paid, &judge).await
+    }
+
+    /// An order of this number, or another day's with a number that one of these has.
+    fn paid(&self, number: u64, before: &[Arc<Paid>]) -> Option<Arc<Paid>> {
+        let mut dice = self.sim.dice.part("comes", number);
+        let order = Paid::new(number, self.desk.place(&mut dice)?, &mut dice);
+        // No two of one day have the same number.
+        let reused = usize::try_from(number / SECOND_DAY).ok().and_then(|number| before.get(number));
+        let reused = reused.filter(|before| before.online_order_id.is_some());
+        match reused {
+            Some(before) if self.sim.strikes(&mut dice, Fault::NumberReused) => Some(before.of_another_day(number)),
+            _ => Some(order),
+        }
+    }
+
+    /// Sends an order within the day; a person may want it ended.
+    fn sends(&self, order: &Arc<Paid>) -> JoinHandle<()> {
+        let mut dice = self.sim.dice.part("sends", order.number);
+        let (wait, callers, order) = (dice.millis(0..COME), Arc::clone(&self.callers), Arc::clone(order));
+        if self.sim.strikes(&mut dice, Fault::Person) {
+            let uid = format!("o{}", order.number);
+            tokio::spawn(Arc::clone(&self.desk).decide(Arc::clone(&self.fleet), uid, dice.part("person", 0)));
+        }
+        tokio::spawn(async move {
             sleep(wait).await;
             callers.order(order).await;
-        }));
+        })
     }
-    sleep(CALM.saturating_sub(began.elapsed())).await;
-    sim.be_quiet();
-    for order in sending {
-        order.await?;
-    }
-    rest(&desk, &paid, &restaurants).await?;
-    for order in &paid {
-        for (uid, _) in order.names().iter().filter(|(_, told)| told.accepted) {
-            callers.ask_again(order, uid).await;
-        }
-    }
-    for order in &paid {
-        judge(sim, &desk, order, &restaurants).await?;
-    }
-    foreign(sim, &paid, &restaurants);
-    Ok(())
-}
 
-/// Until every order is final or waits for a person.
-async fn rest(desk: &Desk, paid: &[Arc<Paid>], restaurants: &Restaurants) -> anyhow::Result<()> {
-    let until = Instant::now() + QUIET;
-    while Instant::now() < until {
-        let mut moving = restaurants.is_landing();
-        for order in paid {
+    /// Callers who send what is still open under another name.
+    async fn renaming(&self, paid: &[Arc<Paid>]) -> anyhow::Result<Vec<JoinHandle<()>>> {
+        let mut renaming = Vec::new();
+        for order in paid.iter().filter(|order| order.online_order_id.is_some() && !order.was_changed()) {
+            let mut dice = self.sim.dice.part("renames", order.number);
+            let mut open = false;
             for (uid, _) in order.names() {
-                if let Some(record) = desk.stored(&uid).await? {
-                    moving |= record.open().is_some_and(|open| open.person.is_none());
-                }
+                open |= self.desk.stored(&uid).await?.is_some_and(|record| record.open().is_some());
+            }
+            if open && self.sim.strikes(&mut dice, Fault::RenamedLater) {
+                renaming.push(tokio::spawn(Arc::clone(&self.callers).rename(Arc::clone(order))));
             }
         }
-        if !moving {
+        Ok(renaming)
+    }
+
+    /// Things go wrong for so long, and then no more, until everything has come to its end.
+    async fn day(&self, sending: Vec<JoinHandle<()>>, loud: Duration, paid: &[Arc<Paid>]) -> anyhow::Result<()> {
+        sleep(loud).await;
+        self.sim.be_quiet();
+        for order in sending {
+            order.await?;
+        }
+        self.rest(paid).await
+    }
+
+    /// Until every order is final or waits for a person.
+    async fn rest(&self, paid: &[Arc<Paid>]) -> anyhow::Result<()> {
+        let until = Instant::now() + QUIET;
+        let mut moving: BTreeSet<String> = paid.iter().flat_map(|order| order.names()).map(|(uid, _)| uid).collect();
+        while Instant::now() < until {
+            let mut still = BTreeSet::new();
+            for uid in moving {
+                let record = self.desk.stored(&uid).await?;
+                if record.is_some_and(|record| record.open().is_some_and(|open| open.person.is_none())) {
+                    still.insert(uid);
+                }
+            }
+            if still.is_empty() && !self.restaurants.is_landing() {
+                return Ok(());
+            }
+            moving = still;
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Orders are forgotten, and callers send some of them again: nothing is made of them.
+    async fn months_later(&self, paid: &[Arc<Paid>], judge: &Judge<'_>) -> anyhow::Result<()> {
+        self.sim.be_loud();
+        let again =
+            |order: &&Arc<Paid>| self.sim.strikes(&mut self.sim.dice.part("months", order.number), Fault::SentMonthsLater);
+        let again: Vec<_> = paid.iter().filter(again).collect();
+        self.sim.be_quiet();
+        if again.is_empty() {
             return Ok(());
         }
-        sleep(desk.pause()).await;
-    }
-    Ok(())
-}
-
-/// Whether an order's end is what was promised.
-async fn judge(sim: &Shared, desk: &Desk, paid: &Paid, restaurants: &Restaurants) -> anyhow::Result<()> {
-    let names = paid.names();
-    let meals: Vec<String> = names.iter().flat_map(|(uid, _)| restaurants.meals(&pos_key(uid))).collect();
-    let number = paid.number;
-    if meals.len() > 1 {
-        sim.harm("two meals of one order", format!("order {number} at {}: {meals:?}", paid.location));
-    }
-    let mut kept = false;
-    for (uid, told) in &names {
-        let Some(record) = desk.stored(uid).await? else {
-            if told.accepted {
-                sim.harm("an accepted order is lost", format!("{uid} of order {number}"));
-            }
-            continue;
-        };
-        kept = true;
-        let status = record.status().as_str().to_owned();
-        let stored = match &record.state {
-            State::Final(end) => match &end.outcome {
-                Outcome::Placed { pos_order_id } => Some((status, pos_order_id.clone())),
-                _ => Some((status, String::new())),
-            },
-            State::Open(_) => None,
-        };
-        if let Some(untrue) = told.finals.iter().find(|told| Some(*told) != stored.as_ref()) {
-            sim.harm("what was told is not what is stored", format!("{uid}: {untrue:?}, and {stored:?}"));
-        }
-        match stored {
-            Some((status, id)) if status == "placed" => {
-                // An id that a person has given is the person's own.
-                if !meals.contains(&id) && id != "POS-1" {
-                    sim.harm("placed, and there is no meal", format!("{uid} of order {number} at {}: {id}", paid.location));
+        let then = self.sim.now().rfc3339();
+        self.sim.night(MONTHS).await;
+        self.services.tables.forget(self.sim.now().seconds());
+        for order in again {
+            let before = judge.meals(order);
+            for (uid, told) in order.names() {
+                // An order that waits for a person is kept.
+                if told.accepted && self.desk.stored(&uid).await?.is_none() {
+                    self.callers.send_again(order, &uid, then.clone()).await;
                 }
             }
-            Some((status, _)) if !meals.is_empty() => {
-                sim.harm(
-                    "refunded, and there is a meal",
-                    format!("{uid} of order {number} at {}: {status}, {meals:?}", paid.location),
-                );
-            }
-            Some(_) => {}
-            None if !may_wait(desk, &record).await? => {
-                let history: Vec<_> = record.history.iter().map(ToString::to_string).collect();
-                sim.harm(
-                    "an order is left open",
-                    format!("{uid} of order {number} at {}: {}", paid.location, history.join("; ")),
-                );
-            }
-            None => {}
-        }
-    }
-    if !kept && !meals.is_empty() {
-        sim.harm("a meal of no order that is stored", format!("order {number}: {meals:?}"));
-    }
-    Ok(())
-}
-
-/// Whether an open order may wait for a person: at a POS that can neither be asked nor cancelled, or for its number.
-async fn may_wait(desk: &Desk, record: &OrderRecord) -> anyhow::Result<bool> {
-    let Some(person) = record.open().and_then(|open| open.person) else { return Ok(false) };
-    let (then, now) = (record.pos.abilities(), desk.promised(record).await?);
-    let unaskable = (then.find.is_none() || now.find.is_none()) && !(then.cancel && now.cancel);
-    Ok(unaskable || person == NeedsPerson::NoNumber)
-}
-
-fn foreign(sim: &Shared, paid: &[Arc<Paid>], restaurants: &Restaurants) {
-    let keys: BTreeSet<String> = paid.iter().flat_map(|order| order.names()).map(|(uid, _)| pos_key(&uid)).collect();
-    for ledger in restaurants.ledgers() {
-        for (key, entry) in ledger {
-            if !keys.contains(&key) && !entry.meals.is_empty() {
-                sim.harm("a meal of no order that was sent", key);
+            sleep(LOOK).await;
+            if judge.meals(order) != before {
+                self.sim.harm("an order that was forgotten is made again", format!("order {}", order.number));
             }
         }
+        Ok(())
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use posnext_shared::domain::time::UnixMillis;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::{dice::Dice, faults::Fault};
 
@@ -57,6 +57,8 @@ pub(crate) struct Sim {
     faults: BTreeSet<Fault>,
     /// Nothing goes wrong any more.
     quiet: AtomicBool,
+    /// Nothing happens at all: time passes.
+    night: AtomicBool,
     counts: Mutex<BTreeMap<Fault, u64>>,
     story: Option<Mutex<Vec<Line>>>,
     harms: Mutex<BTreeSet<Harm>>,
@@ -72,6 +74,7 @@ impl Sim {
             began: Instant::now(),
             faults,
             quiet: AtomicBool::new(false),
+            night: AtomicBool::new(false),
             counts: Mutex::default(),
             story: told.then(Mutex::default),
             harms: Mutex::default(),
@@ -102,6 +105,23 @@ impl Sim {
     pub(crate) fn be_quiet(&self) {
         self.quiet.store(true, Ordering::Relaxed);
         self.tell("the world", || "nothing goes wrong any more".to_owned());
+    }
+
+    /// Lets so much time pass, in which nothing happens.
+    pub(crate) async fn night(&self, time: Duration) {
+        self.night.store(true, Ordering::Relaxed);
+        sleep(time).await;
+        self.night.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_night(&self) -> bool {
+        self.night.load(Ordering::Relaxed)
+    }
+
+    /// Things go wrong again.
+    pub(crate) fn be_loud(&self) {
+        self.quiet.store(false, Ordering::Relaxed);
+        self.tell("the world", || "things go wrong again".to_owned());
     }
 
     pub(crate) fn is_quiet(&self) -> bool {

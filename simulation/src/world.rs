@@ -1,49 +1,61 @@
 //! Who is mapped: two clients of one tenant, an organization, and locations whose POS systems promise and behave
-//! differently. And operators, who change that while orders are under way.
+//! differently; and what the functions are set to.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::anyhow;
 use posnext_aws::{
-    adapters::{directory::DirectoryTable, orders::OrderTable},
+    adapters::{directory::DirectoryTable, menu_table::MenuTable, orders::OrderTable},
     settings::Settings,
 };
 use posnext_local::pos::{ABILITIES, BEHAVIOURS};
 use posnext_shared::{
-    app::ports::ReadOrder,
+    app::ports::{Directory, ReadOrder, SaveMenu},
     domain::{
         ability::Abilities,
-        by_hand::{Decision, Wish},
         directory::{Client, Connector, HttpConnector, Location, Mode, Organization},
         ids::{OrderKey, ParId, RequestUid, Tenant},
+        menu::Menu,
         record::{OrderRecord, Row},
     },
 };
-use tokio::time::sleep;
 
 use crate::{
     aws::{DEAD, DIRECTORY, MENUS, ORDERS, QUEUE, Services},
     clock::MachineClock,
     dice::Dice,
-    faults::Fault,
-    fleet::Fleet,
     pos,
     sim::Shared,
 };
 
 pub(crate) const TENANT: &str = "t";
 pub(crate) const ORGANIZATION: &str = "O";
-pub(crate) const SHARED_ID: &str = "Qm7xT2vLw9Rz4Kd8";
-/// Client ids, and their secrets.
-pub(crate) const CLIENTS: [(&str, &str); 2] =
-    [("par", "client-secret-of-par-0123456789"), ("second", "client-secret-of-second-012345")];
+/// The one before the secrets are changed, and the one after; and the names by which operators know them.
+pub(crate) const SHARED_IDS: [&str; 2] = ["Qm7xT2vLw9Rz4Kd8", "Wv3nB8yHs6Jp1Fc5"];
+const SHARED_ID_NAMES: [&str; 2] = ["old", "new"];
+/// The client whose secret is changed.
+pub(crate) const ROTATED: &str = "par";
+/// What is sold, and its price.
+pub(crate) const PRODUCT: &str = "4711";
+pub(crate) const PRICE_CENTS: u64 = 925;
 /// Locations of one run.
 const LOCATIONS: u64 = 5;
-/// For how long after its beginning operators change things.
-const WORKING: u64 = 150_000;
 
-/// What the functions are set to.
-pub(crate) fn settings() -> anyhow::Result<Settings> {
+/// A client of ours, with its secret now and the next one.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) id: &'static str,
+    pub(crate) secret: &'static str,
+    pub(crate) next_secret: &'static str,
+}
+
+pub(crate) const CLIENTS: [Caller; 2] = [
+    Caller { id: "par", secret: "client-secret-of-par-0123456789", next_secret: "client-secret-of-par-9876543210" },
+    Caller { id: "second", secret: "client-secret-of-second-0123456", next_secret: "" },
+];
+
+/// What the functions are set to, before and after it is changed.
+pub(crate) fn settings(changed: bool) -> anyhow::Result<Settings> {
     let set = |name: &str| {
         let value = match name {
             "POSNEXT_ORDERS_TABLE" => ORDERS,
@@ -51,8 +63,12 @@ pub(crate) fn settings() -> anyhow::Result<Settings> {
             "POSNEXT_MENUS_TABLE" => MENUS,
             "POSNEXT_SANDBOX_TABLE" => "sandbox",
             "POSNEXT_QUEUE_URL" => QUEUE,
-            "POSNEXT_DEAD_LETTER_QUEUE_URL" => DEAD,
+            "POSNEXT_DLQ_URL" => DEAD,
             "POSNEXT_ALLOW_SANDBOX" => "false",
+            "POSNEXT_ANSWER_DEADLINE_MS" if changed => "2500",
+            "POSNEXT_ORDER_DEADLINE_S" if changed => "25",
+            "POSNEXT_STATUS_ERRORED" if changed => "500",
+            "POSNEXT_MENU_REQUIRED" if changed => "true",
             _ => return None,
         };
         Some(value.to_owned())
@@ -63,10 +79,12 @@ pub(crate) fn settings() -> anyhow::Result<Settings> {
 /// An operator's desk: nothing goes wrong there.
 #[derive(Debug)]
 pub(crate) struct Desk {
-    sim: Shared,
+    pub(crate) sim: Shared,
+    services: Arc<Services>,
     directory: DirectoryTable<MachineClock>,
+    menus: MenuTable<MachineClock>,
     orders: OrderTable,
-    places: Vec<Place>,
+    pub(crate) places: Vec<Place>,
 }
 
 /// A location as it was mapped.
@@ -75,39 +93,75 @@ pub(crate) struct Place {
     pub(crate) id: String,
     abilities: &'static str,
     behaviour: &'static str,
+    /// A proxy stands before its POS.
     behind: bool,
+    mode: Mode,
+    pub(crate) has_menu: bool,
+}
+
+impl Place {
+    fn of(number: u64, dice: &mut Dice) -> Self {
+        Self {
+            id: format!("L{number}"),
+            abilities: dice.one_of(&ABILITIES).map_or("all", |(name, _)| name),
+            behaviour: dice.one_of(&BEHAVIOURS).copied().unwrap_or("prompt"),
+            behind: dice.in_a_thousand(500),
+            mode: if dice.in_a_thousand(150) { Mode::Async } else { Mode::Sync },
+            has_menu: dice.in_a_thousand(400),
+        }
+    }
+
+    /// What its POS keeps.
+    pub(crate) fn promises(&self) -> Abilities {
+        ABILITIES.iter().find(|(name, _)| *name == self.abilities).map(|(_, abilities)| *abilities).unwrap_or_default()
+    }
 }
 
 impl Desk {
-    /// Maps everything.
-    pub(crate) async fn new(sim: &Shared, services: &Arc<Services>) -> anyhow::Result<Arc<Self>> {
+    /// Maps everything; the secrets may be about to be changed.
+    pub(crate) async fn new(sim: &Shared, services: &Arc<Services>, rotated: bool) -> anyhow::Result<Arc<Self>> {
         let clock = MachineClock::right(sim);
         let aws = services.configured(sim, "operator", &clock, true);
         let dynamodb = aws_sdk_dynamodb::Client::new(&aws.dynamodb);
-        let directory = DirectoryTable::new(dynamodb.clone(), DIRECTORY.to_owned(), false, clock);
-        let organization = ParId::new(ORGANIZATION)?;
-        for (id, secret) in CLIENTS {
-            services.secrets.put(id, &[("live", secret)]);
-            let (tenant, organizations) = (Tenant::new(TENANT)?, vec![organization.clone()]);
-            directory.put_client(&Client { client_id: id.to_owned(), tenant, secret: id.to_owned(), organizations }).await?;
-        }
-        services.secrets.put("shared-ids", &[("live", SHARED_ID)]);
-        let (tenant, shared_ids) = (Tenant::new(TENANT)?, "shared-ids".to_owned());
-        let internal_id = "o".to_owned();
-        directory.put_organization(&Organization { organization_id: organization, tenant, internal_id, shared_ids }).await?;
         let mut dice = sim.dice.part("places", 0);
-        let places = (0..LOCATIONS).map(|number| {
-            let (abilities, _) = dice.one_of(&ABILITIES).copied().unwrap_or(ABILITIES[0]);
-            let behaviour = dice.one_of(&BEHAVIOURS).copied().unwrap_or("prompt");
-            Place { id: format!("L{number}"), abilities, behaviour, behind: dice.in_a_thousand(500) }
-        });
-        let places = places.collect();
-        let orders = OrderTable::new(dynamodb, ORDERS.to_owned());
-        let desk = Self { sim: Arc::clone(sim), directory, orders, places };
+        let desk = Self {
+            sim: Arc::clone(sim),
+            services: Arc::clone(services),
+            directory: DirectoryTable::new(dynamodb.clone(), DIRECTORY.to_owned(), false, clock.clone()),
+            menus: MenuTable::new(dynamodb.clone(), MENUS.to_owned(), clock),
+            orders: OrderTable::new(dynamodb, ORDERS.to_owned()),
+            places: (0..LOCATIONS).map(|number| Place::of(number, &mut dice)).collect(),
+        };
+        desk.live(true, rotated);
+        let organization = ParId::new(ORGANIZATION)?;
+        for Caller { id, .. } in CLIENTS {
+            let (tenant, organizations) = (Tenant::new(TENANT)?, vec![organization.clone()]);
+            let (client_id, secret) = (id.to_owned(), id.to_owned());
+            desk.directory.put_client(&Client { client_id, tenant, secret, organizations }).await?;
+        }
+        let (tenant, internal_id, shared_ids) = (Tenant::new(TENANT)?, "o".to_owned(), "shared-ids".to_owned());
+        desk.directory.put_organization(&Organization { organization_id: organization, tenant, internal_id, shared_ids }).await?;
         for place in &desk.places {
             desk.map(place, 0, None).await?;
+            if place.has_menu {
+                desk.put_menu(place, PRICE_CENTS).await?;
+            }
         }
         Ok(Arc::new(desk))
+    }
+
+    /// Which secrets are live.
+    pub(crate) fn live(&self, old: bool, new: bool) {
+        let live = |values: [&'static str; 2]| {
+            let both = SHARED_ID_NAMES.into_iter().zip(values).zip([old, new]);
+            both.filter(|((_, value), live)| *live && !value.is_empty()).map(|(secret, _)| secret).collect::<Vec<_>>()
+        };
+        for Caller { id, secret, next_secret } in CLIENTS {
+            let of = if id == ROTATED { live([secret, next_secret]) } else { vec![("only", secret)] };
+            self.services.secrets.put(id, &of);
+        }
+        self.services.secrets.put("shared-ids", &live(SHARED_IDS));
+        self.sim.tell("operator", || format!("secrets that are live: old {old}, new {new}"));
     }
 
     /// Where an order goes.
@@ -115,17 +169,17 @@ impl Desk {
         dice.one_of(&self.places)
     }
 
-    async fn map(&self, place: &Place, system: u16, less: Option<Abilities>) -> anyhow::Result<()> {
+    /// Maps a location to one of the systems, which may be said to promise less than it does.
+    pub(crate) async fn map(&self, place: &Place, system: u16, less: Option<Abilities>) -> anyhow::Result<()> {
         let base = pos::base(system, place.behind, place.abilities, place.behaviour);
-        let promised = ABILITIES.iter().find(|(name, _)| *name == place.abilities).map(|(_, abilities)| *abilities);
-        let abilities = less.or(promised).unwrap_or_default();
+        let abilities = less.unwrap_or_else(|| place.promises());
         self.sim.tell("operator", || format!("{} is {base} {abilities:?}", place.id));
         let location = Location {
             organization_id: ParId::new(ORGANIZATION)?,
             location_id: ParId::new(place.id.as_str())?,
             internal_id: place.id.clone(),
             enabled: true,
-            mode: Mode::Sync,
+            mode: place.mode,
             shared_ids: None,
             pull_menu: false,
             live_availability: false,
@@ -134,39 +188,24 @@ impl Desk {
         Ok(self.directory.put_location(&location).await?)
     }
 
-    /// Changes what is mapped, while orders are under way.
-    pub(crate) async fn work(self: Arc<Self>) {
-        for (number, place) in self.places.iter().enumerate() {
-            let mut dice = self.sim.dice.part("desk", number as u64);
-            let (remapped, taken) =
-                (self.sim.strikes(&mut dice, Fault::Remapped), self.sim.strikes(&mut dice, Fault::PromiseTaken));
-            let less = Abilities { idempotent_place: false, find: None, cancel: dice.in_a_thousand(500) };
-            let promised = ABILITIES.iter().find(|(name, _)| *name == place.abilities).map(|(_, abilities)| *abilities);
-            let less = Abilities { cancel: less.cancel && promised.unwrap_or_default().cancel, ..less };
-            if remapped || taken {
-                let (this, place, wait) = (Arc::clone(&self), place.clone(), dice.millis(0..WORKING));
-                tokio::spawn(async move {
-                    sleep(wait).await;
-                    let _ = this.map(&place, u16::from(remapped), taken.then_some(less)).await;
-                });
-            }
-        }
+    /// Puts a menu with this price.
+    pub(crate) async fn put_menu(&self, place: &Place, cents: u64) -> anyhow::Result<()> {
+        let price = format!("{}.{:02}", cents / 100, cents % 100);
+        self.sim.tell("operator", || format!("{} sells at {price}", place.id));
+        let text = format!(
+            r#"{{"currency":"USD","products":[{{"id":"{PRODUCT}","name":"Margherita","price":{price},"modifier_groups":[]}}],"modifier_groups":[]}}"#
+        );
+        let (menu, now) = (Menu::parse(text.as_bytes())?, self.sim.now());
+        self.menus.save(&ParId::new(ORGANIZATION)?, &ParId::new(place.id.as_str())?, &menu, now).await?;
+        Ok(())
     }
 
-    /// A person wants an order ended, and may be wrong about it: its POS is asked.
-    pub(crate) async fn decide(self: Arc<Self>, fleet: Arc<Fleet>, uid: String, mut dice: Dice) {
-        sleep(dice.millis(1_000..WORKING)).await;
-        let Ok(key) = key(&uid) else { return };
-        let decision = match dice.within(0..3) {
-            0 => Decision::Placed { pos_order_id: "POS-1".to_owned() },
-            1 => Decision::Rejected,
-            _ => Decision::Errored,
-        };
-        let reason = "the restaurant says so".to_owned();
-        let wish = Wish::End { key, decision: decision.clone(), reason, asking: true };
-        self.sim.tell("operator", || format!("wants {uid} ended: {decision:?}"));
-        let granted = fleet.wish(wish).await;
-        self.sim.tell("operator", || format!("is told of {uid}: {granted:?}"));
+    /// Switches what is sold off.
+    pub(crate) async fn sell_out(&self, place: &Place) -> anyhow::Result<()> {
+        self.sim.tell("operator", || format!("{} is sold out", place.id));
+        let (organization, location) = (ParId::new(ORGANIZATION)?, ParId::new(place.id.as_str())?);
+        self.menus.switch(&organization, &location, &[PRODUCT.to_owned()], false).await?;
+        Ok(())
     }
 
     /// The order behind a name, as it is stored.
@@ -183,20 +222,14 @@ impl Desk {
 
     /// What its location promises now.
     pub(crate) async fn promised(&self, record: &OrderRecord) -> anyhow::Result<Abilities> {
-        use posnext_shared::app::ports::Directory;
         let location = self.directory.location(record.order.organization_id(), record.order.location_id()).await?;
         Ok(match location.as_deref().map(|location| &location.connector) {
             Some(Connector::Http(connector)) => connector.abilities,
             _ => Abilities::default(),
         })
     }
-
-    /// Whether anything can change by itself any more.
-    pub(crate) fn pause(&self) -> Duration {
-        Duration::from_secs(5)
-    }
 }
 
-fn key(uid: &str) -> anyhow::Result<OrderKey> {
+pub(crate) fn key(uid: &str) -> anyhow::Result<OrderKey> {
     Ok(OrderKey { tenant: Tenant::new(TENANT)?, request_uid: RequestUid::new(uid)? })
 }

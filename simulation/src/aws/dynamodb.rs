@@ -27,8 +27,6 @@ pub(crate) const MENUS: &str = "menus";
 /// The longest that an index lags.
 const LAGS: Duration = Duration::from_secs(60);
 
-type Item = serde_json::Map<String, Value>;
-
 /// An item, by its table and its key.
 type Place = (String, String);
 
@@ -93,22 +91,6 @@ impl Tables {
             "TransactWriteItems" => self.transaction(&request, body, back, dice),
             _ => Said::error(400, "com.amazonaws.dynamodb.v20120810#UnknownOperationException"),
         }
-    }
-
-    /// Done at once and seen by everybody: an operator's write.
-    pub(crate) fn put(&self, table: &str, item: Item) {
-        let request = json!({ "TableName": table, "Item": item }).to_string();
-        run(request.as_bytes(), |request| self.engine.put_item(request));
-    }
-
-    /// The order's row as it is.
-    pub(crate) fn row(&self, pk: &str) -> Option<Item> {
-        self.item(&(ORDERS.to_owned(), json!({ "pk": { "S": pk } }).to_string()))?.as_object().cloned()
-    }
-
-    /// Keys of the orders that were ever written.
-    pub(crate) fn orders(&self) -> Vec<String> {
-        lock(&self.beside).rows.keys().cloned().collect()
     }
 
     /// What TTL forgets at this time, in seconds.

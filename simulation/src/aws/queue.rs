@@ -118,8 +118,4 @@ impl Queue {
             messages.remove(at);
         }
     }
-
-    pub(crate) fn dead(&self) -> Vec<String> {
-        lock(&self.dead).clone()
-    }
 }
