@@ -1,5 +1,7 @@
 //! Seeds: the same one tells the same story; a hundred new ones, and each that ever broke a promise, break none.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 use posnext_simulation::{Fault, ORDERS, Options, many, run};
@@ -27,7 +29,7 @@ mod no_promise_is_broken_in_a_hundred_seeds {
 
 #[test]
 fn the_same_seed_tells_the_same_story_to_the_byte() {
-    for seed in 2_000..2_006 {
+    for seed in 2_000..2_004 {
         let options = Options { told: true, ..Options::of(seed) };
         let (once, twice) = (run(&options).unwrap(), run(&options).unwrap());
         assert!(once.story.lines().count() > 500, "seed {seed} has a story of {} lines", once.story.lines().count());
@@ -46,7 +48,7 @@ fn whether_the_story_is_kept_changes_nothing() {
 
 #[test]
 fn every_kind_of_fault_strikes_in_a_few_seeds() {
-    let summary = many(3_000..=3_029, &Options::of(0), 2, false, || {}).unwrap();
+    let summary = many(3_000..=3_014, &Options::of(0), 2, false, || {}).unwrap();
     let never: Vec<_> =
         Fault::ALL.iter().filter(|(fault, ..)| !summary.counts.contains_key(fault)).map(|(_, name, _)| name).collect();
     assert!(never.is_empty(), "{never:?}");
