@@ -3,7 +3,12 @@
 use http::Response;
 use posnext_shared::domain::{canonical::Members, signature::DigestMessage};
 
-use crate::{callers::Callers, fleet::Kind, paid::Paid, sim::lock};
+use crate::{
+    callers::Callers,
+    fleet::Kind,
+    paid::{Paid, Told},
+    sim::lock,
+};
 
 /// What a caller heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,28 +20,29 @@ pub(crate) enum Heard {
 }
 
 impl Callers {
-    /// Whether an answer is one that may be given, and what it says.
-    pub(crate) fn looked_at(&self, paid: &Paid, uid: &str, kind: Kind, answer: &Response<String>) -> Heard {
+    /// Whether an answer is one that may be given, and what it says. `known`: what had been told of this name when the
+    /// request was sent.
+    pub(crate) fn looked_at(&self, paid: &Paid, uid: &str, (kind, known): (Kind, &Told), answer: &Response<String>) -> Heard {
         self.hold_to_signatures(uid, answer);
         let (code, body) = (answer.status().as_u16(), answer.body());
         let status = member(body, "status").unwrap_or_default();
         let conflict = code == 409 && paid.was_changed();
         match (code, status.as_str()) {
             (200, "placed" | "rejected" | "errored") | (500, "errored") => self.is_final(paid, uid, status, body),
-            (200 | 202, "pending") => self.is_pending(paid, uid),
+            (200 | 202, "pending") => self.is_pending(paid, uid, known),
             // It is the stored order's, and this one is refused.
             (409, "placed" | "rejected" | "errored") if conflict => {
                 self.is_final(paid, uid, status, body);
                 Heard::Refused
             }
             (409, "pending") if conflict => {
-                self.is_pending(paid, uid);
+                self.is_pending(paid, uid, known);
                 Heard::Refused
             }
             // Under a name of its own, the number is another content's.
             (409, "") if conflict => Heard::Refused,
             (404, _) if kind == Kind::Get => {
-                if paid.told(uid, |told| told.accepted).unwrap_or_default() {
+                if known.accepted {
                     self.sim.harm("an accepted order is not known", uid.to_owned());
                 }
                 Heard::Nothing
@@ -61,13 +67,11 @@ impl Callers {
         Heard::Final
     }
 
-    fn is_pending(&self, paid: &Paid, uid: &str) -> Heard {
-        paid.told(uid, |told| {
-            told.accepted = true;
-            if !told.finals.is_empty() {
-                self.sim.harm("an answer is older than one before it", format!("{uid}: pending after {:?}", told.finals));
-            }
-        });
+    fn is_pending(&self, paid: &Paid, uid: &str, known: &Told) -> Heard {
+        if !known.finals.is_empty() {
+            self.sim.harm("an answer is older than one before it", format!("{uid}: pending after {:?}", known.finals));
+        }
+        paid.told(uid, |told| told.accepted = true);
         Heard::Pending
     }
 
@@ -89,6 +93,13 @@ impl Callers {
 /// A text of an answer.
 pub(crate) fn member(body: &str, name: &str) -> Option<String> {
     serde_json::from_str(Members::parse(body).ok()?.get(name)?).ok()
+}
+
+/// The grand total of an order, or of an answer, as it is written.
+pub(crate) fn total(body: &str) -> Option<String> {
+    let body = Members::parse(body).ok()?;
+    let details = Members::parse(body.get("order_details")?).ok()?;
+    details.get("grand_total").map(ToString::to_string)
 }
 
 /// The POS's number in an answer.

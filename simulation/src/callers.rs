@@ -13,7 +13,7 @@ use posnext_shared::domain::signature::{DigestMessage, SharedId};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    answers::{Heard, member},
+    answers::{Heard, member, total},
     dice::Dice,
     faults::Fault,
     fleet::{Fleet, Kind},
@@ -78,7 +78,8 @@ impl Callers {
             }
             tries += 1;
             sleep(dice.millis(300..6_000)).await;
-            if paid.online_order_id.is_some() && self.sim.strikes(&mut dice, Fault::Renamed) {
+            let renames = if paid.online_order_id.is_some() { Fault::Renamed } else { Fault::RenamedWithoutId };
+            if self.sim.strikes(&mut dice, renames) {
                 (sent.uid, sent.at) = (format!("o{}-{tries}", paid.number), self.sim.now().rfc3339());
             }
             if self.sim.strikes(&mut dice, Fault::Restamped) {
@@ -233,9 +234,16 @@ impl Callers {
 
     async fn sent(&self, paid: &Paid, uid: &str, kind: Kind, request: Request<String>, mut dice: Dice) -> Heard {
         sleep(dice.millis(1..30)).await;
+        let (wanted, known) = (total(request.body()), paid.told(uid, |told| told.clone()).unwrap_or_default());
         let answer = self.fleet.http(kind, request).await;
+        if let Some(answer) =
+            answer.as_ref().filter(|answer| kind == Kind::Submit && matches!(answer.status().as_u16(), 200 | 202))
+            && total(answer.body()) != wanted
+        {
+            self.sim.harm("an order is answered as another one", format!("{uid}: {wanted:?}, and {}", answer.body()));
+        }
         // What leaves is held to its promises, whether or not it arrives.
-        let heard = answer.as_ref().map_or(Heard::Nothing, |answer| self.looked_at(paid, uid, kind, answer));
+        let heard = answer.as_ref().map_or(Heard::Nothing, |answer| self.looked_at(paid, uid, (kind, &known), answer));
         let lost = answer.is_some() && self.sim.strikes(&mut dice, Fault::AnswerLost);
         self.sim.tell(format_args!("PAR order {}", paid.number), || {
             let said = answer.as_ref().map_or("nothing".to_owned(), |answer: &Response<String>| {

@@ -67,6 +67,9 @@ impl MachineClock {
 
     /// AWS said what the time is, in an answer to a request that was sent at `sent`.
     pub(crate) fn heard(&self, date: UnixMillis, sent: UnixMillis) {
+        if self.0.sim.is_broken(Fault::DateUnheard) {
+            return;
+        }
         let second = UnixMillis(date.0 - date.0.rem_euclid(1_000));
         let off = clock::off(time(second), time(sent), time(self.now()));
         self.0.off.store(off.as_millis().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);

@@ -37,6 +37,9 @@ pub struct SimulateArguments {
     /// Let these not go wrong
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', conflicts_with = "only")]
     without: Vec<String>,
+    /// Break these premises of docs/premises.md as well
+    #[arg(long = "break", value_name = "NAME,…", value_delimiter = ',')]
+    premises: Vec<String>,
     /// Leave out orders and faults as long as the same promise is broken, and tell the shorter story
     #[arg(long, requires = "seed")]
     shrink: bool,
@@ -57,6 +60,7 @@ impl SimulateArguments {
         for fault in named(&self.without)? {
             options.faults.remove(&fault);
         }
+        options.faults.extend(named(&self.premises)?);
         Ok(options)
     }
 }
@@ -78,6 +82,10 @@ pub fn simulate(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
     if arguments.faults {
         for (_, name, times) in Fault::ALL {
             output::line(format_args!("{name:<20} {times:>4} in a thousand"));
+        }
+        output::line("\npremises, which hold unless --break names them:\n");
+        for (_, name, times, premise) in Fault::PREMISES {
+            output::line(format_args!("{name:<20} {times:>4} in a thousand   {premise}"));
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -126,7 +134,7 @@ fn again(options: &Options) -> String {
         let orders: Vec<_> = options.orders.iter().map(ToString::to_string).collect();
         text += &format!(" --orders {}", orders.join(","));
     }
-    if options.faults.len() != Fault::ALL.len() {
+    if options.faults != Options::of(0).faults {
         let faults: Vec<_> = options.faults.iter().map(|fault| fault.name()).collect();
         text += &format!(" --only {}", if faults.is_empty() { "none".to_owned() } else { faults.join(",") });
     }

@@ -99,15 +99,47 @@ pub enum Fault {
     PriceChanged,
     /// What is sold is switched off.
     SoldOut,
+    /// A read that need not be consistent sees what was there before.
+    StaleRead,
     /// A person wants an order ended.
     Person,
+    /// Premise broken: a POS makes orders after their not-after.
+    NotAfterIgnored,
+    /// Premise broken: something before a POS hands a place on twice, whatever the POS promises.
+    PlaceRepeated,
+    /// Premise broken: something before a POS says in the POS's own words that an order is not there.
+    ProxyDenies,
+    /// Premise broken: a POS is set back to an earlier time.
+    PosSetBack,
+    /// Premise broken: a POS makes a second meal of a place that is repeated, although it promised not to.
+    PromiseBroken,
+    /// Premise broken: a location is said to promise what its POS does not.
+    PromisesTooMuch,
+    /// Premise broken: a write is done although its condition does not hold.
+    NotConditional,
+    /// Premise broken: a strongly consistent read sees what was there before.
+    NotConsistent,
+    /// Premise broken: TTL forgets rows that have not expired.
+    ForgetsEarly,
+    /// Premise broken: a machine does not learn AWS's time.
+    DateUnheard,
+    /// Premise broken: the schedule never runs.
+    ScheduleStops,
+    /// Premise broken: a secret is dropped that callers still use.
+    SecretDropped,
+    /// Premise broken: a person ends an order as he likes, without asking its POS.
+    WithoutAsking,
+    /// Premise broken: a caller sends a decided order under another name after the guard's hours.
+    RenamedAfterHours,
+    /// Premise broken: a caller sends an order that has no online order id under another name.
+    RenamedWithoutId,
 }
 
 use Fault::*;
 
 impl Fault {
     /// Every kind, its name, and how often it happens in a thousand times that it could.
-    pub const ALL: [(Self, &'static str, u32); 49] = [
+    pub const ALL: [(Self, &'static str, u32); 50] = [
         (CallLost, "call-lost", 8),
         (ReplyLost, "reply-lost", 12),
         (ServerError, "server-error", 5),
@@ -156,22 +188,48 @@ impl Fault {
         (SettingsChanged, "settings-changed", 80),
         (PriceChanged, "price-changed", 150),
         (SoldOut, "sold-out", 80),
+        (StaleRead, "stale-read", 300),
         (Person, "person", 60),
     ];
+
+    /// What must not go wrong, for some order is lost then, or made twice: the premises (docs/premises.md), each with the
+    /// name of what breaks it, how often, and its heading there. No run has them unless it is told to.
+    pub const PREMISES: [(Self, &'static str, u32, &'static str); 15] = [
+        (NotAfterIgnored, "not-after-ignored", 1_000, "It makes nothing of a place after its `Posnext-Not-After`"),
+        (PlaceRepeated, "place-repeated", 60, "A request reaches the POS once"),
+        (ProxyDenies, "proxy-denies", 60, "Who answers is the POS"),
+        (PosSetBack, "pos-set-back", 20, "It is not set back to an earlier time"),
+        (PromiseBroken, "promise-broken", 1_000, "It keeps what it has promised"),
+        (PromisesTooMuch, "promises-too-much", 300, "It keeps what it has promised"),
+        (NotConditional, "not-conditional", 300, "A conditional write finds what was written before"),
+        (NotConsistent, "not-consistent", 100, "A strongly consistent read has what was answered before"),
+        (ForgetsEarly, "forgets-early", 300, "TTL forgets late and in any order"),
+        (DateUnheard, "date-unheard", 1_000, "Clocks"),
+        (ScheduleStops, "schedule-stops", 1_000, "Schedule"),
+        (SecretDropped, "secret-dropped", 1_000, "Secrets"),
+        (WithoutAsking, "without-asking", 1_000, "Persons"),
+        (RenamedAfterHours, "renamed-after-hours", 300, "PAR"),
+        (RenamedWithoutId, "renamed-without-id", 1_000, "PAR"),
+    ];
+
+    /// Each kind with its name and how often it happens, premises included.
+    fn each() -> impl Iterator<Item = (Self, &'static str, u32)> {
+        Self::ALL.into_iter().chain(Self::PREMISES.map(|(fault, name, times, _)| (fault, name, times)))
+    }
 
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(fault, ..)| *fault == self).map_or("", |(_, name, _)| name)
+        Self::each().find(|(fault, ..)| *fault == self).map_or("", |(_, name, _)| name)
     }
 
     /// The one of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, other, _)| *other == name).map(|(fault, ..)| *fault)
+        Self::each().find(|(_, other, _)| *other == name).map(|(fault, ..)| fault)
     }
 
     pub(crate) fn in_a_thousand(self) -> u32 {
-        Self::ALL.iter().find(|(fault, ..)| *fault == self).map_or(0, |(.., times)| *times)
+        Self::each().find(|(fault, ..)| *fault == self).map_or(0, |(.., times)| times)
     }
 }

@@ -170,7 +170,7 @@ impl Fleet {
         let mut dice = self.sim.dice.part("schedule", 0);
         loop {
             sleep(Duration::from_secs(60)).await;
-            if self.sim.is_night() || self.sim.strikes(&mut dice, Fault::RunMissed) {
+            if self.sim.is_night() || self.sim.is_broken(Fault::ScheduleStops) || self.sim.strikes(&mut dice, Fault::RunMissed) {
                 continue;
             }
             let work =

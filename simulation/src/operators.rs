@@ -65,7 +65,7 @@ impl Desk {
             _ => Decision::Errored,
         };
         let reason = "the restaurant says so".to_owned();
-        let wish = Wish::End { key, decision: decision.clone(), reason, asking: true };
+        let wish = Wish::End { key, decision: decision.clone(), reason, asking: !self.sim.is_broken(Fault::WithoutAsking) };
         self.sim.tell("operator", || format!("wants {uid} ended: {decision:?}"));
         let granted = fleet.wish(wish).await;
         self.sim.tell("operator", || format!("is told of {uid}: {granted:?}"));

@@ -2,14 +2,14 @@
 //! promises that its address names.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, request::Parts};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use posnext_local::pos::{ABILITIES, Entry, PlayedPos};
@@ -69,13 +69,16 @@ pub(crate) struct Restaurants {
     past: Mutex<Vec<(Method, String, Answered)>>,
     placements: Mutex<Vec<Placement>>,
     requests: Mutex<u64>,
+    /// Systems that were set back.
+    set_back: Mutex<BTreeSet<u16>>,
 }
 
 impl Restaurants {
     pub(crate) fn new(sim: &Shared) -> Arc<Self> {
-        let systems = (0..SYSTEMS).map(|_| PlayedPos::new(MachineClock::right(sim))).collect();
+        // Beside each one, what it is when it has been set back.
+        let systems = (0..2 * SYSTEMS).map(|_| PlayedPos::new(MachineClock::right(sim))).collect();
         let (past, placements, requests) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(Self { sim: Arc::clone(sim), systems, past, placements, requests })
+        Arc::new(Self { sim: Arc::clone(sim), systems, past, placements, requests, set_back: Mutex::default() })
     }
 
     /// The meals of each system, by the order's key.
@@ -142,6 +145,10 @@ impl Restaurants {
         {
             return answer;
         }
+        if sim.strikes(dice, Fault::PosSetBack) {
+            sim.tell(asked.who(), || "is set back, and has forgotten what it had".to_owned());
+            lock(&self.set_back).insert(asked.system);
+        }
         let answer = self.hand_on(asked).await?;
         if sim.strikes(dice, Fault::AnswerCut) { Err(cut()) } else { Ok(answer) }
     }
@@ -149,6 +156,14 @@ impl Restaurants {
     /// What a proxy answers instead of handing on what it was asked, and what it was answered.
     async fn lie(self: &Arc<Self>, asked: &Asked, dice: &mut Dice, gone: &Arc<Gone>) -> Option<io::Result<Answered>> {
         let sim = Arc::clone(&self.sim);
+        if asked.head.method == Method::GET && sim.strikes(dice, Fault::ProxyDenies) {
+            return Some(Ok(denial(asked)));
+        }
+        let again = asked.head.method == Method::PUT && sim.strikes(dice, Fault::PlaceRepeated);
+        if again {
+            let _ = self.hand_on(asked).await;
+            return Some(self.hand_on(asked).await);
+        }
         let same = self.past(|method, path| (method, path) == (&asked.head.method, asked.path()));
         let other = self.past(|method, path| method == asked.head.method && path != asked.path());
         let earlier = self.past(|_, path| path == asked.path());
@@ -214,16 +229,28 @@ impl Restaurants {
         lock(&self.past).iter().rev().find(|(method, path, _)| is(method, path)).map(|(.., answer)| answer.clone())
     }
 
+    /// The POS that a request comes to.
+    fn system(&self, asked: &Asked) -> Option<&PlayedPos<MachineClock>> {
+        let key = asked.path().rsplit('/').next().unwrap_or_default();
+        let again = asked.head.method == Method::PUT && !self.meals(key).is_empty();
+        let another = lock(&self.set_back).contains(&asked.system) || (again && self.sim.is_broken(Fault::PromiseBroken));
+        self.systems.get(usize::from(asked.system + if another { SYSTEMS } else { 0 }))
+    }
+
     /// What the POS itself answers. It goes on when whoever asked has gone.
     async fn hand_on(self: &Arc<Self>, asked: &Asked) -> io::Result<Answered> {
         let (this, asked) = (Arc::clone(self), asked.clone());
         let answering = tokio::spawn(async move {
-            let Some(pos) = this.systems.get(usize::from(asked.system)) else { return Err(cut()) };
+            let Some(pos) = this.system(&asked) else { return Err(cut()) };
             let key = asked.path().rsplit('/').next().unwrap_or_default().to_owned();
             if asked.head.method == Method::PUT {
                 lock(&this.placements).extend(Placement::of(&asked.body));
             }
-            let answer = pos.handle(Request::from_parts(asked.head.clone(), Full::new(asked.body.clone()))).await?;
+            let mut head = asked.head.clone();
+            if this.sim.is_broken(Fault::NotAfterIgnored) {
+                head.headers.remove("posnext-not-after");
+            }
+            let answer = pos.handle(Request::from_parts(head, Full::new(asked.body.clone()))).await?;
             let (head, body) = answer.into_parts();
             let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
             let answered = Answered { status: head.status, headers: head.headers, body };
@@ -253,6 +280,15 @@ fn page(dice: &mut Dice) -> Answered {
     let (status, body) = dice.one_of(&pages).copied().unwrap_or((502, ""));
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     Answered { status, headers: http::HeaderMap::new(), body: Bytes::from_static(body.as_bytes()) }
+}
+
+/// What a POS would say that does not have an order.
+fn denial(asked: &Asked) -> Answered {
+    let key = asked.path().rsplit('/').next().unwrap_or_default();
+    let mut headers = http::HeaderMap::new();
+    headers.extend(asked.head.headers.get("posnext-request").map(|id| (HeaderName::from_static("posnext-request"), id.clone())));
+    let body = format!(r#"{{"key":"{key}","status":"unknown"}}"#);
+    Answered { status: StatusCode::NOT_FOUND, headers, body: body.into() }
 }
 
 fn cut() -> io::Error {

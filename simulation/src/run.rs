@@ -29,6 +29,8 @@ pub const ORDERS: u64 = 24;
 const SECOND_DAY: u64 = 6;
 /// A day's orders come within so many milliseconds.
 const COME: u64 = 60_000;
+/// What is mapped is seen everywhere after so many milliseconds.
+const MAPPED: u64 = 1_000;
 /// For how long things go wrong, on the first day and on the second.
 const LOUD: [Duration; 2] = [Duration::from_secs(180), Duration::from_secs(120)];
 /// How long everything has then to come to its end.
@@ -104,6 +106,8 @@ impl Run {
         let mut dice = sim.dice.part("run", 0);
         let rotated = sim.strikes(&mut dice, Fault::SecretsChanged);
         let rotated_at = rotated.then(|| Instant::now() + dice.millis(10_000..150_000));
+        // Those who never learn of the new secrets.
+        let rotated_at = rotated_at.filter(|_| !sim.is_broken(Fault::SecretDropped));
         let services = Services::new(sim)?;
         let restaurants = Restaurants::new(sim);
         let desk = Desk::new(sim, &services, rotated).await?;
@@ -122,10 +126,12 @@ impl Run {
         self.day(sending, LOUD[0], &paid).await?;
 
         self.sim.night(A_DAY).await;
+        // A premise that is broken is broken now, too.
+        self.sim.be_loud();
+        self.services.tables.forget(self.sim.now().seconds());
         if self.rotated {
             self.desk.live(false, true);
         }
-        self.sim.be_loud();
         let renaming = self.renaming(&paid).await?;
         let new: Vec<_> = second.iter().filter_map(|number| self.paid(*number, &paid)).collect();
         let sending = new.iter().map(|order| self.sends(order)).chain(renaming).collect();
@@ -158,7 +164,7 @@ impl Run {
     /// Sends an order within the day; a person may want it ended.
     fn sends(&self, order: &Arc<Paid>) -> JoinHandle<()> {
         let mut dice = self.sim.dice.part("sends", order.number);
-        let (wait, callers, order) = (dice.millis(0..COME), Arc::clone(&self.callers), Arc::clone(order));
+        let (wait, callers, order) = (dice.millis(MAPPED..COME), Arc::clone(&self.callers), Arc::clone(order));
         if self.sim.strikes(&mut dice, Fault::Person) {
             let uid = format!("o{}", order.number);
             tokio::spawn(Arc::clone(&self.desk).decide(Arc::clone(&self.fleet), uid, dice.part("person", 0)));
@@ -178,7 +184,7 @@ impl Run {
             for (uid, _) in order.names() {
                 open |= self.desk.stored(&uid).await?.is_some_and(|record| record.open().is_some());
             }
-            if open && self.sim.strikes(&mut dice, Fault::RenamedLater) {
+            if self.sim.strikes(&mut dice, if open { Fault::RenamedLater } else { Fault::RenamedAfterHours }) {
                 renaming.push(tokio::spawn(Arc::clone(&self.callers).rename(Arc::clone(order))));
             }
         }

@@ -102,6 +102,11 @@ impl Sim {
         strikes
     }
 
+    /// Whether this premise does not hold at all in this run.
+    pub(crate) fn is_broken(&self, premise: Fault) -> bool {
+        self.faults.contains(&premise)
+    }
+
     pub(crate) fn be_quiet(&self) {
         self.quiet.store(true, Ordering::Relaxed);
         self.tell("the world", || "nothing goes wrong any more".to_owned());

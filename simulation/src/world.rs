@@ -24,6 +24,7 @@ use crate::{
     aws::{DEAD, DIRECTORY, MENUS, ORDERS, QUEUE, Services},
     clock::MachineClock,
     dice::Dice,
+    faults::Fault,
     pos,
     sim::Shared,
 };
@@ -97,10 +98,12 @@ pub(crate) struct Place {
     behind: bool,
     mode: Mode,
     pub(crate) has_menu: bool,
+    /// It is said to promise everything, and does not.
+    too_much: bool,
 }
 
 impl Place {
-    fn of(number: u64, dice: &mut Dice) -> Self {
+    fn of(number: u64, sim: &Shared, dice: &mut Dice) -> Self {
         Self {
             id: format!("L{number}"),
             abilities: dice.one_of(&ABILITIES).map_or("all", |(name, _)| name),
@@ -108,11 +111,16 @@ impl Place {
             behind: dice.in_a_thousand(500),
             mode: if dice.in_a_thousand(150) { Mode::Async } else { Mode::Sync },
             has_menu: dice.in_a_thousand(400),
+            too_much: sim.strikes(dice, Fault::PromisesTooMuch),
         }
     }
 
-    /// What its POS keeps.
+    /// What its POS is said to promise.
     pub(crate) fn promises(&self) -> Abilities {
+        if self.too_much {
+            let [(_, all), ..] = ABILITIES;
+            return all;
+        }
         ABILITIES.iter().find(|(name, _)| *name == self.abilities).map(|(_, abilities)| *abilities).unwrap_or_default()
     }
 }
@@ -130,7 +138,7 @@ impl Desk {
             directory: DirectoryTable::new(dynamodb.clone(), DIRECTORY.to_owned(), false, clock.clone()),
             menus: MenuTable::new(dynamodb.clone(), MENUS.to_owned(), clock),
             orders: OrderTable::new(dynamodb, ORDERS.to_owned()),
-            places: (0..LOCATIONS).map(|number| Place::of(number, &mut dice)).collect(),
+            places: (0..LOCATIONS).map(|number| Place::of(number, sim, &mut dice)).collect(),
         };
         desk.live(true, rotated);
         let organization = ParId::new(ORGANIZATION)?;

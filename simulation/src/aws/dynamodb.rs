@@ -24,6 +24,8 @@ pub(crate) const ORDERS: &str = "orders";
 pub(crate) const DIRECTORY: &str = "directory";
 pub(crate) const MENUS: &str = "menus";
 
+/// The longest that a read that need not be consistent lags.
+const STALE: Duration = Duration::from_millis(800);
 /// The longest that an index lags.
 const LAGS: Duration = Duration::from_secs(60);
 
@@ -34,6 +36,8 @@ type Place = (String, String);
 struct Beside {
     /// Items as they were before a transaction, and until when a read still sees them so.
     unseen: HashMap<Place, (Instant, Option<Value>)>,
+    /// Items as they were before their last write, and when that was.
+    before: HashMap<Place, (Instant, Option<Value>)>,
     /// What the index said last, by the question.
     said: HashMap<Vec<u8>, (Instant, String)>,
     /// Each order's version and state.
@@ -82,9 +86,13 @@ impl Tables {
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
         let db = &self.engine;
         match operation {
-            "GetItem" => self.get(&request, body),
+            "GetItem" => self.get(&request, body, dice),
             "Query" if request.get("IndexName").is_some() => self.index(body, dice),
             "Query" => run(body, |request| db.query(request)),
+            "PutItem" if self.sim.strikes(dice, Fault::NotConditional) => {
+                let item = json!({ "TableName": request.get("TableName"), "Item": request.get("Item") }).to_string();
+                self.written(&request, || run(item.as_bytes(), |request| db.put_item(request)))
+            }
             "PutItem" => self.written(&request, || run(body, |request| db.put_item(request))),
             "UpdateItem" => self.written(&request, || run(body, |request| db.update_item(request))),
             "DeleteItem" => run(body, |request| db.delete_item(request)),
@@ -98,9 +106,11 @@ impl Tables {
         let request = json!({ "TableName": ORDERS }).to_string();
         let said = run(request.as_bytes(), |request| self.engine.scan(request));
         let found: Value = serde_json::from_str(&said.json).unwrap_or_default();
+        let mut dice = self.sim.dice.part("ttl", now.unsigned_abs());
         for item in found.get("Items").and_then(Value::as_array).into_iter().flatten() {
             let expires = item.pointer("/expires_at/N").and_then(Value::as_str).and_then(|at| at.parse::<i64>().ok());
-            if expires.is_some_and(|at| at < now) {
+            let early = expires.is_some() && self.sim.strikes(&mut dice, Fault::ForgetsEarly);
+            if early || expires.is_some_and(|at| at < now) {
                 let key = json!({ "TableName": ORDERS, "Key": { "pk": item.get("pk") } }).to_string();
                 run(key.as_bytes(), |request| self.engine.delete_item(request));
                 if let Some(pk) = item.pointer("/pk/S").and_then(Value::as_str) {
@@ -110,8 +120,17 @@ impl Tables {
         }
     }
 
-    fn get(&self, request: &Value, body: &[u8]) -> Said {
+    fn get(&self, request: &Value, body: &[u8], dice: &mut Dice) -> Said {
         let place = place(request, "Key");
+        let consistent = request.get("ConsistentRead").and_then(Value::as_bool) == Some(true);
+        let stale = if consistent { Fault::NotConsistent } else { Fault::StaleRead };
+        let before = place.as_ref().and_then(|place| lock(&self.beside).before.get(place).cloned());
+        if let Some((_, before)) = before.filter(|(at, _)| at.elapsed() < STALE)
+            && self.sim.strikes(dice, stale)
+        {
+            self.sim.tell("DynamoDB", || "a read sees a row as it was before".to_owned());
+            return Said::ok(before.map_or_else(|| json!({}), |item| json!({ "Item": item })).to_string());
+        }
         if let Some((until, before)) = place.and_then(|place| lock(&self.beside).unseen.get(&place).cloned())
             && Instant::now() < until
         {
@@ -139,6 +158,7 @@ impl Tables {
         let said = run(body, |request| self.engine.transact_write_items(request));
         if said.status == 200 {
             for (item, place) in before {
+                lock(&self.beside).before.insert(place.clone(), (Instant::now(), item.clone()));
                 if self.sim.strikes(dice, Fault::HalfSeen) {
                     let until = Instant::now() + dice.millis(0..1 + u64::try_from(back.as_millis()).unwrap_or_default());
                     lock(&self.beside).unseen.insert(place, (until, item));
@@ -150,8 +170,11 @@ impl Tables {
     }
 
     fn written(&self, request: &Value, write: impl FnOnce() -> Said) -> Said {
+        let place = place(request, if request.get("Item").is_some() { "Item" } else { "Key" });
+        let before = place.as_ref().and_then(|place| self.item(place));
         let said = write();
         if said.status == 200 {
+            lock(&self.beside).before.extend(place.map(|place| (place, (Instant::now(), before))));
             self.look(request);
         }
         said
