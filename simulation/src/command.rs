@@ -2,18 +2,20 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     num::NonZero,
+    path::PathBuf,
     process::ExitCode,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use posnext_local::output;
 use posnext_proofs::progress::{progress, step};
 
-use crate::{Ended, Fault, ORDERS, Options, Summary, many, run, shrink};
+use crate::{Ended, Fault, Found, ORDERS, Options, Summary, many, run, shrink};
 
 /// The functions' own code over a world in memory, in virtual time. One seed decides what happens when, and what goes
 /// wrong: the same seed tells the same story, to the byte.
@@ -28,6 +30,9 @@ pub struct SimulateArguments {
     /// With --seeds: run no further seed after one that broke a promise
     #[arg(long, requires = "seeds")]
     first: bool,
+    /// With --seeds: write what came of them into this file as well, as JSON
+    #[arg(long, value_name = "FILE", requires = "seeds")]
+    json: Option<PathBuf>,
     /// Send these orders alone, for example 3,7; there are 24, from 0 on
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(..ORDERS))]
     orders: Vec<u64>,
@@ -91,7 +96,7 @@ pub fn simulate(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
     }
     let mut options = arguments.options()?;
     if let Some(seeds) = &arguments.seeds {
-        return many_seeds(seeds, &options, arguments.first);
+        return many_seeds(seeds, &options, arguments);
     }
     if arguments.shrink {
         let bar = progress(0, "leaving out what is not needed");
@@ -141,7 +146,7 @@ fn again(options: &Options) -> String {
     text
 }
 
-fn many_seeds(seeds: &str, options: &Options, first: bool) -> anyhow::Result<ExitCode> {
+fn many_seeds(seeds: &str, options: &Options, arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
     let numbers = seeds.split_once('-').and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
     let Some((from, to)) = numbers.filter(|(from, to): &(u64, u64)| from <= to) else {
         bail!("--seeds is {seeds:?}; give the first and the last, for example --seeds 1-100");
@@ -149,8 +154,12 @@ fn many_seeds(seeds: &str, options: &Options, first: bool) -> anyhow::Result<Exi
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let bar = progress(usize::try_from(to - from + 1)?, "seeds");
     let began = Instant::now();
-    let summary = many(from..=to, options, threads, first, || step(&bar))?;
+    let summary = many(from..=to, options, threads, arguments.first, || step(&bar))?;
     bar.finish_and_clear();
+    if let Some(file) = &arguments.json {
+        fs::write(file, serde_json::to_string(&Found::from(&summary))?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
     say(&summary, threads, began.elapsed(), options);
     Ok(if summary.harmed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -15,14 +15,18 @@ mod operators;
 mod paid;
 mod pos;
 mod process;
+mod rules;
 mod run;
 mod shrink;
 mod sim;
+mod taken;
 mod wire;
 mod world;
 
 pub use faults::Fault;
 pub use many::{Summary, many};
+pub use rules::{Change, Rule};
 pub use run::{Ended, ORDERS, Options, run};
 pub use shrink::shrink;
 pub use sim::Harm;
+pub use taken::{Found, Search, Taken};

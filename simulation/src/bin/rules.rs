@@ -1,0 +1,128 @@
+//! Takes each rule of the product and each premise away in turn, and lets the simulator find the harm. Writes what came of
+//! it to `simulation/rules.json` (docs/simulation.md).
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, bail, ensure};
+use clap::Parser;
+use posnext_local::output;
+use posnext_simulation::{Fault, Found, ORDERS, Rule, Taken};
+
+/// Harm has to be found within so many orders.
+const WITHIN: u64 = 10_000;
+/// So many searches, each with seeds of its own; the one in the middle counts.
+const SEARCHES: u64 = 5;
+
+/// Take each rule and each premise away in turn, and count the orders until a promise is seen broken
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Only those whose name has this text; nothing is written then
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+}
+
+fn main() -> ExitCode {
+    match taken_away(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            output::note(format_args!("posnext-rules: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn taken_away(arguments: &Arguments) -> anyhow::Result<bool> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the root")?.to_owned();
+    let tree = copied(&root)?;
+    let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+    let mut all = Vec::new();
+    for rule in Rule::all(&root)?.into_iter().filter(|rule| wanted(&rule.name)) {
+        let before = rule.take_away(&tree)?;
+        let program = built(&root, &tree).with_context(|| format!("without the rule {:?}", rule.name))?;
+        for (file, text) in before {
+            fs::write(tree.join(file), text)?;
+        }
+        all.push(searched(&program, &rule.name, None)?);
+    }
+    let program = built(&root, &tree)?;
+    for (_, name, _, premise) in Fault::PREMISES.into_iter().filter(|(_, name, ..)| wanted(name)) {
+        all.push(searched(&program, name, Some(premise))?);
+    }
+    let late: Vec<_> = all.iter().filter(|taken| taken.median().is_none_or(|orders| orders > WITHIN)).collect();
+    output::line(format_args!("{} taken away; of {} the harm was not found within {WITHIN} orders", all.len(), late.len()));
+    if arguments.only.is_none() {
+        fs::write(root.join("simulation/rules.json"), serde_json::to_string_pretty(&all)? + "\n")?;
+    }
+    Ok(late.is_empty())
+}
+
+/// A copy of the sources as they are now.
+fn copied(root: &Path) -> anyhow::Result<PathBuf> {
+    let tree = root.join("target/rules/tree");
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output().context("git ls-files")?;
+    ensure!(listed.status.success(), "git ls-files failed");
+    let files: BTreeSet<PathBuf> = String::from_utf8(listed.stdout)?
+        .split_terminator('\0')
+        .map(PathBuf::from)
+        .filter(|file| root.join(file).is_file())
+        .collect();
+    for file in files {
+        let (from, to) = (root.join(&file), tree.join(&file));
+        let text = fs::read(&from)?;
+        // What is the same keeps its age, and is not compiled again.
+        if fs::read(&to).is_ok_and(|there| there == text) {
+            continue;
+        }
+        fs::create_dir_all(to.parent().context("a file's folder")?)?;
+        fs::write(&to, text)?;
+    }
+    Ok(tree)
+}
+
+/// The simulator of the copy. The libraries are those that are compiled already.
+fn built(root: &Path, tree: &Path) -> anyhow::Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--quiet", "--profile", "simulation", "-p", "posnext-simulation", "--bin", "posnext-simulate"]);
+    cargo
+        .current_dir(tree)
+        .env("CARGO_TARGET_DIR", root.join("target/rules/target"))
+        .env("RUSTFLAGS", "--cap-lints=warn -Awarnings");
+    let built = cargo.output().context("cargo build")?;
+    if !built.status.success() {
+        bail!("it does not compile:\n{}", String::from_utf8_lossy(&built.stderr));
+    }
+    // Of the sources themselves cargo makes it anew.
+    let program = root.join("target/rules/posnext-simulate");
+    fs::copy(root.join("target/simulation/posnext-simulate"), &program)?;
+    Ok(program)
+}
+
+/// Searches for harm five times.
+fn searched(program: &Path, name: &str, premise: Option<&str>) -> anyhow::Result<Taken> {
+    let mut searches = Vec::new();
+    for search in 0..SEARCHES {
+        let first = 1_000_000 * (search + 1) + 1;
+        let seeds = format!("{first}-{}", first + WITHIN.div_ceil(ORDERS));
+        let found = program.with_file_name("found.json");
+        let mut simulate = Command::new(program);
+        simulate.args(["--seeds", &seeds, "--first", "--json"]).arg(&found);
+        if premise.is_some() {
+            simulate.args(["--break", name]);
+        }
+        let ended = simulate.output().context("the simulator")?;
+        ensure!(matches!(ended.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&ended.stderr));
+        let found: Found = serde_json::from_slice(&fs::read(&found)?)?;
+        searches.push(found.first(first));
+    }
+    let taken = Taken { name: name.to_owned(), premise: premise.map(str::to_owned), searches };
+    let median = taken.median().map_or("not found".to_owned(), |orders| format!("{orders} orders"));
+    output::line(format_args!("{median:>14}   {name}   {}", taken.harms().join("; ")));
+    Ok(taken)
+}
