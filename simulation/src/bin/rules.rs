@@ -86,7 +86,7 @@ fn copied(root: &Path) -> anyhow::Result<PathBuf> {
     Ok(tree)
 }
 
-/// The simulator of the copy. The libraries are those that are compiled already.
+/// The simulator of the copy, compiled in a folder of its own.
 fn built(root: &Path, tree: &Path) -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--quiet", "--profile", "simulation", "-p", "posnext-simulation", "--bin", "posnext-simulate"]);
@@ -98,10 +98,7 @@ fn built(root: &Path, tree: &Path) -> anyhow::Result<PathBuf> {
     if !built.status.success() {
         bail!("it does not compile:\n{}", String::from_utf8_lossy(&built.stderr));
     }
-    // Of the sources themselves cargo makes it anew.
-    let program = root.join("target/rules/posnext-simulate");
-    fs::copy(root.join("target/simulation/posnext-simulate"), &program)?;
-    Ok(program)
+    Ok(root.join("target/rules/target/simulation/posnext-simulate"))
 }
 
 /// Searches for harm five times.
