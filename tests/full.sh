@@ -47,7 +47,13 @@ deployed() {
 
 export PATH="$PWD/target/aws-tools/sam/bin:$PATH"
 
+# In the build that is there: to optimise it takes as long as it saves.
+seeds() {
+  target/debug/posnext-simulate --seeds 101-600
+}
+
 beside builds builds
+step "five hundred seeds of the simulation" seeds
 if has npm && has chromium; then step "the order board in a browser" tests/board/run; fi
 if has npm && has node; then step "webhooks, verified by the scheme's own library" tests/webhooks/run; fi
 step "the product, held to docs/openapi.json" tests/explore/run 40

@@ -204,12 +204,17 @@ impl Fault {
         (NotConditional, "not-conditional", 300, "A conditional write finds what was written before"),
         (NotConsistent, "not-consistent", 100, "A strongly consistent read has what was answered before"),
         (ForgetsEarly, "forgets-early", 300, "TTL forgets late and in any order"),
-        (DateUnheard, "date-unheard", 1_000, "Clocks"),
-        (ScheduleStops, "schedule-stops", 1_000, "Schedule"),
-        (SecretDropped, "secret-dropped", 1_000, "Secrets"),
-        (WithoutAsking, "without-asking", 1_000, "Persons"),
-        (RenamedAfterHours, "renamed-after-hours", 300, "PAR"),
-        (RenamedWithoutId, "renamed-without-id", 1_000, "PAR"),
+        (DateUnheard, "date-unheard", 1_000, "Two machines' clocks differ by 3 s at most"),
+        (ScheduleStops, "schedule-stops", 1_000, "recover-orders runs every minute"),
+        (SecretDropped, "secret-dropped", 1_000, "A secret may change under an order"),
+        (WithoutAsking, "without-asking", 1_000, "Who ends an order by hand is right"),
+        (RenamedAfterHours, "renamed-after-hours", 300, "Online order ids are used again, with other content"),
+        (
+            RenamedWithoutId,
+            "renamed-without-id",
+            1_000,
+            "An order that is sent again has the same `request_uid`, or its online order id",
+        ),
     ];
 
     /// Each kind with its name and how often it happens, premises included.

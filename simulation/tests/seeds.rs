@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use posnext_simulation::{Change, Fault, ORDERS, Options, Rule, many, run};
+use posnext_simulation::{Fault, ORDERS, Options, many, run};
 use serde::Deserialize;
 
 /// Seeds that every test run plays: so many, a tenth of them in each test, so that they are shared out over processors.
@@ -89,19 +89,5 @@ fn no_seed_that_ever_broke_a_promise_breaks_one() {
         }
         let harms = run(&options).unwrap().harms;
         assert!(harms.is_empty(), "{}: {}: {harms:#?}", file.display(), found.found);
-    }
-}
-
-#[test]
-fn every_rule_that_is_taken_away_stands_in_the_sources_once() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let rules = Rule::all(root).unwrap();
-    assert!(rules.len() >= 40, "{}", rules.len());
-    for Rule { name, change } in rules {
-        for Change { file, replace, with } in change {
-            let text = fs::read_to_string(root.join(&file)).unwrap();
-            assert_eq!(text.matches(&replace).count(), 1, "{name}: {replace:?} in {file}; see simulation/rules.toml");
-            assert_ne!(replace, with, "{name}");
-        }
     }
 }

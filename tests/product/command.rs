@@ -4,7 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::support::{in_process, order};
 
-const OPERATED: [&str; 6] = ["smoke", "certify", "load", "faults", "board", "admin"];
+const OPERATED: [&str; 7] = ["smoke", "certify", "load", "faults", "simulate", "board", "admin"];
 
 fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = Command::new(program).args(arguments).output().unwrap();
