@@ -22,9 +22,12 @@ const SEARCHES: u64 = 5;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Only those whose name has this text; nothing is written then
+    /// Only those whose name has this text
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Only those of which the file does not tell yet
+    #[arg(long)]
+    missing: bool,
 }
 
 fn main() -> ExitCode {
@@ -40,27 +43,55 @@ fn main() -> ExitCode {
 
 fn taken_away(arguments: &Arguments) -> anyhow::Result<bool> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the root")?.to_owned();
-    let tree = copied(&root)?;
-    let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
-    let mut all = Vec::new();
-    for rule in Rule::all(&root)?.into_iter().filter(|rule| wanted(&rule.name)) {
+    let (tree, rules) = (copied(&root)?, Rule::all(&root)?);
+    let names = rules.iter().map(|rule| rule.name.clone()).chain(Fault::PREMISES.map(|(_, name, ..)| name.to_owned()));
+    let mut told = Told::read(root.join("simulation/rules.json"), names.collect())?;
+    let known = told.names();
+    let wanted = |name: &str| {
+        arguments.only.as_ref().is_none_or(|only| name.contains(only.as_str())) && !(arguments.missing && known.contains(name))
+    };
+    for rule in rules.into_iter().filter(|rule| wanted(&rule.name)) {
         let before = rule.take_away(&tree)?;
         let program = built(&root, &tree).with_context(|| format!("without the rule {:?}", rule.name))?;
         for (file, text) in before {
             fs::write(tree.join(file), text)?;
         }
-        all.push(searched(&program, &rule.name, None)?);
+        told.tell(searched(&program, &rule.name, None)?)?;
     }
     let program = built(&root, &tree)?;
     for (_, name, _, premise) in Fault::PREMISES.into_iter().filter(|(_, name, ..)| wanted(name)) {
-        all.push(searched(&program, name, Some(premise))?);
+        told.tell(searched(&program, name, Some(premise))?)?;
     }
-    let late: Vec<_> = all.iter().filter(|taken| taken.median().is_none_or(|orders| orders > WITHIN)).collect();
-    output::line(format_args!("{} taken away; of {} the harm was not found within {WITHIN} orders", all.len(), late.len()));
-    if arguments.only.is_none() {
-        fs::write(root.join("simulation/rules.json"), serde_json::to_string_pretty(&all)? + "\n")?;
+    let late = told.all.iter().filter(|taken| taken.median().is_none_or(|orders| orders > WITHIN)).count();
+    output::line(format_args!("{} taken away; of {late} the harm was not found within {WITHIN} orders", told.all.len()));
+    Ok(late == 0)
+}
+
+/// The file of what was found, in the order of the rules.
+struct Told {
+    file: PathBuf,
+    names: Vec<String>,
+    all: Vec<Taken>,
+}
+
+impl Told {
+    fn read(file: PathBuf, names: Vec<String>) -> anyhow::Result<Self> {
+        let all: Vec<Taken> = if file.exists() { serde_json::from_slice(&fs::read(&file)?)? } else { Vec::new() };
+        let all = all.into_iter().filter(|taken| names.contains(&taken.name)).collect();
+        Ok(Self { file, names, all })
     }
-    Ok(late.is_empty())
+
+    fn names(&self) -> BTreeSet<String> {
+        self.all.iter().map(|taken| taken.name.clone()).collect()
+    }
+
+    /// Written after each: a search takes minutes.
+    fn tell(&mut self, taken: Taken) -> anyhow::Result<()> {
+        self.all.retain(|other| other.name != taken.name);
+        self.all.push(taken);
+        self.all.sort_by_key(|taken| self.names.iter().position(|name| *name == taken.name));
+        Ok(fs::write(&self.file, serde_json::to_string_pretty(&self.all)? + "\n")?)
+    }
 }
 
 /// A copy of the sources as they are now.
