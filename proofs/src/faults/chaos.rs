@@ -21,7 +21,7 @@ use nix::{
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::lambda::{Environment, Surroundings};
+use crate::lambda::{Environment, Hold, Start, Surroundings};
 
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,8 +58,9 @@ pub(super) struct Upstreams {
 #[derive(Debug, Clone)]
 struct Caller {
     function: String,
-    pid: Option<u32>,
-    event: String,
+    process: Option<Arc<Hold>>,
+    /// What it works on. A process that was late finishes an earlier event first.
+    events: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -205,7 +206,7 @@ impl Chaos {
             Some(id) => callers.get(&id).cloned().into_iter().collect(),
             None => {
                 let uid = path.rsplit('/').next().and_then(|key| key.split_once('.')).map_or("?", |(_, uid)| uid);
-                callers.values().filter(|caller| caller.event.contains(uid)).cloned().collect()
+                callers.values().filter(|caller| caller.events.iter().any(|event| event.contains(uid))).cloned().collect()
             }
         }
     }
@@ -226,8 +227,8 @@ impl Chaos {
 
 /// SIGKILL to whoever makes the call.
 fn shoot(callers: &[Caller]) -> anyhow::Error {
-    for pid in callers.iter().filter_map(|caller| caller.pid) {
-        signal(pid, Signal::SIGKILL);
+    for process in callers.iter().filter_map(|caller| caller.process.as_ref()) {
+        process.kill();
     }
     anyhow::anyhow!("the caller was killed")
 }
@@ -240,20 +241,21 @@ pub(super) fn signal(pid: u32, signal: Signal) {
 }
 
 impl Surroundings for Arc<Chaos> {
-    async fn environment(&self, function: &str, id: u64) -> anyhow::Result<Environment> {
-        let caller = Caller { function: function.to_owned(), pid: None, event: String::new() };
+    async fn start(&self, function: &str, id: u64) -> anyhow::Result<Start> {
+        let caller = Caller { function: function.to_owned(), process: None, events: Vec::new() };
         lock(&self.callers).insert(id, caller);
         let proxy = self.proxy_for(id).await?;
         let mut environment = self.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
         for (_, value) in environment.iter_mut().filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL_")) {
             value.clone_from(&proxy);
         }
-        Ok(environment)
+        Ok((environment, None))
     }
 
-    fn begins(&self, id: u64, pid: Option<u32>, event: &str) {
+    fn begins(&self, id: u64, process: &Arc<Hold>, event: &str) {
         if let Some(caller) = lock(&self.callers).get_mut(&id) {
-            (caller.pid, caller.event) = (pid, event.to_owned());
+            caller.process = Some(Arc::clone(process));
+            caller.events.push(event.to_owned());
         }
     }
 
@@ -266,7 +268,7 @@ impl Surroundings for Arc<Chaos> {
 
     fn ends(&self, id: u64) {
         if let Some(caller) = lock(&self.callers).get_mut(&id) {
-            caller.event = String::new();
+            caller.events.clear();
         }
     }
 }

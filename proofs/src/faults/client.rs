@@ -40,8 +40,9 @@ impl Told {
                 self.finals.insert((answer.status.clone(), pos_order_id(&answer.body)));
             }
             (200 | 202, "pending") => self.accepted = true,
-            // The gateway's own answer for a function that died, and ours for a table that did: whom to sign for may be unknown.
-            (502, "") => return,
+            // The gateway's own answers for a function that died or was throttled, and ours for a table that did: whom to sign for
+            // may be unknown.
+            (500 | 502, "") => return,
             (503, "" | "pending") if pos_order_id(&answer.body).is_empty() && answer.signed != Some(false) => return,
             (404, _) if !self.accepted => return,
             _ => self.wrong.push(format!("answered {code}: {}", answer.body)),
@@ -93,7 +94,7 @@ pub(super) async fn order(par: &Par, uid: String, location: String, twice: bool)
 pub(super) async fn ask_again(par: &Par, told: &mut Told) {
     for _ in 0..50 {
         match par.get(&told.uid).await {
-            Ok(answer) if !matches!(answer.code.as_u16(), 502 | 503) => return told.hear(&answer),
+            Ok(answer) if !matches!(answer.code.as_u16(), 500 | 502 | 503) => return told.hear(&answer),
             _ => tokio::time::sleep(PAUSE).await,
         }
     }

@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use crate::progress::{progress, step};
 use chaos::{Chaos, Fate};
 use posnext_local::{
+    lambda::Account,
     local::{CLIENT_ID, CLIENT_SECRET, ORGANIZATION, SHARED_ID},
     output,
     par::Par,
@@ -65,6 +66,9 @@ pub struct Options {
     /// Orders under way at a time
     #[arg(long, default_value_t = 48)]
     pub clients: usize,
+    /// Functions that may run at a time, all together, as in an AWS account; what is above it is throttled
+    #[arg(long, default_value_t = 40)]
+    pub concurrency: usize,
     /// Folder of the functions' binaries; where this command is, if not given
     #[arg(long, value_name = "DIR")]
     pub binaries: Option<PathBuf>,
@@ -82,7 +86,8 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
     };
     let folder = tempfile::tempdir()?;
     let chaos = Arc::new(Chaos::new(options.rate, options.seed)?);
-    let functions = Functions::new(&binaries, &chaos)?;
+    let account = Account::new(options.concurrency);
+    let functions = Functions::new(&binaries, &account, &chaos)?;
     let url = functions.serve().await?;
     let (_pos, pos_url) = stack::start_pos().await?;
     let mut services = Services::start(folder.path(), &url, &chaos).await?;

@@ -18,7 +18,7 @@ use axum::{
     routing::{any, post},
 };
 use nix::sys::signal::Signal;
-use posnext_shared::domain::policy::{API_FUNCTION_TIMEOUT, WORKER_FUNCTION_TIMEOUT};
+use posnext_local::lambda::Account;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{
@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use super::chaos::{Chaos, signal};
-use crate::lambda::{Environment, Pool};
+use crate::lambda::{Environment, Function, Pool, Refused};
 
 /// Of a thousand events for a background function, so many are delivered twice.
 const DELIVERED_TWICE: u32 = 50;
@@ -44,21 +44,21 @@ pub(super) struct Functions {
 }
 
 impl Functions {
-    pub(super) fn new(binaries: &Path, chaos: &Arc<Chaos>) -> anyhow::Result<Arc<Self>> {
-        let pool = |name: &'static str, size, timeout| {
+    pub(super) fn new(binaries: &Path, account: &Account, chaos: &Arc<Chaos>) -> anyhow::Result<Arc<Self>> {
+        let pool = |name: &'static str| {
             // As `cargo build` leaves them, or as `cargo lambda build` does.
             let candidates = [binaries.join(name).join("bootstrap"), binaries.join(name)];
             let binary = candidates.into_iter().find(|path| path.is_file()).with_context(|| {
                 format!("{} holds no {name}; build the functions first, or name their folder with --binaries", binaries.display())
             })?;
-            anyhow::Ok(Pool::new(name, binary, size, timeout, Arc::new(Arc::clone(chaos))))
+            anyhow::Ok(Pool::new(Function::deployed(name, binary)?, account.clone(), Arc::new(Arc::clone(chaos))))
         };
         Ok(Arc::new(Self {
             chaos: Arc::clone(chaos),
-            submit: pool("submit-order", 32, API_FUNCTION_TIMEOUT)?,
-            get: pool("get-order", 12, API_FUNCTION_TIMEOUT)?,
-            process: pool("process-order", 32, WORKER_FUNCTION_TIMEOUT)?,
-            recover: pool("recover-orders", 2, WORKER_FUNCTION_TIMEOUT)?,
+            submit: pool("submit-order")?,
+            get: pool("get-order")?,
+            process: pool("process-order")?,
+            recover: pool("recover-orders")?,
         }))
     }
 
@@ -85,9 +85,20 @@ async fn invoke(State(functions): State<Arc<Functions>>, UrlPath(name): UrlPath<
             let _ = pool.invoke(event).await;
         });
     }
-    match pool.invoke(event).await {
+    invoked(pool.invoke(event).await)
+}
+
+/// What Lambda answers who invokes a function and waits (AWS: "Invoke").
+fn invoked(answer: Result<Value, Refused>) -> Response {
+    let refused = |status, kind: &str, error: &Refused| {
+        (status, [("x-amzn-errortype", kind.to_owned())], format!("{error}")).into_response()
+    };
+    match answer {
         Ok(answer) => answer.to_string().into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")).into_response(),
+        Err(Refused::Failed(failure)) => ([("x-amz-function-error", "Unhandled")], failure.to_string()).into_response(),
+        Err(error @ Refused::Throttled) => refused(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", &error),
+        Err(error @ Refused::Looped) => refused(StatusCode::BAD_REQUEST, "RecursiveInvocationException", &error),
+        Err(error @ Refused::NotStarted(_)) => refused(StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", &error),
     }
 }
 
@@ -123,9 +134,15 @@ fn event(method: &Method, uri: &Uri, headers: &HeaderMap, body: &str, id: Option
     .to_string()
 }
 
-fn answer(answer: anyhow::Result<Value>) -> Response {
-    // As the gateway answers for a function that failed.
-    let Ok(answer) = answer else { return (StatusCode::BAD_GATEWAY, r#"{"message":"Internal Server Error"}"#).into_response() };
+fn answer(answer: Result<Value, Refused>) -> Response {
+    // As an HTTP API answers for a function that failed, or was not run (docs/errors.md).
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(Refused::Throttled) => {
+            return (StatusCode::SERVICE_UNAVAILABLE, r#"{"message":"Service Unavailable"}"#).into_response();
+        }
+        Err(_) => return (StatusCode::INTERNAL_SERVER_ERROR, r#"{"message":"Internal Server Error"}"#).into_response(),
+    };
     let reply: Reply = serde_json::from_value(answer).unwrap_or_default();
     let code = StatusCode::from_u16(reply.status_code).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut response = (code, reply.body).into_response();
