@@ -1,6 +1,8 @@
 //! Builds each function from its settings. The only place that knows every layer.
 
 use std::{
+    fmt,
+    marker::PhantomData,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -13,7 +15,11 @@ use crate::{
         clock::SystemClock,
         connections::ConnectionTable,
         directory::DirectoryTable,
-        http_pos::{HttpPos, Roots},
+        http_pos::{
+            HttpPos,
+            line::Network,
+            sockets::{Roots, Sockets},
+        },
         menu_table::MenuTable,
         order_item,
         orders::OrderTable,
@@ -47,6 +53,7 @@ use posnext_shared::{
         read::Read,
         recover::Recover,
         watch::{TellWatchers, Watch},
+        world::World,
     },
     domain::{
         contract::Contract,
@@ -61,29 +68,31 @@ const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
 /// other: over three, ten take 1.1 times as long as one (tests/bench/run --batches).
 const BATCH_CONNECTIONS: usize = 3;
 
-type D = Arc<DirectoryTable>;
-type S = Arc<SecretCache>;
-type P = PosRouter<S>;
-type M = Arc<MenuTable>;
+/// The world of the functions: AWS by its SDK, and the POS systems by HTTP. The clock, and how a POS is connected to, are
+/// the machine's in production, and the simulation's own there: it has nothing else otherwise (docs/decisions/0032).
+#[derive(Debug)]
+pub struct OnAws<C, N>(PhantomData<fn() -> (C, N)>);
 
-/// submit-order.
-pub type SubmitFunction = Submit<D, S, M, OrderTable, Queues, P, SystemClock>;
-/// validate-order: reads.
-pub type ValidateFunction = Validate<D, S, M, P, SystemClock>;
-/// get-menu: reads, and stores the menus it fetches.
-pub type MenuFunction = GetMenu<D, S, M, P, SystemClock>;
-/// get-order: reads, and one nudge.
-pub type GetFunction = GetOrder<D, S, OrderTable, Queues, SystemClock>;
+/// The same on a machine of AWS's, or a laptop.
+pub type Production = OnAws<SystemClock, Sockets>;
+
+impl<C: Clock + fmt::Debug, N: Network> World for OnAws<C, N> {
+    type Clock = C;
+    type Directory = Arc<DirectoryTable<C>>;
+    type Secrets = Arc<SecretCache<C>>;
+    type Menus = Arc<MenuTable<C>>;
+    type Orders = OrderTable;
+    type Queue = Queues;
+    type Pos = PosRouter<Arc<SecretCache<C>>, C, N>;
+    type Subscribers = SubscriberTable;
+    type Deliveries = DeliveryQueue;
+    type Webhooks = WebhookClient;
+    type Connections = ConnectionTable;
+    type Push = Connected;
+}
+
 /// process-order.
-pub type ProcessFunction = Consumer<OrderTable, Queues, P, D, S, SystemClock>;
-/// recover-orders.
-pub type RecoverFunction = Recover<OrderTable, Queues, SystemClock>;
-/// announce-orders.
-pub type AnnounceFunction = Stream<SubscriberTable, DeliveryQueue, ConnectionTable, Connected, D, S, SystemClock>;
-/// watch-orders.
-pub type WatchFunction = WatchOrders<ConnectionTable, OrderTable, Connected, D, S, SystemClock>;
-/// deliver-webhooks.
-pub type DeliverFunction = Deliveries<SubscriberTable, S, DeliveryQueue, WebhookClient, SystemClock>;
+pub type ProcessFunction = Consumer<Production>;
 
 /// How each service is reached. On AWS they are one; on a laptop each has an endpoint of its own.
 #[derive(Debug, Clone)]
@@ -98,20 +107,30 @@ pub struct Aws {
 
 /// Clients and caches, from which the functions are made.
 #[derive(Debug, Clone)]
-pub struct Parts {
+pub struct Parts<C = SystemClock, N = Sockets> {
     settings: Settings,
+    clock: C,
     dynamodb: aws_sdk_dynamodb::Client,
     orders: OrderTable,
     queues: Queues,
     /// What the functions that push make their clients of: no other is to link them.
     aws: Aws,
-    directory: D,
-    secrets: S,
-    menus: M,
+    directory: Arc<DirectoryTable<C>>,
+    secrets: Arc<SecretCache<C>>,
+    menus: Arc<MenuTable<C>>,
     limits: Arc<Limits>,
     contract: Arc<Contract>,
-    /// Whose certificates a POS may have.
-    pos_roots: Roots,
+    network: Lazily<N>,
+}
+
+/// Makes what only some functions need: TLS to a POS costs a cold start.
+#[derive(Clone)]
+struct Lazily<N>(Arc<dyn Fn() -> N + Send + Sync>);
+
+impl<N> fmt::Debug for Lazily<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lazily")
+    }
 }
 
 /// A sentence that says what keeps a function from starting.
@@ -140,7 +159,7 @@ pub fn start() -> Result<Parts, StartError> {
     // As for every other service, in the SDK's own variable.
     settings.connections_endpoint =
         settings.connections_endpoint.map(|set| aws::endpoint_of("APIGATEWAYMANAGEMENTAPI").unwrap_or(set));
-    Ok(Parts { pos_roots, ..Parts::new(settings, &aws) })
+    Ok(Parts::with(settings, &aws, SystemClock, move || Sockets::trusting(pos_roots.clone())))
 }
 
 /// What a background function's time-out leaves of an invocation that begins now.
@@ -156,6 +175,14 @@ impl Parts {
     /// Builds the clients; sends nothing.
     #[must_use]
     pub fn new(settings: Settings, aws: &Aws) -> Self {
+        Self::with(settings, aws, SystemClock, || Sockets::trusting(Roots::of_the_web()))
+    }
+}
+
+impl<C: Clock + Clone + fmt::Debug, N: Network> Parts<C, N> {
+    /// The same with this clock and this network.
+    #[must_use]
+    pub fn with(settings: Settings, aws: &Aws, clock: C, network: impl Fn() -> N + Send + Sync + 'static) -> Self {
         let dynamodb = aws_sdk_dynamodb::Client::new(&aws.dynamodb);
         let rules =
             SecretRules { allow_local: settings.allow_sandbox, client_secrets_are_base64: settings.client_secrets_are_base64 };
@@ -166,13 +193,19 @@ impl Parts {
                 settings.queue_url.clone(),
                 settings.dead_letter_queue_url.clone(),
             ),
-            directory: Arc::new(DirectoryTable::new(dynamodb.clone(), settings.directory_table.clone(), settings.allow_sandbox)),
-            secrets: Arc::new(SecretCache::new(aws_sdk_secretsmanager::Client::new(&aws.secrets), rules)),
-            menus: Arc::new(MenuTable::new(dynamodb.clone(), settings.menus_table.clone())),
+            directory: Arc::new(DirectoryTable::new(
+                dynamodb.clone(),
+                settings.directory_table.clone(),
+                settings.allow_sandbox,
+                clock.clone(),
+            )),
+            secrets: Arc::new(SecretCache::new(aws_sdk_secretsmanager::Client::new(&aws.secrets), rules, clock.clone())),
+            menus: Arc::new(MenuTable::new(dynamodb.clone(), settings.menus_table.clone(), clock.clone())),
             limits: Arc::default(),
             contract: Arc::new(settings.contract.clone()),
             aws: aws.clone(),
-            pos_roots: Roots::of_the_web(),
+            network: Lazily(Arc::new(network)),
+            clock,
             dynamodb,
             settings,
         }
@@ -214,7 +247,7 @@ impl Parts {
 
     /// The directory, to be written by administration.
     #[must_use]
-    pub fn directory(&self) -> &DirectoryTable {
+    pub fn directory(&self) -> &DirectoryTable<C> {
         &self.directory
     }
 
@@ -226,7 +259,7 @@ impl Parts {
 
     /// The table of menus.
     #[must_use]
-    pub fn menus(&self) -> &MenuTable {
+    pub fn menus(&self) -> &MenuTable<C> {
         &self.menus
     }
 
@@ -242,33 +275,33 @@ impl Parts {
         SandboxPos::new(self.dynamodb.clone(), self.settings.sandbox_table.clone(), || SystemClock.now())
     }
 
-    fn gate(&self) -> Gate<D, S, SystemClock> {
+    fn gate(&self) -> Gate<OnAws<C, N>> {
         Gate {
             directory: Arc::clone(&self.directory),
             secrets: Arc::clone(&self.secrets),
-            clock: SystemClock,
+            clock: self.clock.clone(),
             expectations: self.settings.expectations.clone(),
             contract: Arc::clone(&self.contract),
         }
     }
 
-    fn check(&self) -> Check<M> {
+    fn check(&self) -> Check<OnAws<C, N>> {
         Check { menus: Arc::clone(&self.menus), contract: Arc::clone(&self.contract) }
     }
 
-    fn pos(&self) -> P {
-        let http = HttpPos::new(Arc::clone(&self.secrets), self.pos_roots.clone(), || SystemClock.now());
+    fn pos(&self) -> PosRouter<Arc<SecretCache<C>>, C, N> {
+        let http = HttpPos::new(Arc::clone(&self.secrets), (self.network.0)(), self.clock.clone());
         PosRouter { http, sandbox: self.settings.allow_sandbox.then(|| self.sandbox()) }
     }
 
     /// submit-order.
     #[must_use]
-    pub fn submit(&self) -> SubmitFunction {
+    pub fn submit(&self) -> Submit<OnAws<C, N>> {
         let accept = Accept {
             orders: self.orders.clone(),
             queue: self.queues.clone(),
             pos: self.pos(),
-            clock: SystemClock,
+            clock: self.clock.clone(),
             policy: self.settings.policy,
             limits: Arc::clone(&self.limits),
             location_rate: self.settings.location_rate,
@@ -278,18 +311,18 @@ impl Parts {
 
     /// validate-order.
     #[must_use]
-    pub fn validate(&self) -> ValidateFunction {
+    pub fn validate(&self) -> Validate<OnAws<C, N>> {
         let answer_deadline = self.settings.policy.answer_deadline;
         Validate { gate: self.gate(), check: self.check(), pos: self.pos(), answer_deadline }
     }
 
     /// get-menu.
     #[must_use]
-    pub fn menu(&self) -> MenuFunction {
+    pub fn menu(&self) -> GetMenu<OnAws<C, N>> {
         let menus = Menus {
             menus: Arc::clone(&self.menus),
             pos: self.pos(),
-            clock: SystemClock,
+            clock: self.clock.clone(),
             refresh: self.settings.menu_refresh,
             limit: MENU_LIMIT,
         };
@@ -298,20 +331,20 @@ impl Parts {
 
     /// get-order.
     #[must_use]
-    pub fn get(&self) -> GetFunction {
-        let read = Read { orders: self.orders.clone(), queue: self.queues.clone(), clock: SystemClock };
+    pub fn get(&self) -> GetOrder<OnAws<C, N>> {
+        let read = Read { orders: self.orders.clone(), queue: self.queues.clone(), clock: self.clock.clone() };
         GetOrder { gate: self.gate(), read, lately: Lately::default() }
     }
 
     /// process-order.
     #[must_use]
-    pub fn process(&self) -> ProcessFunction {
+    pub fn process(&self) -> Consumer<OnAws<C, N>> {
         let process = Process {
             orders: self.orders.clone().over(BATCH_CONNECTIONS),
             queue: self.queues.clone(),
             pos: self.pos(),
             directory: Arc::clone(&self.directory),
-            clock: SystemClock,
+            clock: self.clock.clone(),
             policy: self.settings.policy,
             limits: Arc::clone(&self.limits),
         };
@@ -320,8 +353,13 @@ impl Parts {
 
     /// recover-orders.
     #[must_use]
-    pub fn recover(&self) -> RecoverFunction {
-        Recover { orders: self.orders.clone(), queue: self.queues.clone(), clock: SystemClock, policy: self.settings.policy }
+    pub fn recover(&self) -> Recover<OnAws<C, N>> {
+        Recover {
+            orders: self.orders.clone(),
+            queue: self.queues.clone(),
+            clock: self.clock.clone(),
+            policy: self.settings.policy,
+        }
     }
 
     /// The subscribers of webhooks.
@@ -332,8 +370,9 @@ impl Parts {
 
     /// announce-orders.
     #[must_use]
-    pub fn announce(&self) -> AnnounceFunction {
-        let announce = self.deliveries().map(|queue| Announce { subscribers: self.subscribers(), queue, clock: SystemClock });
+    pub fn announce(&self) -> Stream<OnAws<C, N>> {
+        let announce =
+            self.deliveries().map(|queue| Announce { subscribers: self.subscribers(), queue, clock: self.clock.clone() });
         let watchers = self.connections().zip(self.connected());
         let watchers = watchers.map(|(connections, push)| TellWatchers { gate: self.gate(), connections, push });
         Stream { changed: |record| order_item::changed(record.change.new_image.clone().into()), announce, watchers }
@@ -354,20 +393,20 @@ impl Parts {
 
     /// watch-orders; nothing where there are no connections.
     #[must_use]
-    pub fn watch(&self) -> Option<WatchFunction> {
+    pub fn watch(&self) -> Option<WatchOrders<OnAws<C, N>>> {
         let (connections, push) = self.connections().zip(self.connected())?;
         Some(WatchOrders { watch: Watch { gate: self.gate(), connections, orders: self.orders.clone(), push } })
     }
 
     /// deliver-webhooks; nothing where there are no webhooks.
     #[must_use]
-    pub fn deliver(&self) -> Option<DeliverFunction> {
+    pub fn deliver(&self) -> Option<Deliveries<OnAws<C, N>>> {
         let deliver = Deliver {
             subscribers: self.subscribers(),
             keys: Arc::clone(&self.secrets),
             queue: self.deliveries()?,
             tell: WebhookClient::new(self.settings.allow_sandbox),
-            clock: SystemClock,
+            clock: self.clock.clone(),
         };
         Some(Deliveries { deliver, parse: parse_delivery })
     }

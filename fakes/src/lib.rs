@@ -2,8 +2,9 @@
 //!
 //! | fake | of |
 //! |---|---|
-//! | [`World`] | the orders table, the queues, the POS, the clock and the dice |
+//! | [`Fake`] | the orders table, the queues, the POS, the clock and the dice |
 //! | [`Mapped`] | the directory, its secrets, the menus |
+//! | [`FakeWorld`] | their types, as the world of a use case |
 //!
 //! Time is tokio's, so that a test with `start_paused` waits for nothing. That what stands behind the real ports keeps the same
 //! contracts is shown by tests of the adapters and of the product.
@@ -17,4 +18,4 @@ mod table;
 mod world;
 
 pub use directory::{Here, Mapped, MappedInner, OneLocation, Unreadable};
-pub use world::{Fault, Inner, World, all, done, key, location, mapped, new};
+pub use world::{Fake, FakeWorld, Fault, Inner, all, done, key, location, mapped, new};

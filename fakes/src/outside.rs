@@ -16,9 +16,9 @@ use posnext_shared::{
     },
 };
 
-use crate::world::World;
+use crate::world::Fake;
 
-impl SendOrder for World {
+impl SendOrder for Fake {
     async fn send(&self, message: &OrderMessage, delay: Duration) -> Result<(), PortError> {
         // The row comes first: a message about a version that is not stored would be acknowledged as nobody's.
         let stored = self.stored(&message.key);
@@ -31,7 +31,7 @@ impl SendOrder for World {
     }
 }
 
-impl SetAside for World {
+impl SetAside for Fake {
     async fn set_aside(&self, what: Aside<'_>, reason: &str) -> Result<(), PortError> {
         if *self.0.queue_down.lock().unwrap() {
             return Err(PortError::Unavailable("the queue is down".to_owned()));
@@ -45,14 +45,14 @@ fn no_answer(limit: Duration) -> Cause {
     Cause::NoAnswer(millis(limit).unsigned_abs())
 }
 
-impl World {
+impl Fake {
     fn called(&self, call: &'static str, location: &Location) {
         self.0.calls.lock().unwrap().push(call);
         self.0.stores.lock().unwrap().push(location.internal_id.clone());
     }
 }
 
-impl Pos for World {
+impl Pos for Fake {
     type Line = ();
 
     async fn open(&self, _: &Location) {
@@ -117,7 +117,7 @@ impl Pos for World {
     }
 }
 
-impl AskAvailability for World {
+impl AskAvailability for Fake {
     async fn sold_out(&self, location: &Location, ids: &BTreeSet<&str>, limit: Duration) -> Result<HashSet<String>, PortError> {
         let Connector::Sandbox(sandbox) = &location.connector else {
             return Err(PortError::Unavailable("nobody plays this POS".to_owned()));
@@ -131,7 +131,7 @@ impl AskAvailability for World {
     }
 }
 
-impl FetchMenu for World {
+impl FetchMenu for Fake {
     async fn fetch(&self, _: &Location, _: Duration) -> Result<Vec<u8>, PortError> {
         Err(PortError::Unavailable("this POS hands out no menu".to_owned()))
     }

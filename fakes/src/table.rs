@@ -11,9 +11,9 @@ use posnext_shared::{
     },
 };
 
-use crate::world::{Fault, World};
+use crate::world::{Fake, Fault};
 
-impl World {
+impl Fake {
     /// The table forgets every row whose time is over, as DynamoDB does in the end.
     pub fn forget_expired(&self) {
         let now = self.now();
@@ -29,7 +29,7 @@ impl World {
     }
 }
 
-impl ReadOrder for World {
+impl ReadOrder for Fake {
     async fn read(&self, key: &OrderKey) -> Result<Option<Row>, PortError> {
         if let Some(reads) = self.0.unseen.lock().unwrap().get_mut(key).filter(|reads| **reads > 0) {
             *reads -= 1;
@@ -39,7 +39,7 @@ impl ReadOrder for World {
     }
 }
 
-impl ClaimOrder for World {
+impl ClaimOrder for Fake {
     async fn claim(&self, record: &OrderRecord, guard: Option<&Guard>) -> Result<Claimed, PortError> {
         let from = guard.and_then(|guard| guard.former.clone());
         let first = self.0.tokens.lock().unwrap().entry(record.write_id.clone()).or_insert_with(|| from.clone()).clone();
@@ -96,7 +96,7 @@ impl ClaimOrder for World {
     }
 }
 
-impl SaveOrder for World {
+impl SaveOrder for Fake {
     async fn save(&self, record: &OrderRecord) -> Result<bool, PortError> {
         self.write(|| {
             let mut rows = self.0.rows.lock().unwrap();
@@ -114,7 +114,7 @@ impl SaveOrder for World {
     }
 }
 
-impl TakeOrder for World {
+impl TakeOrder for Fake {
     async fn take(&self, take: &Take) -> Result<Taken, PortError> {
         self.write(|| {
             let mut rows = self.0.rows.lock().unwrap();
@@ -135,7 +135,7 @@ impl TakeOrder for World {
     }
 }
 
-impl NudgeOrder for World {
+impl NudgeOrder for Fake {
     async fn nudge(&self, key: &OrderKey, version: u64, due_at: UnixMillis, new_due_at: UnixMillis) -> Result<bool, PortError> {
         self.write(|| {
             let mut rows = self.0.rows.lock().unwrap();
@@ -153,7 +153,7 @@ impl NudgeOrder for World {
     }
 }
 
-impl ListOpen for World {
+impl ListOpen for Fake {
     async fn list_open(&self, limit: usize) -> Result<Vec<OpenEntry>, PortError> {
         let rows = self.0.rows.lock().unwrap();
         let open = rows.values().filter_map(|row| match row {

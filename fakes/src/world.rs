@@ -2,6 +2,8 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt::Debug,
+    marker::PhantomData,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +12,10 @@ use std::{
 };
 
 use posnext_shared::{
-    app::ports::{Clock, OrderMessage, PortError},
+    app::{
+        ports::{Clock, OrderMessage, PortError},
+        world::World,
+    },
     domain::{
         ability::{Abilities, Cancelled, Find, Found, Placed},
         directory::{Connector, Location, Mode, SandboxConnector},
@@ -24,7 +29,7 @@ use posnext_shared::{
 };
 use tokio::time::Instant;
 
-use crate::played::Played;
+use crate::{directory::Mapped, played::Played};
 
 /// What goes wrong with the next write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +51,28 @@ pub enum Fault {
 /// Orders, queue, POS, clock and dice of one test. Each fake keeps the contract of its port: conditional writes succeed or fail as
 /// DynamoDB's do, and a reply can be lost after the write or before it.
 #[derive(Debug, Clone, Default)]
-pub struct World(pub Arc<Inner>);
+pub struct Fake(pub Arc<Inner>);
 
-/// What a world is made of.
+/// The world of the use cases under test, by its types: a [`Fake`], and a directory.
+#[derive(Debug)]
+pub struct FakeWorld<D = Mapped>(PhantomData<D>);
+
+impl<D: Debug + Send + Sync> World for FakeWorld<D> {
+    type Clock = Fake;
+    type Directory = D;
+    type Secrets = Mapped;
+    type Menus = Mapped;
+    type Orders = Fake;
+    type Queue = Fake;
+    type Pos = Fake;
+    type Subscribers = ();
+    type Deliveries = ();
+    type Webhooks = ();
+    type Connections = ();
+    type Push = ();
+}
+
+/// What a fake is made of.
 #[derive(Debug, Default)]
 pub struct Inner {
     /// The table of orders.
@@ -90,7 +114,7 @@ pub struct Inner {
     start: OnceLock<(Instant, UnixMillis)>,
 }
 
-impl World {
+impl Fake {
     /// The next write goes wrong.
     pub fn fail_next(&self, fault: Fault) {
         self.0.faults.lock().unwrap().push_back(fault);
@@ -136,7 +160,7 @@ impl World {
         self.0.sent.lock().unwrap().clone()
     }
 
-    /// A world whose clock says this now.
+    /// A fake whose clock says this now.
     #[must_use]
     pub fn beginning_at(now: UnixMillis) -> Self {
         let world = Self::default();
@@ -235,7 +259,7 @@ pub fn done() -> Placed {
     Placed::Done { pos_order_id: "P".into() }
 }
 
-impl Clock for World {
+impl Clock for Fake {
     fn now(&self) -> UnixMillis {
         let (began, at) = self.0.start.get_or_init(|| (Instant::now(), UnixMillis(1_742_049_045_000)));
         at.plus(began.elapsed()).plus(*self.0.stood_still.lock().unwrap())

@@ -67,11 +67,8 @@ pub struct Patience {
 }
 
 /// An asynchronous event, such as a schedule's (AWS: "How Lambda handles errors and retries with asynchronous invocation").
-pub const QUEUED: Patience = Patience {
-    first: Duration::from_secs(1),
-    longest: Duration::from_mins(5),
-    all: Duration::from_hours(6),
-};
+pub const QUEUED: Patience =
+    Patience { first: Duration::from_secs(1), longest: Duration::from_mins(5), all: Duration::from_hours(6) };
 
 /// A batch of messages, until it is visible in its queue again (AWS: "Handling errors for an SQS event source in Lambda";
 /// the pauses are not told there).

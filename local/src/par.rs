@@ -177,9 +177,7 @@ impl Par {
 
     /// A JWT as PAR mints it (docs/contract.md#token).
     fn token(&self, now: i64) -> anyhow::Result<String> {
-        let claims = serde_json::json!({ "sub": self.client_id, "iat": now, "nbf": now, "exp": now + TOKEN_S });
-        let signed = jwt_text("HS256", &claims);
-        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(hmac(self.client_secret.as_bytes(), &signed)?)))
+        bearer_token(&self.client_id, &self.client_secret, now)
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
@@ -199,6 +197,16 @@ impl Par {
         let retry_after = retry_after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
         Ok(Answer { code, status, location, retry_after, digest, headers, body, signed })
     }
+}
+
+/// A JWT as PAR mints it; `now` in Unix seconds.
+///
+/// # Errors
+/// A sentence when the Client Secret is no key.
+pub fn bearer_token(client_id: &str, client_secret: &str, now: i64) -> anyhow::Result<String> {
+    let claims = serde_json::json!({ "sub": client_id, "iat": now, "nbf": now, "exp": now + TOKEN_S });
+    let signed = jwt_text("HS256", &claims);
+    Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(hmac(client_secret.as_bytes(), &signed)?)))
 }
 
 /// The part of a JWT that is signed.

@@ -7,17 +7,22 @@ use std::{
     convert::Infallible,
     io,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, request::Parts};
 use http_body_util::{BodyExt, Full};
-use hyper::{Request, body::Incoming, service::service_fn};
+use hyper::{Request, body::Body, service::service_fn};
 use hyper_util::rt::TokioIo;
-use posnext_shared::domain::{
-    ability::{Abilities, Find},
-    directory::CONTRACT,
+use posnext_aws::adapters::clock::SystemClock;
+use posnext_shared::{
+    app::ports::Clock,
+    domain::{
+        ability::{Abilities, Find},
+        directory::CONTRACT,
+        time::UnixMillis,
+    },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -86,51 +91,86 @@ impl Ticket {
     }
 }
 
-type Tickets = Arc<Mutex<HashMap<String, Ticket>>>;
 /// No answer at all stands for a connection that is cut.
-type Answer = Result<Response<Full<Bytes>>, io::Error>;
+pub type Answer = Result<Response<Full<Bytes>>, io::Error>;
+
+/// A POS, and what it holds. The clock is its own; its orders are numbered by the clock's ids.
+#[derive(Debug)]
+pub struct PlayedPos<C = SystemClock> {
+    tickets: Mutex<HashMap<String, Ticket>>,
+    clock: C,
+}
 
 /// Serves until it is dropped.
 ///
 /// # Errors
 /// When connections can no longer be taken.
 pub async fn serve(listener: TcpListener) -> io::Result<Infallible> {
-    let tickets = Tickets::default();
+    let played = Arc::new(PlayedPos::new(SystemClock));
     loop {
         let (stream, _) = listener.accept().await?;
-        let tickets = Arc::clone(&tickets);
-        let service = service_fn(move |request| handle(Arc::clone(&tickets), request));
+        let played = Arc::clone(&played);
+        let service = service_fn(move |request| {
+            let played = Arc::clone(&played);
+            async move { played.handle(request).await }
+        });
         // A connection that breaks is its client's to notice.
         tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
-async fn handle(tickets: Tickets, request: Request<Incoming>) -> Answer {
-    let (head, body) = request.into_parts();
-    // What does not arrive whole is nothing.
-    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let id = head.headers.get("posnext-request").cloned();
-    let mut answer = answered(&tickets, &head, &body).await?;
-    if let Some(id) = id {
-        answer.headers_mut().insert("posnext-request", id);
+impl<C: Clock> PlayedPos<C> {
+    /// One that holds nothing yet.
+    pub fn new(clock: C) -> Self {
+        Self { tickets: Mutex::default(), clock }
     }
-    Ok(answer)
+
+    /// What it answers a request.
+    ///
+    /// # Errors
+    /// The connection is cut.
+    pub async fn handle<B>(&self, request: Request<B>) -> Answer
+    where
+        B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    {
+        let (head, body) = request.into_parts();
+        // What does not arrive whole is nothing.
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let id = head.headers.get("posnext-request").cloned();
+        let mut answer = answered(self, &head, &body).await?;
+        if let Some(id) = id {
+            answer.headers_mut().insert("posnext-request", id);
+        }
+        Ok(answer)
+    }
+
+    /// The meals that it holds, by the order's key.
+    pub fn ledger(&self) -> BTreeMap<String, Entry> {
+        let tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = |ticket: &Ticket| {
+            let made = ticket.made().map(|meal| meal.pos_order_id.clone());
+            let meals = if ticket.cancelled() { Vec::new() } else { made.collect() };
+            let landing = !ticket.cancelled() && ticket.meals.iter().any(|meal| meal.lands_at > Instant::now());
+            Entry { calls: ticket.calls, late: ticket.late, landing, meals, cancelled: ticket.cancelled() }
+        };
+        tickets.iter().map(|(key, ticket)| (key.clone(), entry(ticket))).collect()
+    }
 }
 
-async fn answered(tickets: &Tickets, head: &Parts, body: &[u8]) -> Answer {
+async fn answered<C: Clock>(played: &PlayedPos<C>, head: &Parts, body: &[u8]) -> Answer {
     let path: Vec<&str> = head.uri.path().trim_matches('/').split('/').collect();
     match *path.as_slice() {
-        ["ledger"] => answer(StatusCode::OK, &json!(ledger(tickets))),
+        ["ledger"] => answer(StatusCode::OK, &json!(played.ledger())),
         [abilities, behaviour, "orders", key] => {
             let Some((_, abilities)) = ABILITIES.iter().find(|(name, _)| *name == abilities) else {
                 return answer(StatusCode::NOT_FOUND, &json!({ "message": "no such abilities" }));
             };
-            let pos = Pos { tickets, abilities, behaviour, key };
+            let pos = Pos { played, abilities, behaviour, key };
             let foreign = head.headers.get("posnext-contract").is_some_and(|named| *named != HeaderValue::from(CONTRACT));
             match head.method {
                 Method::PUT if foreign || !pos.is_of(body) || !has_end(head) => pos.invalid(),
                 _ if foreign => pos.says(StatusCode::BAD_REQUEST, "invalid"),
-                Method::PUT if too_late(head) => pos.too_late(),
+                Method::PUT if not_after(head).is_some_and(|not_after| played.clock.now() > not_after) => pos.too_late(),
                 Method::PUT => pos.place(not_after(head)).await,
                 Method::GET if abilities.find.is_some() => pos.find(),
                 Method::DELETE if abilities.cancel => pos.cancel(),
@@ -142,30 +182,14 @@ async fn answered(tickets: &Tickets, head: &Parts, body: &[u8]) -> Answer {
 }
 
 /// Until when a place counts, by this machine's clock, which is the sender's.
-fn not_after(head: &Parts) -> Option<SystemTime> {
-    let millis = head.headers.get("posnext-not-after")?.to_str().ok()?.parse().ok()?;
-    UNIX_EPOCH.checked_add(Duration::from_millis(millis))
+fn not_after(head: &Parts) -> Option<UnixMillis> {
+    head.headers.get("posnext-not-after")?.to_str().ok()?.parse().ok().map(UnixMillis)
 }
 
 /// Whether a place says until when it counts. Only who tries a POS by hand, and names no contract, may leave it out.
 fn has_end(head: &Parts) -> bool {
     let named = |name| head.headers.contains_key(name);
     not_after(head).is_some() || !named("posnext-contract") && !named("posnext-not-after")
-}
-
-fn too_late(head: &Parts) -> bool {
-    not_after(head).is_some_and(|not_after| SystemTime::now() > not_after)
-}
-
-fn ledger(tickets: &Tickets) -> BTreeMap<String, Entry> {
-    let tickets = tickets.lock().unwrap_or_else(PoisonError::into_inner);
-    let entry = |ticket: &Ticket| {
-        let made = ticket.made().map(|meal| meal.pos_order_id.clone());
-        let meals = if ticket.cancelled() { Vec::new() } else { made.collect() };
-        let landing = !ticket.cancelled() && ticket.meals.iter().any(|meal| meal.lands_at > Instant::now());
-        Entry { calls: ticket.calls, late: ticket.late, landing, meals, cancelled: ticket.cancelled() }
-    };
-    tickets.iter().map(|(key, ticket)| (key.clone(), entry(ticket))).collect()
 }
 
 fn answer(status: StatusCode, body: &serde_json::Value) -> Answer {
@@ -177,16 +201,16 @@ fn cut() -> Answer {
     Err(io::Error::other("cut"))
 }
 
-struct Pos<'a> {
-    tickets: &'a Tickets,
+struct Pos<'a, C> {
+    played: &'a PlayedPos<C>,
     abilities: &'a Abilities,
     behaviour: &'a str,
     key: &'a str,
 }
 
-impl Pos<'_> {
+impl<C: Clock> Pos<'_, C> {
     fn ticket<T>(&self, with: impl FnOnce(&mut Ticket) -> T) -> T {
-        with(self.tickets.lock().unwrap_or_else(PoisonError::into_inner).entry(self.key.to_owned()).or_default())
+        with(self.played.tickets.lock().unwrap_or_else(PoisonError::into_inner).entry(self.key.to_owned()).or_default())
     }
 
     /// What it says of the order.
@@ -216,8 +240,8 @@ impl Pos<'_> {
     }
 
     /// When a meal can be seen of which the place counts until then.
-    fn lands_at(&self, not_after: Option<SystemTime>) -> Instant {
-        let left = not_after.and_then(|not_after| not_after.duration_since(SystemTime::now()).ok()).unwrap_or_default();
+    fn lands_at(&self, not_after: Option<UnixMillis>) -> Instant {
+        let left = not_after.map(|not_after| not_after.since(self.played.clock.now())).unwrap_or_default();
         Instant::now()
             + match self.behaviour {
                 "late" => Duration::from_millis(1_500),
@@ -256,7 +280,7 @@ impl Pos<'_> {
         self.known().unwrap_or_else(|| self.says(StatusCode::SERVICE_UNAVAILABLE, "not_started"))
     }
 
-    async fn place(&self, not_after: Option<SystemTime>) -> Answer {
+    async fn place(&self, not_after: Option<UnixMillis>) -> Answer {
         let (calls, refused, cancelled) = self.ticket(|ticket| {
             ticket.calls += 1;
             if ticket.cancelled() {
@@ -284,7 +308,7 @@ impl Pos<'_> {
                 return None;
             }
             if ticket.meals.is_empty() || !self.abilities.idempotent_place {
-                let pos_order_id = format!("POS-{}", uuid::Uuid::now_v7().simple());
+                let pos_order_id = format!("POS-{}", self.played.clock.fresh_id());
                 ticket.meals.push(Meal { pos_order_id, lands_at });
             }
             ticket.meals.last().cloned()

@@ -1,12 +1,13 @@
 //! Callers and secrets of more than one kind; handlers that break.
 
 use aws_lambda_events::sqs::SqsEvent;
-use posnext_aws::{adapters::sandbox::SandboxPos, edge::queue::Consumer};
+use posnext_aws::{adapters::sandbox::SandboxPos, edge::queue::Consumer, wiring::Production};
 use posnext_local::local::Product;
 use posnext_shared::{
     app::{
         ports::{Attempt, Pos},
         process::Process,
+        world::World,
     },
     domain::{
         ability::{Cancelled, Found, Placed},
@@ -50,6 +51,7 @@ async fn a_flood_of_bad_tokens_fetches_once_a_minute() {
 }
 
 /// A POS whose connector has a defect.
+#[derive(Debug)]
 struct Panics(SandboxPos);
 
 impl Pos for Panics {
@@ -68,6 +70,25 @@ impl Pos for Panics {
     }
 }
 
+/// The product, but for that connector.
+#[derive(Debug)]
+struct Defective;
+
+impl World for Defective {
+    type Pos = Panics;
+    type Clock = <Production as World>::Clock;
+    type Directory = <Production as World>::Directory;
+    type Secrets = <Production as World>::Secrets;
+    type Menus = <Production as World>::Menus;
+    type Orders = <Production as World>::Orders;
+    type Queue = <Production as World>::Queue;
+    type Subscribers = <Production as World>::Subscribers;
+    type Deliveries = <Production as World>::Deliveries;
+    type Webhooks = <Production as World>::Webhooks;
+    type Connections = <Production as World>::Connections;
+    type Push = <Production as World>::Push;
+}
+
 #[tokio::test]
 async fn a_message_that_panics_comes_back_alone() {
     let (product, caller) = in_process().await;
@@ -75,7 +96,8 @@ async fn a_message_that_panics_comes_back_alone() {
     let Consumer { process, parse, secrets } = product.services.parts.process();
     let Process { orders, queue, directory, clock, policy, limits, .. } = process;
     let pos = Panics(product.services.parts.sandbox());
-    let broken = Consumer { process: Process { orders, queue, directory, clock, policy, limits, pos }, parse, secrets };
+    let process = Process { orders, queue, directory, clock, policy, limits, pos };
+    let broken = Consumer::<Defective> { process, parse, secrets };
     let (bad, good) = (fresh_uid("bad"), fresh_uid("good"));
     // Two orders that wait in the queue, as far as this consumer knows: their own messages are dropped by a higher version.
     let mut event = SqsEvent::default();

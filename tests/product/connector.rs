@@ -8,7 +8,10 @@ use std::{
 use http::HeaderMap;
 use posnext_aws::adapters::{
     clock::SystemClock,
-    http_pos::{HttpPos, Roots},
+    http_pos::{
+        HttpPos,
+        sockets::{Roots, Sockets},
+    },
 };
 use posnext_shared::{
     app::{
@@ -102,7 +105,7 @@ fn settings(location: &Location) -> &HttpConnector {
 }
 
 pub(crate) fn http_pos<S: Secrets>(secrets: S) -> HttpPos<S> {
-    HttpPos::new(secrets, Roots::of_the_web().and(AUTHORITY).unwrap(), || SystemClock.now())
+    HttpPos::new(secrets, Sockets::trusting(Roots::of_the_web().and(AUTHORITY).unwrap()), SystemClock)
 }
 
 /// An attempt whose lease was taken at this time.

@@ -17,7 +17,8 @@ use axum::{
 use http::StatusCode;
 use posnext_aws::{
     adapters::aws,
-    wiring::{Aws, Parts, SubmitFunction},
+    edge::submit::Submit,
+    wiring::{Aws, Parts, Production},
 };
 use posnext_local::local::Product;
 use posnext_shared::domain::{
@@ -126,7 +127,7 @@ impl Answer {
     }
 }
 
-async fn submit(function: &SubmitFunction, body: &str) -> Answer {
+async fn submit(function: &Submit<Production>, body: &str) -> Answer {
     let json: Value = serde_json::from_str(body).unwrap();
     let request = http::Request::post("/posnext/order/submit").header("content-type", "application/json");
     let request = request.header("authorization", format!("Bearer {}", token())).header("x-pch-digest", digest_of(&json));

@@ -51,6 +51,21 @@ fn the_use_cases_know_no_wall_clock_and_no_environment() {
     assert_eq!(offences("shared/src/app", &["SystemTime", "Timestamp::now", "std::env"]), Vec::<String>::new());
 }
 
+/// What stood at a thing of the world itself, every use case could do.
+#[test]
+fn the_world_gives_no_privilege_to_every_use_case() {
+    let text = std::fs::read_to_string(Path::new(ROOT).join("shared/src/app/world.rs")).unwrap();
+    let body = text.split_once("\npub trait World: Debug {\n").unwrap().1.split_once("\n}\n").unwrap().0;
+    let things: Vec<&str> = body.lines().map(str::trim).filter(|line| !line.starts_with("///")).collect();
+    let more: Vec<&&str> = things
+        .iter()
+        .filter(|thing| {
+            thing.split_once(": ").is_none_or(|(name, held)| !name.starts_with("type ") || held != "Debug + Send + Sync;")
+        })
+        .collect();
+    assert!(!things.is_empty() && more.is_empty(), "{more:?}");
+}
+
 #[test]
 fn the_edge_knows_no_adapter_and_no_aws_client() {
     let outer = ["crate::adapters", "crate::wiring", "aws_sdk", "aws_config", "serde_dynamo", "std::env"];

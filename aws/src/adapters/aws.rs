@@ -78,16 +78,22 @@ pub fn fixed(
     roots: Option<&[u8]>,
     connect_limit: Duration,
 ) -> Result<SdkConfig, String> {
+    Ok(over(http_client(roots, connect_limit)?, region, credentials))
+}
+
+/// The same over any HTTP client.
+#[must_use]
+pub fn over(http_client: SharedHttpClient, region: Region, credentials: SharedCredentialsProvider) -> SdkConfig {
     let builder = SdkConfig::builder()
         .behavior_version(behavior())
         .region(region)
         .credentials_provider(credentials)
-        .http_client(http_client(roots, connect_limit)?)
+        .http_client(http_client)
         .timeout_config(timeouts())
         .retry_config(retries())
         // Every operation has a time-out that is shorter than the grace of a stalled stream.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    Ok(builder.build())
+    builder.build()
 }
 
 /// What the command line's SDK configuration starts from: region and credentials as the AWS CLI finds them.

@@ -47,7 +47,8 @@ pub(super) fn heard(answer: &HeaderMap, sent: SystemTime) {
 
 /// How far a clock is off, at least, that said `sent` before and `received` after the other machine said `date`. However
 /// long an answer takes, and however long the process stood still meanwhile, that says nothing against the clock.
-fn off(date: SystemTime, sent: SystemTime, received: SystemTime) -> Duration {
+#[must_use]
+pub fn off(date: SystemTime, sent: SystemTime, received: SystemTime) -> Duration {
     let behind = date.duration_since(received).unwrap_or_default();
     let ahead = sent.duration_since(date + SECOND).unwrap_or_default();
     behind.max(ahead)

@@ -9,11 +9,11 @@ use std::{
 use aws_sdk_dynamodb::{Client as Dynamo, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{age, moment, unavailable};
+use super::{clock::SystemClock, unavailable};
 use posnext_shared::{
     app::{
         moment::Moment,
-        ports::{Directory, PortError},
+        ports::{Clock, Directory, PortError},
     },
     domain::{
         directory::{Client, Connector, Location, Organization},
@@ -31,23 +31,25 @@ type Cache<T> = Mutex<Entries<T>>;
 
 /// The directory table.
 #[derive(Debug)]
-pub struct DirectoryTable {
+pub struct DirectoryTable<C = SystemClock> {
     dynamo: Dynamo,
     table: String,
     allow_sandbox: bool,
+    clock: C,
     clients: Cache<Vec<Client>>,
     organizations: Cache<Organization>,
     locations: Cache<Location>,
 }
 
-impl DirectoryTable {
+impl<C: Clock> DirectoryTable<C> {
     /// The table of this name. Without `allow_sandbox`, locations with a sandbox POS count as not mapped.
     #[must_use]
-    pub fn new(dynamo: Dynamo, table: String, allow_sandbox: bool) -> Self {
+    pub fn new(dynamo: Dynamo, table: String, allow_sandbox: bool, clock: C) -> Self {
         Self {
             dynamo,
             table,
             allow_sandbox,
+            clock,
             clients: Cache::default(),
             organizations: Cache::default(),
             locations: Cache::default(),
@@ -109,20 +111,21 @@ pub(super) fn location_pk(organization: &ParId) -> String {
     format!("location#{organization}")
 }
 
-impl Directory for DirectoryTable {
+impl<C: Clock> Directory for DirectoryTable<C> {
     async fn clients(&self) -> Result<Arc<Vec<Client>>, PortError> {
-        let clients = cached(&self.clients, String::new(), async || self.all_clients().await.map(Some)).await?;
+        let clients = cached(&self.clients, &self.clock, String::new(), async || self.all_clients().await.map(Some)).await?;
         Ok(clients.unwrap_or_default())
     }
 
     async fn organization(&self, id: &ParId) -> Result<Option<Arc<Organization>>, PortError> {
-        cached(&self.organizations, id.to_string(), async || self.get(ORGANIZATIONS.to_owned(), id.as_str()).await).await
+        cached(&self.organizations, &self.clock, id.to_string(), async || self.get(ORGANIZATIONS.to_owned(), id.as_str()).await)
+            .await
     }
 
     async fn location(&self, organization: &ParId, id: &ParId) -> Result<Option<Arc<Location>>, PortError> {
         let key = format!("{organization}|{id}");
         let location: Option<Arc<Location>> =
-            cached(&self.locations, key, async || self.get(location_pk(organization), id.as_str()).await).await?;
+            cached(&self.locations, &self.clock, key, async || self.get(location_pk(organization), id.as_str()).await).await?;
         let refused = |location: &Arc<Location>| matches!(location.connector, Connector::Sandbox(_)) && !self.allow_sandbox;
         if location.as_ref().is_some_and(refused) {
             tracing::error!(location.id = %id, "a sandbox location counts as not mapped; set POSNEXT_ALLOW_SANDBOX=true to use it");
@@ -134,22 +137,23 @@ impl Directory for DirectoryTable {
 
 async fn cached<T>(
     cache: &Cache<T>,
+    clock: &impl Clock,
     key: String,
     fetch: impl AsyncFnOnce() -> Result<Option<T>, PortError>,
 ) -> Result<Option<Arc<T>>, PortError> {
     let known = lock(cache).get(&key).cloned();
     if let Some((read_at, value)) = &known
-        && age(read_at) < TTL
+        && read_at.age(clock.now()) < TTL
     {
         return Ok(value.clone());
     }
-    let read_at = moment();
+    let read_at = Moment::now(clock.now());
     match fetch().await {
         Ok(value) => {
             let value = value.map(Arc::new);
             let mut cache = lock(cache);
             if cache.len() >= CAPACITY {
-                cache.retain(|_, (read_at, _)| age(read_at) < TTL);
+                cache.retain(|_, (read_at, _)| read_at.age(clock.now()) < TTL);
             }
             if cache.len() >= CAPACITY {
                 cache.clear();

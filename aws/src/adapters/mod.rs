@@ -24,29 +24,19 @@ pub mod webhooks;
 
 use std::{
     error::Error,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use aws_sdk_dynamodb::error::SdkError;
 
 use posnext_shared::{
-    app::{moment::Moment, ports::PortError},
+    app::ports::PortError,
     domain::time::{UnixMillis, millis},
 };
 
 /// What the machine's wall clock says.
 fn wall_clock() -> UnixMillis {
     UnixMillis(millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
-}
-
-/// Now, on both clocks.
-fn moment() -> Moment {
-    Moment::now(wall_clock())
-}
-
-/// How long ago that was, by the clock that says more.
-fn age(moment: &Moment) -> Duration {
-    moment.age(wall_clock())
 }
 
 /// A failed SDK call. The SDK's own rendering is not used: it prints raw responses, and with them secrets and orders.

@@ -6,11 +6,12 @@ use std::{
 };
 
 use super::{
-    http_pos::{HttpPos, Line},
+    clock::SystemClock,
+    http_pos::{HttpPos, Line, line::Network, sockets::Sockets},
     sandbox::{self, SandboxPos},
 };
 use posnext_shared::{
-    app::ports::{AskAvailability, Attempt, FetchMenu, PortError, Pos, Secrets},
+    app::ports::{AskAvailability, Attempt, Clock, FetchMenu, PortError, Pos, Secrets},
     domain::{
         ability::{Cancelled, Found, Placed},
         directory::{Connector, Location},
@@ -21,9 +22,9 @@ use posnext_shared::{
 
 /// Every kind of POS.
 #[derive(Debug)]
-pub struct PosRouter<S> {
+pub struct PosRouter<S, C = SystemClock, N = Sockets> {
     /// POS behind HTTP.
-    pub http: HttpPos<S>,
+    pub http: HttpPos<S, C, N>,
     /// Played POS; `None` where they are not allowed.
     pub sandbox: Option<SandboxPos>,
 }
@@ -34,18 +35,24 @@ fn no_sandbox() -> Cause {
     Cause::Unsendable(NO_SANDBOX.to_owned())
 }
 
-impl<S: Secrets> Pos for PosRouter<S> {
+impl<S: Secrets, C: Clock, N: Network> Pos for PosRouter<S, C, N> {
     /// A played POS needs none.
-    type Line = Option<Line>;
+    type Line = Option<Line<N::Connection>>;
 
-    async fn open(&self, location: &Location) -> Option<Line> {
+    async fn open(&self, location: &Location) -> Option<Line<N::Connection>> {
         match &location.connector {
             Connector::Http(connector) => Some(self.http.open(connector).await),
             Connector::Sandbox(_) => None,
         }
     }
 
-    async fn place(&self, line: Option<Line>, location: &Location, record: &OrderRecord, attempt: Attempt) -> Placed {
+    async fn place(
+        &self,
+        line: Option<Line<N::Connection>>,
+        location: &Location,
+        record: &OrderRecord,
+        attempt: Attempt,
+    ) -> Placed {
         match (&location.connector, &self.sandbox) {
             (Connector::Http(connector), _) => self.http.place(line, connector, location, record, attempt).await,
             (Connector::Sandbox(_), Some(sandbox)) if !attempt.may_begin(attempt.limit, sandbox.now()) => {
@@ -75,7 +82,7 @@ impl<S: Secrets> Pos for PosRouter<S> {
     }
 }
 
-impl<S: Secrets> AskAvailability for PosRouter<S> {
+impl<S: Secrets, C: Clock, N: Network> AskAvailability for PosRouter<S, C, N> {
     async fn sold_out(&self, location: &Location, ids: &BTreeSet<&str>, limit: Duration) -> Result<HashSet<String>, PortError> {
         match (&location.connector, &self.sandbox) {
             (Connector::Http(connector), _) => self.http.sold_out(connector, location, ids, limit).await,
@@ -85,7 +92,7 @@ impl<S: Secrets> AskAvailability for PosRouter<S> {
     }
 }
 
-impl<S: Secrets> FetchMenu for PosRouter<S> {
+impl<S: Secrets, C: Clock, N: Network> FetchMenu for PosRouter<S, C, N> {
     async fn fetch(&self, location: &Location, limit: Duration) -> Result<Vec<u8>, PortError> {
         match &location.connector {
             Connector::Http(connector) => self.http.menu(connector, location, limit).await,

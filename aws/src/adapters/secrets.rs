@@ -2,7 +2,7 @@
 //! the service cannot be reached, and a flood of bad tokens or digests causes at most one fetch a minute.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,13 +12,13 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
 use serde::Deserialize;
 
-use super::{age, moment, unavailable};
+use super::{clock::SystemClock, unavailable};
 use posnext_shared::{
     app::{
         moment::Moment,
-        ports::{PortError, Refresh, Secrets, WebhookKeys},
+        ports::{Clock, PortError, Refresh, Secrets, WebhookKeys},
     },
-    domain::{json_text::without_mark, signature::SharedId, token::ClientSecret, webhook::WebhookKey},
+    domain::{json_text::without_mark, signature::SharedId, time::UnixMillis, token::ClientSecret, webhook::WebhookKey},
 };
 
 /// Age at which a secret is read again beside a request.
@@ -62,13 +62,13 @@ struct Entry {
 }
 
 impl Entry {
-    fn is_older_than(&self, limit: Duration) -> bool {
-        self.tried_at.as_ref().is_none_or(|at| age(at) >= limit)
+    fn is_older_than(&self, limit: Duration, now: UnixMillis) -> bool {
+        self.tried_at.as_ref().is_none_or(|at| at.age(now) >= limit)
     }
 
-    fn may_retry(&self) -> bool {
+    fn may_retry(&self, now: UnixMillis) -> bool {
         let pause = Duration::from_secs(1 << self.failures.saturating_sub(1).min(6)).min(LONGEST_RETRY);
-        self.tried_at.as_ref().is_none_or(|at| age(at) >= pause)
+        self.tried_at.as_ref().is_none_or(|at| at.age(now) >= pause)
     }
 }
 
@@ -100,23 +100,25 @@ pub struct SecretRules {
 
 /// The secrets.
 #[derive(Debug)]
-pub struct SecretCache {
+pub struct SecretCache<C = SystemClock> {
     client: Client,
     rules: SecretRules,
-    entries: Mutex<HashMap<String, Entry>>,
+    clock: C,
+    entries: Mutex<BTreeMap<String, Entry>>,
     last_mismatch: Mutex<Option<Moment>>,
 }
 
-impl SecretCache {
+impl<C: Clock> SecretCache<C> {
     /// An empty cache.
     #[must_use]
-    pub fn new(client: Client, rules: SecretRules) -> Self {
-        Self { client, rules, entries: Mutex::default(), last_mismatch: Mutex::default() }
+    pub fn new(client: Client, rules: SecretRules, clock: C) -> Self {
+        Self { client, rules, clock, entries: Mutex::default(), last_mismatch: Mutex::default() }
     }
 
     async fn values(&self, name: &str, refresh: Refresh, flood: Flood) -> Result<Values, PortError> {
+        let now = self.clock.now();
         let (known, may_retry, doubtful) = match lock(&self.entries).get(name) {
-            Some(entry) => (entry.values.clone(), entry.may_retry(), entry.is_older_than(DOUBTFUL)),
+            Some(entry) => (entry.values.clone(), entry.may_retry(now), entry.is_older_than(DOUBTFUL, now)),
             None => (None, true, true),
         };
         match known {
@@ -129,15 +131,16 @@ impl SecretCache {
     }
 
     fn may_refetch(&self, name: &str, flood: Flood) -> bool {
+        let now = self.clock.now();
         let mut entries = lock(&self.entries);
         let mut any = lock(&self.last_mismatch);
         let last = match flood {
             Flood::OfAnybody => &mut *any,
             Flood::OfCallers => &mut entries.entry(name.to_owned()).or_default().mismatch_at,
         };
-        let allowed = last.as_ref().is_none_or(|at| age(at) >= MISMATCH_INTERVAL);
+        let allowed = last.as_ref().is_none_or(|at| at.age(now) >= MISMATCH_INTERVAL);
         if allowed {
-            *last = Some(moment());
+            *last = Some(Moment::now(now));
         }
         allowed
     }
@@ -146,7 +149,7 @@ impl SecretCache {
         let fetched = self.read(name).await;
         let mut entries = lock(&self.entries);
         let entry = entries.entry(name.to_owned()).or_default();
-        entry.tried_at = Some(moment());
+        entry.tried_at = Some(Moment::now(self.clock.now()));
         match &fetched {
             Ok(values) => {
                 entry.failures = 0;
@@ -189,7 +192,7 @@ fn parse(text: &str, rules: SecretRules) -> Result<Values, String> {
     Ok(usable)
 }
 
-impl WebhookKeys for SecretCache {
+impl<C: Clock> WebhookKeys for SecretCache<C> {
     async fn webhook_keys(&self, name: &str) -> Result<Arc<Vec<WebhookKey>>, PortError> {
         let keys = self.values(name, Refresh::No, Flood::OfCallers).await?.webhook_keys;
         if keys.is_empty() {
@@ -199,7 +202,7 @@ impl WebhookKeys for SecretCache {
     }
 }
 
-impl Secrets for SecretCache {
+impl<C: Clock> Secrets for SecretCache<C> {
     async fn client_secrets(&self, name: &str, refresh: Refresh) -> Result<Arc<Vec<ClientSecret>>, PortError> {
         let secrets = self.values(name, refresh, Flood::OfAnybody).await?.client_secrets;
         if secrets.is_empty() {
@@ -221,8 +224,10 @@ impl Secrets for SecretCache {
     }
 
     async fn refresh_stale(&self) {
+        let now = self.clock.now();
         // What is doubtful waits until it is asked for.
-        let old = |entry: &Entry| entry.values.is_some() && entry.is_older_than(STALE) && !entry.is_older_than(DOUBTFUL);
+        let old =
+            |entry: &Entry| entry.values.is_some() && entry.is_older_than(STALE, now) && !entry.is_older_than(DOUBTFUL, now);
         let names: Vec<String> =
             lock(&self.entries).iter().filter(|(_, entry)| old(entry)).map(|(name, _)| name.clone()).collect();
         let refreshes = join_all(names.iter().map(async |name| (name, self.fetch(name).await)));

@@ -8,22 +8,23 @@ use super::queue::batch;
 use posnext_shared::{
     app::{
         deliver::Deliver,
-        ports::{Clock, KeepSubscriber, Secrets, SendDelivery, TellSubscriber, WebhookKeys},
+        ports::Secrets,
         process::Turn,
+        world::{Delivers, World},
     },
     domain::webhook::Delivery,
 };
 
 /// The consumer.
 #[derive(Debug)]
-pub struct Deliveries<K, S, Q, T, C> {
+pub struct Deliveries<W: World> {
     /// What happens with a delivery.
-    pub deliver: Deliver<K, S, Q, T, C>,
+    pub deliver: Deliver<W>,
     /// How its message is read; the reason if it can never be worked on.
     pub parse: fn(&str) -> Result<Delivery, String>,
 }
 
-impl<K: KeepSubscriber, S: WebhookKeys + Secrets, Q: SendDelivery, T: TellSubscriber, C: Clock> Deliveries<K, S, Q, T, C> {
+impl<W: Delivers + World<Secrets: Secrets>> Deliveries<W> {
     /// Works on a batch. `remaining` is what the function's own time-out leaves.
     pub async fn handle(&self, event: SqsEvent, remaining: Duration) -> SqsBatchResponse {
         let worked = batch(&event, |record| self.turn(record, remaining));

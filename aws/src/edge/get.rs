@@ -20,8 +20,9 @@ use posnext_shared::{
     app::{
         caller::Gate,
         lately::Lately,
-        ports::{Clock, Directory, NudgeOrder, ReadOrder, Secrets, SendOrder},
+        ports::Clock,
         read::Read,
+        world::{Admits, Reads, World},
     },
     domain::{
         answer::Identity,
@@ -35,23 +36,16 @@ use posnext_shared::{
 
 /// The endpoint.
 #[derive(Debug)]
-pub struct GetOrder<D, S, O, Q, C> {
+pub struct GetOrder<W: World> {
     /// Who may call.
-    pub gate: Gate<D, S, C>,
+    pub gate: Gate<W>,
     /// What happens then.
-    pub read: Read<O, Q, C>,
+    pub read: Read<W>,
     /// What its answers have taught it.
     pub lately: Lately,
 }
 
-impl<D, S, O, Q, C> GetOrder<D, S, O, Q, C>
-where
-    D: Directory,
-    S: Secrets,
-    O: ReadOrder + NudgeOrder,
-    Q: SendOrder,
-    C: Clock,
-{
+impl<W: Admits + Reads> GetOrder<W> {
     /// Answers one request; never fails.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<String> {
         let (parts, _) = request.into_parts();

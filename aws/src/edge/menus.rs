@@ -22,7 +22,8 @@ use posnext_shared::{
     app::{
         caller::Gate,
         menus::Menus,
-        ports::{Clock, Directory, FetchMenu, ReadMenu, Refresh, SaveMenu, Secrets},
+        ports::{Directory, Refresh, Secrets},
+        world::{Admits, TellsMenus, World},
     },
     domain::{
         canonical::{JsonError, Members},
@@ -37,14 +38,14 @@ use posnext_shared::{
 
 /// The endpoint.
 #[derive(Debug)]
-pub struct GetMenu<D, S, M, P, C> {
+pub struct GetMenu<W: World> {
     /// Who may call.
-    pub gate: Gate<D, S, C>,
+    pub gate: Gate<W>,
     /// What happens then.
-    pub menus: Menus<M, P, C>,
+    pub menus: Menus<W>,
 }
 
-impl<D: Directory, S: Secrets, M: ReadMenu + SaveMenu, P: FetchMenu, C: Clock> GetMenu<D, S, M, P, C> {
+impl<W: Admits + TellsMenus> GetMenu<W> {
     /// Answers one request; never fails.
     pub async fn handle<B: AsRef<[u8]>>(&self, request: Request<B>) -> Response<Body> {
         let signer = Signer::default();

@@ -33,7 +33,8 @@ use posnext_shared::{
         METRICS,
         caller::{Denied, Gate},
         near_timeout,
-        ports::{Clock, Directory, Secrets},
+        ports::Secrets,
+        world::{Admits, World},
     },
     domain::{
         directory::Client,
@@ -46,8 +47,8 @@ use posnext_shared::{
 /// Runs a handler to an answer, whatever happens in it: the runtime would turn an error or a panic into an opaque 502.
 /// Old secrets are read again meanwhile, and not after: a function is frozen once it has answered. Handlers come on the
 /// heap: tens of kilobytes would be moved from hand to hand.
-async fn answered<D, S: Secrets, C>(
-    gate: &Gate<D, S, C>,
+async fn answered<W: World<Secrets: Secrets>>(
+    gate: &Gate<W>,
     signer: &Signer,
     handler: impl Future<Output = Result<Reply, Reply>>,
 ) -> Response<String> {
@@ -69,11 +70,7 @@ async fn answered<D, S: Secrets, C>(
 }
 
 /// Lets a caller in, and finds out whom to sign errors for.
-async fn let_in<D: Directory, S: Secrets, C: Clock>(
-    gate: &Gate<D, S, C>,
-    headers: &HeaderMap,
-    signer: &Signer,
-) -> Result<Client, Reply> {
+async fn let_in<W: Admits>(gate: &Gate<W>, headers: &HeaderMap, signer: &Signer) -> Result<Client, Reply> {
     let authorization = only_value(headers, &header::AUTHORIZATION).map_err(|message| {
         let challenge = "Bearer error=\"invalid_request\"";
         Reply::error(ErrorCode::TokenMalformed, &message).header(header::WWW_AUTHENTICATE, challenge)
@@ -138,6 +135,7 @@ mod tests {
         },
     };
 
+    #[derive(Debug)]
     struct NoSecrets;
 
     impl Secrets for NoSecrets {
@@ -153,6 +151,25 @@ mod tests {
         async fn refresh_stale(&self) {}
     }
 
+    /// Of which nobody asks anything but its secrets.
+    #[derive(Debug)]
+    struct Empty;
+
+    impl World for Empty {
+        type Clock = ();
+        type Directory = ();
+        type Secrets = NoSecrets;
+        type Menus = ();
+        type Orders = ();
+        type Queue = ();
+        type Pos = ();
+        type Subscribers = ();
+        type Deliveries = ();
+        type Webhooks = ();
+        type Connections = ();
+        type Push = ();
+    }
+
     /// Names of what is told.
     #[derive(Clone, Default)]
     struct Told(Arc<Mutex<Vec<&'static str>>>);
@@ -166,7 +183,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_handler_that_stands_still_is_answered_for_before_its_function_is_stopped() {
         let contract = Arc::new(Contract::default());
-        let gate = Gate { directory: (), secrets: NoSecrets, clock: (), expectations: Expectations::default(), contract };
+        let expectations = Expectations::default();
+        let gate = Gate::<Empty> { directory: (), secrets: NoSecrets, clock: (), expectations, contract };
         let told = Told::default();
         let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(told.clone()));
         let (signer, began) = (Signer::default(), Instant::now());

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use posnext_shared::{
     app::{
-        ports::{Aside, Clock, Directory, OrderMessage, Pos, ReadOrder, SaveOrder, Secrets, SendOrder, SetAside, TakeOrder},
+        ports::{Aside, OrderMessage, Secrets},
         process::{Process, Turn},
+        world::{Processes, World},
     },
     domain::by_hand::{Granted, Wish},
 };
@@ -42,24 +43,16 @@ pub type Parse = fn(&str) -> Result<OrderMessage, String>;
 
 /// The consumer.
 #[derive(Debug)]
-pub struct Consumer<O, Q, P, D, S, C> {
+pub struct Consumer<W: World> {
     /// What happens with a message.
-    pub process: Process<O, Q, P, D, C>,
+    pub process: Process<W>,
     /// How it is read.
     pub parse: Parse,
     /// What the POS knows us by, kept fresh.
-    pub secrets: S,
+    pub secrets: W::Secrets,
 }
 
-impl<O, Q, P, D, S, C> Consumer<O, Q, P, D, S, C>
-where
-    O: ReadOrder + SaveOrder + TakeOrder,
-    Q: SendOrder + SetAside,
-    P: Pos,
-    D: Directory,
-    S: Secrets,
-    C: Clock,
-{
+impl<W: Processes + World<Secrets: Secrets>> Consumer<W> {
     /// Does what it is invoked for. `remaining` is what the function's own time-out leaves.
     ///
     /// # Errors

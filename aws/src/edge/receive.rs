@@ -17,6 +17,7 @@ use posnext_shared::{
         METRICS,
         caller::{DigestError, Gate, RawRequest},
         ports::{Clock, Directory, Refresh, Secrets},
+        world::{Admits, World},
     },
     domain::{
         canonical::JsonError,
@@ -40,8 +41,8 @@ pub(super) struct Verified {
 }
 
 /// Reads and verifies an order. Until its digest has verified, a refusal echoes nothing of it.
-pub(super) async fn receive<D: Directory, S: Secrets, C: Clock, B: AsRef<[u8]>>(
-    gate: &Gate<D, S, C>,
+pub(super) async fn receive<W: Admits, B: AsRef<[u8]>>(
+    gate: &Gate<W>,
     request: &Request<B>,
     signer: &Signer,
 ) -> Result<Verified, Reply> {
@@ -89,12 +90,12 @@ pub(super) async fn receive<D: Directory, S: Secrets, C: Clock, B: AsRef<[u8]>>(
     Ok(Verified { client, order, location, shared_id })
 }
 
-async fn primary<D, S: Secrets, C>(gate: &Gate<D, S, C>, shared_ids: &str) -> Option<SharedId> {
+async fn primary<W: World<Secrets: Secrets>>(gate: &Gate<W>, shared_ids: &str) -> Option<SharedId> {
     gate.secrets.shared_ids(shared_ids, Refresh::No).await.ok()?.first().cloned()
 }
 
 /// Off unless a deployment wants it (docs/contract.md#u22), since retries and scheduled orders are old by nature.
-fn in_window<D, S, C: Clock>(gate: &Gate<D, S, C>, order: &Order) -> Result<(), Reply> {
+fn in_window<W: World<Clock: Clock>>(gate: &Gate<W>, order: &Order) -> Result<(), Reply> {
     let (Some(window), Some(sent)) = (gate.contract.request_window, unix_seconds(order.request_datetime())) else {
         return Ok(());
     };

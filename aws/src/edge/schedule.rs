@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use posnext_shared::app::{
     METRICS,
-    ports::{Clock, ListOpen, NudgeOrder, PortError, ReadOrder, SendOrder},
+    ports::PortError,
     recover::{Recover, Report},
+    world::Recovers,
 };
 
 /// Left of the function's time when a run stops by itself.
@@ -15,12 +16,7 @@ const RESERVE: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// [`PortError`] when the index cannot be read: the invocation counts as failed.
-pub async fn run<O, Q, C>(recover: &Recover<O, Q, C>, remaining: Duration) -> Result<Report, PortError>
-where
-    O: ListOpen + ReadOrder + NudgeOrder,
-    Q: SendOrder,
-    C: Clock,
-{
+pub async fn run<W: Recovers>(recover: &Recover<W>, remaining: Duration) -> Result<Report, PortError> {
     let report = recover.run(remaining.saturating_sub(RESERVE)).await?;
     tracing::info!(
         orders.open = report.open,

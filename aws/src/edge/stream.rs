@@ -14,8 +14,9 @@ use posnext_shared::{
     app::{
         METRICS,
         announce::Announce,
-        ports::{Clock, Directory, ListSubscribers, ListWatchers, PortError, Push, Secrets, SendDelivery},
+        ports::{PortError, Secrets},
         watch::TellWatchers,
+        world::{Announces, TellsWatchers, World},
     },
     domain::{
         ids::OrderKey,
@@ -38,25 +39,16 @@ const FOR_WATCHERS: Duration = Duration::from_secs(5);
 
 /// The reader of the stream.
 #[derive(Debug)]
-pub struct Stream<L, Q, K, P, D, S, C> {
+pub struct Stream<W: World> {
     /// How a change is read.
     pub changed: Changed,
     /// Who is told of an order's end, where anybody can be.
-    pub announce: Option<Announce<L, Q, C>>,
+    pub announce: Option<Announce<W>>,
     /// Who watches orders, where anybody can.
-    pub watchers: Option<TellWatchers<K, P, D, S, C>>,
+    pub watchers: Option<TellWatchers<W>>,
 }
 
-impl<L, Q, K, P, D, S, C> Stream<L, Q, K, P, D, S, C>
-where
-    L: ListSubscribers,
-    Q: SendDelivery,
-    K: ListWatchers,
-    P: Push,
-    D: Directory,
-    S: Secrets,
-    C: Clock,
-{
+impl<W: Announces + TellsWatchers> Stream<W> {
     /// Works on a batch in its order, up to the first change that has to come again; Lambda sends the rest from there. Ends are announced
     /// first: who watches keeps no subscriber of the batch waiting. `remaining` is what the function's own time-out leaves.
     pub async fn handle(&self, event: Event, remaining: Duration) -> DynamoDbEventResponse {
@@ -149,7 +141,7 @@ mod tests {
     use posnext_shared::{
         app::{
             caller::Gate,
-            ports::{Connection, Pushed, Refresh},
+            ports::{Clock, Connection, Directory, ListSubscribers, ListWatchers, Push, Pushed, Refresh, SendDelivery},
         },
         domain::{
             ability::Abilities,
@@ -167,10 +159,10 @@ mod tests {
     };
 
     /// One subscriber, and a watcher at whom every push stands still.
-    #[derive(Clone, Default)]
-    struct World(Arc<Mutex<Vec<String>>>);
+    #[derive(Debug, Clone, Default)]
+    struct Heard(Arc<Mutex<Vec<String>>>);
 
-    impl ListSubscribers for World {
+    impl ListSubscribers for Heard {
         async fn subscribers(&self, organization: &ParId) -> Result<Vec<Subscriber>, PortError> {
             Ok(vec![Subscriber {
                 organization_id: organization.clone(),
@@ -186,14 +178,14 @@ mod tests {
         }
     }
 
-    impl SendDelivery for World {
+    impl SendDelivery for Heard {
         async fn send_delivery(&self, delivery: &Delivery, _: UnixMillis) -> Result<(), PortError> {
             self.0.lock().unwrap().push(format!("announced to {}", delivery.subscriber));
             Ok(())
         }
     }
 
-    impl ListWatchers for World {
+    impl ListWatchers for Heard {
         async fn watchers(&self, _: &str, _: UnixMillis) -> Result<Vec<Connection>, PortError> {
             Ok(vec![Connection { id: "c".to_owned(), tenant: Tenant::new("par").unwrap(), client_id: "par".to_owned() }])
         }
@@ -202,14 +194,14 @@ mod tests {
         }
     }
 
-    impl Push for World {
+    impl Push for Heard {
         async fn push(&self, id: &str, _: &str) -> Pushed {
             self.0.lock().unwrap().push(format!("pushed to {id}"));
             std::future::pending().await
         }
     }
 
-    impl Directory for World {
+    impl Directory for Heard {
         async fn clients(&self) -> Result<Arc<Vec<Client>>, PortError> {
             let (client_id, tenant) = ("par".to_owned(), Tenant::new("par").unwrap());
             Ok(Arc::new(vec![Client {
@@ -233,7 +225,7 @@ mod tests {
         }
     }
 
-    impl Secrets for World {
+    impl Secrets for Heard {
         async fn client_secrets(&self, _: &str, _: Refresh) -> Result<Arc<Vec<ClientSecret>>, PortError> {
             Ok(Arc::default())
         }
@@ -246,7 +238,7 @@ mod tests {
         async fn refresh_stale(&self) {}
     }
 
-    impl Clock for World {
+    impl Clock for Heard {
         fn now(&self) -> UnixMillis {
             UnixMillis(0)
         }
@@ -256,6 +248,21 @@ mod tests {
         fn random(&self) -> u64 {
             0
         }
+    }
+
+    impl World for Heard {
+        type Clock = Self;
+        type Directory = Self;
+        type Secrets = Self;
+        type Menus = ();
+        type Orders = ();
+        type Queue = ();
+        type Pos = ();
+        type Subscribers = Self;
+        type Deliveries = Self;
+        type Webhooks = ();
+        type Connections = Self;
+        type Push = Self;
     }
 
     fn placed() -> OrderRecord {
@@ -279,11 +286,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_watcher_who_stands_still_holds_up_a_batch_for_seconds_and_no_subscriber_of_it() {
-        let world = World::default();
-        let this = || world.clone();
+        let heard = Heard::default();
+        let this = || heard.clone();
         let (expectations, contract) = (Expectations::default(), Arc::new(Contract::default()));
         let gate = Gate { directory: this(), secrets: this(), clock: this(), expectations, contract };
-        let stream = Stream {
+        let stream = Stream::<Heard> {
             changed: |_| Ok(Some(placed())),
             announce: Some(Announce { subscribers: this(), queue: this(), clock: this() }),
             watchers: Some(TellWatchers { gate, connections: this(), push: this() }),
@@ -292,7 +299,7 @@ mod tests {
         event.records.push(EventRecord::default());
         let began = Instant::now();
         let response = stream.handle(event, Duration::from_secs(30)).await;
-        assert_eq!(*world.0.lock().unwrap(), ["announced to s", "pushed to c"], "in this order");
+        assert_eq!(*heard.0.lock().unwrap(), ["announced to s", "pushed to c"], "in this order");
         assert!(response.batch_item_failures.is_empty(), "what a watcher misses does not come again");
         assert_eq!(began.elapsed(), FOR_WATCHERS);
     }

@@ -22,7 +22,8 @@ use posnext_shared::{
         accept::{Accept, Accepted, Submission},
         caller::Gate,
         check::Check,
-        ports::{ClaimOrder, Clock, Directory, NudgeOrder, Pos, ReadMenu, ReadOrder, SaveOrder, Secrets, SendOrder, SetAside},
+        ports::Clock,
+        world::{Accepts, Admits, Checks, World},
     },
     domain::{
         contract::Contract,
@@ -40,25 +41,16 @@ use posnext_shared::{
 
 /// The endpoint.
 #[derive(Debug)]
-pub struct Submit<D, S, M, O, Q, P, C> {
+pub struct Submit<W: World> {
     /// Who may call.
-    pub gate: Gate<D, S, C>,
+    pub gate: Gate<W>,
     /// Whether the location can take the order.
-    pub check: Check<M>,
+    pub check: Check<W>,
     /// What happens then.
-    pub accept: Accept<O, Q, P, C>,
+    pub accept: Accept<W>,
 }
 
-impl<D, S, M, O, Q, P, C> Submit<D, S, M, O, Q, P, C>
-where
-    D: Directory,
-    S: Secrets,
-    M: ReadMenu,
-    O: ClaimOrder + ReadOrder + SaveOrder + NudgeOrder,
-    Q: SendOrder + SetAside,
-    P: Pos,
-    C: Clock,
-{
+impl<W: Admits + Checks + Accepts> Submit<W> {
     /// Answers one request; never fails.
     pub async fn handle<B: AsRef<[u8]>>(&self, request: Request<B>) -> Response<String> {
         let signer = Signer::default();

@@ -16,7 +16,8 @@ use posnext_shared::{
     app::{
         caller::Gate,
         check::Check,
-        ports::{AskAvailability, Clock, Directory, ReadMenu, Secrets},
+        ports::AskAvailability,
+        world::{Admits, Checks, World},
     },
     domain::{
         answer::{Calculated, Said},
@@ -29,18 +30,18 @@ const ANSWERING: Duration = Duration::from_millis(200);
 
 /// The endpoint.
 #[derive(Debug)]
-pub struct Validate<D, S, M, P, C> {
+pub struct Validate<W: World> {
     /// Who may call.
-    pub gate: Gate<D, S, C>,
+    pub gate: Gate<W>,
     /// Whether the location can take the order.
-    pub check: Check<M>,
+    pub check: Check<W>,
     /// The POS, where a location wants it asked.
-    pub pos: P,
+    pub pos: W::Pos,
     /// From request to answer.
     pub answer_deadline: Duration,
 }
 
-impl<D: Directory, S: Secrets, M: ReadMenu, P: AskAvailability, C: Clock> Validate<D, S, M, P, C> {
+impl<W: Admits + Checks + World<Pos: AskAvailability>> Validate<W> {
     /// Answers one request; never fails.
     pub async fn handle<B: AsRef<[u8]>>(&self, request: Request<B>) -> Response<String> {
         let signer = Signer::default();

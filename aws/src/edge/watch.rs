@@ -13,8 +13,9 @@ use posnext_shared::{
     app::{
         METRICS,
         caller::Denied,
-        ports::{Clock, Directory, KeepConnections, ListWatchers, Push, Pushed, ReadOrder, Secrets},
+        ports::{Pushed, Secrets},
         watch::Watch,
+        world::{Watches, World},
     },
     domain::policy::{API_FUNCTION_TIMEOUT, LAST_ANSWER},
 };
@@ -35,12 +36,12 @@ impl From<StatusCode> for WatchAnswer {
 
 /// What Lambda hands to watch-orders.
 #[derive(Debug)]
-pub struct WatchOrders<K, O, P, D, S, C> {
+pub struct WatchOrders<W: World> {
     /// Who may watch what.
-    pub watch: Watch<K, O, P, D, S, C>,
+    pub watch: Watch<W>,
 }
 
-impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: Secrets, C: Clock> WatchOrders<K, O, P, D, S, C> {
+impl<W: Watches> WatchOrders<W> {
     /// Handles what a connection does; never fails.
     pub async fn handle(&self, event: ApiGatewayWebsocketProxyRequest) -> WatchAnswer {
         let handled =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posnext_fakes::World;
+use posnext_fakes::Fake;
 use posnext_shared::domain::{policy::Policy, time::UnixMillis};
 
 use crate::support::{Answer, Api, Asked, CLIENT_SECRET, SUBMIT, VALIDATE, fresh_uid, order, signed_request, token_with};
@@ -13,7 +13,7 @@ const SENT: UnixMillis = UnixMillis(1_742_049_045_000);
 
 /// The API at this time, as it comes.
 fn at(now: UnixMillis) -> Api {
-    let world = World::beginning_at(now);
+    let world = Fake::beginning_at(now);
     world.play();
     Api { world, policy: Policy::default(), ..Api::new() }
 }

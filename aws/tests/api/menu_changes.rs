@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use posnext_fakes::World;
+use posnext_fakes::Fake;
 use posnext_shared::{
     app::ports::{Clock, PortError, SaveMenu},
     domain::{menu::Menu, older::PRICES_HOLD, time::UnixMillis},
@@ -16,7 +16,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 /// The API an hour ago: the tokens of these tests are valid for as long as one goes on.
 fn an_hour_ago() -> Api {
-    let world = World::beginning_at(UnixMillis((now() - 3_600) * 1_000));
+    let world = Fake::beginning_at(UnixMillis((now() - 3_600) * 1_000));
     world.play();
     Api { world, ..Api::new() }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{Request, Response};
 use lambda_http::Body;
 use posnext_aws::edge::{get::GetOrder, menus::GetMenu, submit::Submit, validate::Validate};
-use posnext_fakes::{Mapped, World};
+use posnext_fakes::{Fake, FakeWorld, Mapped};
 use posnext_shared::{
     app::{accept::Accept, caller::Gate, check::Check, lately::Lately, menus::Menus, ports::*, process::Process, read::Read},
     domain::{
@@ -106,7 +106,7 @@ impl Put for Mapped {
 /// The API, and a caller of it. Clones share what is behind it.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
-    pub(crate) world: World,
+    pub(crate) world: Fake,
     pub(crate) mapped: Mapped,
     pub(crate) contract: Contract,
     pub(crate) expectations: Expectations,
@@ -117,7 +117,7 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new() -> Self {
-        let world = World::beginning_at(UnixMillis(now() * 1_000));
+        let world = Fake::beginning_at(UnixMillis(now() * 1_000));
         world.play();
         // The samples are dated 2025.
         let policy = Policy { retention: Duration::from_hours(3_650 * 24), ..Policy::default() };
@@ -150,7 +150,7 @@ impl Api {
         }
     }
 
-    fn gate(&self) -> Gate<Mapped, Mapped, World> {
+    fn gate(&self) -> Gate<FakeWorld> {
         Gate {
             directory: self.mapped.clone(),
             secrets: self.mapped.clone(),
@@ -160,11 +160,11 @@ impl Api {
         }
     }
 
-    fn check(&self) -> Check<Mapped> {
+    fn check(&self) -> Check<FakeWorld> {
         Check { menus: self.mapped.clone(), contract: Arc::new(self.contract.clone()) }
     }
 
-    fn submit_order(&self) -> Submit<Mapped, Mapped, Mapped, World, World, World, World> {
+    fn submit_order(&self) -> Submit<FakeWorld> {
         let accept = Accept {
             orders: self.world.clone(),
             queue: self.world.clone(),
@@ -177,7 +177,7 @@ impl Api {
         Submit { gate: self.gate(), check: self.check(), accept }
     }
 
-    fn get_menu(&self) -> GetMenu<Mapped, Mapped, Mapped, World, World> {
+    fn get_menu(&self) -> GetMenu<FakeWorld> {
         let menus = Menus {
             menus: self.mapped.clone(),
             pos: self.world.clone(),
@@ -198,7 +198,7 @@ impl Api {
                 return;
             };
             tokio::time::sleep(*delay).await;
-            let process = Process {
+            let process = Process::<FakeWorld> {
                 orders: self.world.clone(),
                 queue: self.world.clone(),
                 pos: self.world.clone(),

@@ -9,10 +9,10 @@ use aws_lambda_events::{
     streams::DynamoDbEventResponse,
 };
 use posnext_aws::{
-    edge::schedule,
-    wiring::{AnnounceFunction, DeliverFunction, ProcessFunction, RecoverFunction},
+    edge::{deliveries::Deliveries, queue::Consumer, schedule, stream::Stream},
+    wiring::Production,
 };
-use posnext_shared::domain::policy::WORKER_FUNCTION_TIMEOUT;
+use posnext_shared::{app::recover::Recover, domain::policy::WORKER_FUNCTION_TIMEOUT};
 use reqwest::StatusCode;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -58,10 +58,10 @@ impl std::error::Error for Looped {}
 #[derive(Debug)]
 pub(super) struct Here {
     pub(super) account: Account,
-    pub(super) process: ProcessFunction,
-    pub(super) recover: RecoverFunction,
-    pub(super) announce: AnnounceFunction,
-    pub(super) deliver: DeliverFunction,
+    pub(super) process: Consumer<Production>,
+    pub(super) recover: Recover<Production>,
+    pub(super) announce: Stream<Production>,
+    pub(super) deliver: Deliveries<Production>,
 }
 
 impl Functions for Here {

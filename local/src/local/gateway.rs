@@ -13,7 +13,8 @@ use axum::{
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use posnext_aws::{
     adapters::sandbox::SandboxPos,
-    wiring::{GetFunction, MenuFunction, SubmitFunction, ValidateFunction},
+    edge::{get::GetOrder, menus::GetMenu, submit::Submit, validate::Validate},
+    wiring::Production,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
@@ -40,10 +41,10 @@ const ERRORS: &str = include_str!("../../../docs/errors.md");
 #[derive(Debug)]
 pub(super) struct Handlers {
     pub(super) account: Account,
-    pub(super) submit: SubmitFunction,
-    pub(super) validate: ValidateFunction,
-    pub(super) menu: MenuFunction,
-    pub(super) get: GetFunction,
+    pub(super) submit: Submit<Production>,
+    pub(super) validate: Validate<Production>,
+    pub(super) menu: GetMenu<Production>,
+    pub(super) get: GetOrder<Production>,
     pub(super) sandbox: SandboxPos,
     pub(super) board: Board,
     pub(super) sockets: Sockets,

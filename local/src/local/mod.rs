@@ -188,8 +188,7 @@ impl Services {
     async fn trigger<F: functions::Functions>(&mut self, functions: F) -> anyhow::Result<()> {
         let functions = Arc::new(functions);
         let sqs = aws_sdk_sqs::Client::new(&self.endpoints.patient_sqs()?);
-        let orders =
-            Source { queue: Queue::Orders, url: self.queues.work.clone(), dead: Some(self.queues.dead.clone()) };
+        let orders = Source { queue: Queue::Orders, url: self.queues.work.clone(), dead: Some(self.queues.dead.clone()) };
         let webhooks = Source { queue: Queue::Webhooks, url: self.queues.webhooks.clone(), dead: None };
         for source in [orders, webhooks] {
             self.tasks.push(tokio::spawn(mapping::run(sqs.clone(), source, Arc::clone(&functions))));

@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode};
-use posnext_aws::wiring::WatchFunction;
+use posnext_aws::{edge::watch::WatchOrders, wiring::Production};
 use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     watch,
@@ -28,14 +28,14 @@ type Open = HashMap<String, UnboundedSender<String>>;
 /// The WebSocket API.
 #[derive(Debug, Clone)]
 pub(super) struct Sockets {
-    watch: Arc<WatchFunction>,
+    watch: Arc<WatchOrders<Production>>,
     open: Arc<Mutex<Open>>,
     followed: watch::Receiver<bool>,
 }
 
 impl Sockets {
     /// `followed`: whether changes are told already; the first connection is what they wait for.
-    pub(super) fn new(watch: WatchFunction, followed: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(watch: WatchOrders<Production>, followed: watch::Receiver<bool>) -> Self {
         Self { watch: Arc::new(watch), open: Arc::default(), followed }
     }
 

@@ -15,7 +15,7 @@ mod webhook;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use posnext_aws::adapters::directory::DirectoryTable;
+use posnext_aws::adapters::{clock::SystemClock, directory::DirectoryTable};
 use posnext_local::{credentials::Secrets, local};
 use posnext_shared::domain::{by_hand, ids::OrderKey};
 
@@ -175,7 +175,7 @@ async fn sandbox(stack: &Stack, given: &Secrets) -> anyhow::Result<ExitCode> {
     let (table, prefix) = (stack.value("DirectoryTable")?, stack.secrets_prefix()?);
     let (client_secret, shared_id) = (given.client_secret()?, given.shared_id()?);
     let aws = local::aws().await?;
-    let directory = DirectoryTable::new(aws_sdk_dynamodb::Client::new(&aws), table, true);
+    let directory = DirectoryTable::new(aws_sdk_dynamodb::Client::new(&aws), table, true, SystemClock);
     let put = local::Put { secrets: aws_sdk_secretsmanager::Client::new(&aws), prefix, client_secret, shared_id };
     put.put(&directory, &stack.menus().await?).await?;
     say!("the locations of organization {} are in; functions see them within a minute", local::ORGANIZATION);

@@ -1,12 +1,13 @@
 //! Which stack an operator means.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::Args;
 use posnext_aws::{
     adapters::{aws::at_endpoint_of, clock::SystemClock, directory::DirectoryTable, menu_table::MenuTable, orders::OrderTable},
     settings::settings,
+    wiring::Production,
 };
 use posnext_local::local;
 use posnext_shared::{
@@ -114,12 +115,12 @@ impl Stack {
     }
 
     pub(super) async fn menus(&self) -> anyhow::Result<MenuTable> {
-        Ok(MenuTable::new(aws_sdk_dynamodb::Client::new(&local::aws().await?), self.value("MenusTable")?))
+        Ok(MenuTable::new(aws_sdk_dynamodb::Client::new(&local::aws().await?), self.value("MenusTable")?, SystemClock))
     }
 
-    pub(super) async fn operate(&self) -> anyhow::Result<Operate<OrderTable, DirectoryTable, SystemClock>> {
+    pub(super) async fn operate(&self) -> anyhow::Result<Operate<Production>> {
         let dynamodb = aws_sdk_dynamodb::Client::new(&local::aws().await?);
-        let directory = DirectoryTable::new(dynamodb, self.value("DirectoryTable")?, true);
+        let directory = Arc::new(DirectoryTable::new(dynamodb, self.value("DirectoryTable")?, true, SystemClock));
         Ok(Operate { orders: self.orders().await?, directory, clock: SystemClock, policy: self.policy()? })
     }
 }

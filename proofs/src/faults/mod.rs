@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context;
 use aws_config::{Region, timeout::TimeoutConfig};
 use futures_util::StreamExt;
-use posnext_aws::adapters::{aws, directory::DirectoryTable, orders::OrderTable};
+use posnext_aws::adapters::{aws, clock::SystemClock, directory::DirectoryTable, orders::OrderTable};
 use posnext_shared::{
     app::ports::{ListOpen, ReadOrder},
     domain::{
@@ -242,5 +242,5 @@ async fn orders_table(services: &Services) -> anyhow::Result<OrderTable> {
 }
 
 async fn directory(services: &Services) -> anyhow::Result<DirectoryTable> {
-    Ok(DirectoryTable::new(dynamodb(services).await?, services.value("POSNEXT_DIRECTORY_TABLE")?, true))
+    Ok(DirectoryTable::new(dynamodb(services).await?, services.value("POSNEXT_DIRECTORY_TABLE")?, true, SystemClock))
 }

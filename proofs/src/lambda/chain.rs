@@ -28,7 +28,8 @@ impl Link {
         let mut hasher = DefaultHasher::new();
         function.hash(&mut hasher);
         let own = format!("{:08x}", hasher.finish() & 0xffff_ffff);
-        let root = || format!("Root=1-{:08x}-{:024x};Parent={:016x};Sampled=0", fastrand::u32(..), fastrand::u64(..), fastrand::u64(..));
+        let root =
+            || format!("Root=1-{:08x}-{:024x};Parent={:016x};Sampled=0", fastrand::u32(..), fastrand::u64(..), fastrand::u64(..));
         let (before, lineage) = match trace.and_then(|trace| trace.split_once(";Lineage=")) {
             Some((before, lineage)) => (before.to_owned(), lineage),
             None => (trace.map_or_else(root, str::to_owned), ""),

@@ -20,7 +20,8 @@ use super::{
     in_step::out_of_step,
     limits::{Limits, Permit},
     moment::Moment,
-    ports::{ClaimOrder, Clock, NudgeOrder, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
+    ports::{Clock, PortError, Pos, ReadOrder},
+    world::{Accepts, World},
 };
 use crate::domain::{
     ability::Placed,
@@ -94,15 +95,15 @@ impl Accepted {
 
 /// The use case and its ports.
 #[derive(Debug)]
-pub struct Accept<O, Q, P, C> {
+pub struct Accept<W: World> {
     /// The table.
-    pub orders: O,
+    pub orders: W::Orders,
     /// The queues.
-    pub queue: Q,
+    pub queue: W::Queue,
     /// The POS.
-    pub pos: P,
+    pub pos: W::Pos,
     /// The time.
-    pub clock: C,
+    pub clock: W::Clock,
     /// The times an order moves by.
     pub policy: Policy,
     /// What this instance remembers of each location.
@@ -111,13 +112,7 @@ pub struct Accept<O, Q, P, C> {
     pub location_rate: u32,
 }
 
-impl<O, Q, P, C> Accept<O, Q, P, C>
-where
-    O: ClaimOrder + ReadOrder + SaveOrder + NudgeOrder,
-    Q: SendOrder + SetAside,
-    P: Pos,
-    C: Clock,
-{
+impl<W: Accepts> Accept<W> {
     /// Accepts one order. The answer tells only what is stored.
     pub async fn accept(&self, submission: Submission) -> Accepted {
         let Submission { new, location, refusals, prefer_async, arrived } = submission;
@@ -181,7 +176,7 @@ where
         }
     }
 
-    fn carrier(&self, arrived: Instant) -> Carrier<'_, O, Q, P, C> {
+    fn carrier(&self, arrived: Instant) -> Carrier<'_, W> {
         let tenure = Tenure {
             by: Actor::Submit,
             lease: self.policy.submit_lease(),
@@ -194,7 +189,7 @@ where
 
     async fn place(
         &self,
-        opening: impl Future<Output = P::Line> + Send,
+        opening: impl Future<Output = <W::Pos as Pos>::Line> + Send,
         record: OrderRecord,
         location: &Location,
         arrived: Instant,

@@ -4,6 +4,7 @@
 use super::{
     METRICS,
     ports::{Clock, ListSubscribers, PortError, SendDelivery},
+    world::{Announces, World},
 };
 use crate::domain::{
     record::OrderRecord,
@@ -12,16 +13,16 @@ use crate::domain::{
 
 /// The use case and its ports.
 #[derive(Debug)]
-pub struct Announce<L, Q, C> {
+pub struct Announce<W: World> {
     /// Who is told.
-    pub subscribers: L,
+    pub subscribers: W::Subscribers,
     /// The queue of deliveries.
-    pub queue: Q,
+    pub queue: W::Deliveries,
     /// The time.
-    pub clock: C,
+    pub clock: W::Clock,
 }
 
-impl<L: ListSubscribers, Q: SendDelivery, C: Clock> Announce<L, Q, C> {
+impl<W: Announces> Announce<W> {
     /// Sends a delivery to each subscriber that wants it. A change that is announced again is delivered again, under the same id.
     ///
     /// # Errors

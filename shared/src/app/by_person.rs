@@ -8,8 +8,9 @@ use super::{
     carry::{Carried, Carrier},
     in_step::out_of_step,
     moment::Moment,
-    ports::{Clock, Directory, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside, TakeOrder},
+    ports::{Clock, Directory, PortError, ReadOrder, SaveOrder},
     process::Process,
+    world::Processes,
 };
 use crate::domain::{
     ability::{Cancelled, Found},
@@ -37,14 +38,7 @@ impl From<Refusal> for Stopped {
     }
 }
 
-impl<O, Q, P, D, C> Process<O, Q, P, D, C>
-where
-    O: ReadOrder + SaveOrder + TakeOrder,
-    Q: SendOrder + SetAside,
-    P: Pos,
-    D: Directory,
-    C: Clock,
-{
+impl<W: Processes> Process<W> {
     /// Does what a person wants. `remaining` is what the function's own time-out leaves.
     pub async fn grant(&self, wish: Wish, remaining: Duration) -> Granted {
         if remaining < STORAGE_LIMIT + self.policy.worker_budget() {
@@ -100,7 +94,7 @@ where
     /// The order, once it is cancelled at the POS for certain. Anything else the POS says decides it as ever.
     async fn cancelled(
         &self,
-        carrier: &Carrier<'_, O, Q, P, C>,
+        carrier: &Carrier<'_, W>,
         taken: OrderRecord,
         location: Option<&Location>,
     ) -> Result<OrderRecord, Stopped> {

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use super::ports::{Clock, Directory, PortError, Refresh, Secrets};
+use super::{
+    ports::{Clock, Directory, PortError, Refresh, Secrets},
+    world::{Admits, World},
+};
 use crate::domain::{
     contract::{Contract, RequestDigest},
     directory::{Client, Organization},
@@ -44,13 +47,13 @@ pub enum DigestError {
 
 /// Checks callers.
 #[derive(Debug)]
-pub struct Gate<D, S, C> {
+pub struct Gate<W: World> {
     /// Who may call.
-    pub directory: D,
+    pub directory: W::Directory,
     /// Client Secrets and SharedIds.
-    pub secrets: S,
+    pub secrets: W::Secrets,
     /// The time.
-    pub clock: C,
+    pub clock: W::Clock,
     /// What a token must hold.
     pub expectations: Expectations,
     /// What PAR has not told us.
@@ -68,7 +71,7 @@ pub struct RawRequest<'a> {
     pub digest: Option<&'a str>,
 }
 
-impl<D: Directory, S: Secrets, C: Clock> Gate<D, S, C> {
+impl<W: Admits> Gate<W> {
     /// The client whose secret signed the token: its tenant is the caller's (docs/lifecycle.md#whose-order-it-is).
     ///
     /// # Errors

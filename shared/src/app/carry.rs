@@ -11,6 +11,7 @@ use super::{
     moment::Moment,
     near_timeout,
     ports::{Aside, Attempt, Clock, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
+    world::{Carries, World},
 };
 use crate::domain::{
     ability::{Cancelled, Found, Placed},
@@ -50,15 +51,15 @@ pub enum Carried {
 
 /// The ports that carrying takes.
 #[derive(Debug)]
-pub struct Carrier<'a, O, Q, P, C> {
+pub struct Carrier<'a, W: World> {
     /// The table.
-    pub orders: &'a O,
+    pub orders: &'a W::Orders,
     /// The queues.
-    pub queue: &'a Q,
+    pub queue: &'a W::Queue,
     /// The POS.
-    pub pos: &'a P,
+    pub pos: &'a W::Pos,
     /// The time.
-    pub clock: &'a C,
+    pub clock: &'a W::Clock,
     /// The times an order moves by.
     pub policy: &'a Policy,
     /// What this instance remembers of each location.
@@ -67,13 +68,7 @@ pub struct Carrier<'a, O, Q, P, C> {
     pub tenure: Tenure,
 }
 
-impl<O, Q, P, C> Carrier<'_, O, Q, P, C>
-where
-    O: ReadOrder + SaveOrder,
-    Q: SendOrder + SetAside,
-    P: Pos,
-    C: Clock,
-{
+impl<W: Carries> Carrier<'_, W> {
     /// What the state machine may know now. `None` stands for a location that is no longer mapped: its POS promises nothing.
     pub fn context<'c>(&'c self, location: Option<&'c Location>) -> Context<'c> {
         Context {
@@ -214,7 +209,7 @@ where
     /// already.
     pub async fn place(
         &self,
-        opening: impl Future<Output = P::Line> + Send,
+        opening: impl Future<Output = <W::Pos as Pos>::Line> + Send,
         location: &Location,
         record: &OrderRecord,
         attempt: Attempt,

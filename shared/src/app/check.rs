@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::ports::{AskAvailability, PortError, ReadMenu};
+use super::{
+    ports::{AskAvailability, PortError, ReadMenu},
+    world::{Checks, World},
+};
 use crate::domain::{
     check::{Offer, Rules, check},
     contract::{Contract, PricePolicy},
@@ -24,14 +27,14 @@ pub type Verdict = Result<Option<Totals>, Vec<OrderError>>;
 
 /// The use case and its port.
 #[derive(Debug)]
-pub struct Check<M> {
+pub struct Check<W: World> {
     /// The stored menus.
-    pub menus: M,
+    pub menus: W::Menus,
     /// What PAR has not told us.
     pub contract: Arc<Contract>,
 }
 
-impl<M: ReadMenu> Check<M> {
+impl<W: Checks> Check<W> {
     /// Checks an order that is paid. It is refused only by the menu as it is stored now, and by those before it whose
     /// prices hold.
     ///

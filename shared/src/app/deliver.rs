@@ -6,6 +6,7 @@ use super::{
     METRICS,
     ports::{Clock, KeepSubscriber, PortError, SendDelivery, TellSubscriber, WebhookKeys},
     process::Turn,
+    world::{Delivers, World},
 };
 use crate::domain::{
     policy::{DELIVERY_SEND_LIMIT, STORAGE_LIMIT},
@@ -33,20 +34,20 @@ struct Failure {
 
 /// The use case and its ports.
 #[derive(Debug)]
-pub struct Deliver<K, S, Q, T, C> {
+pub struct Deliver<W: World> {
     /// The subscribers.
-    pub subscribers: K,
+    pub subscribers: W::Subscribers,
     /// What they know us by.
-    pub keys: S,
+    pub keys: W::Secrets,
     /// The queue of deliveries.
-    pub queue: Q,
+    pub queue: W::Deliveries,
     /// How they are told.
-    pub tell: T,
+    pub tell: W::Webhooks,
     /// The time, and randomness.
-    pub clock: C,
+    pub clock: W::Clock,
 }
 
-impl<K: KeepSubscriber, S: WebhookKeys, Q: SendDelivery, T: TellSubscriber, C: Clock> Deliver<K, S, Q, T, C> {
+impl<W: Delivers> Deliver<W> {
     /// Takes one turn at a delivery. `remaining` is what the function's own time-out leaves.
     pub async fn deliver(&self, delivery: &Delivery, remaining: Duration) -> Turn {
         if remaining < TURN {

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::ports::{Clock, FetchMenu, PortError, ReadMenu, SaveMenu};
+use super::{
+    ports::{Clock, FetchMenu, PortError, ReadMenu, SaveMenu},
+    world::{TellsMenus, World},
+};
 use crate::domain::{
     directory::Location,
     menu::{Menu, StoredMenu},
@@ -10,20 +13,20 @@ use crate::domain::{
 
 /// The use case and its ports.
 #[derive(Debug)]
-pub struct Menus<M, P, C> {
+pub struct Menus<W: World> {
     /// The stored menus.
-    pub menus: M,
+    pub menus: W::Menus,
     /// Where they come from.
-    pub pos: P,
+    pub pos: W::Pos,
     /// The time.
-    pub clock: C,
+    pub clock: W::Clock,
     /// Age at which a menu is fetched again.
     pub refresh: Duration,
     /// How long the POS may take.
     pub limit: Duration,
 }
 
-impl<M: ReadMenu + SaveMenu, P: FetchMenu, C: Clock> Menus<M, P, C> {
+impl<W: TellsMenus> Menus<W> {
     /// The location's menu, if it has one. What the POS does not hand out, or what is no menu, changes nothing.
     ///
     /// # Errors

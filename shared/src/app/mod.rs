@@ -1,4 +1,4 @@
-//! The use cases. Each holds only the ports it needs, in types as its function does in IAM.
+//! The use cases. Each may use only the ports it needs, in types (`world`) as its function does in IAM.
 
 pub mod accept;
 pub mod announce;
@@ -19,6 +19,7 @@ pub mod process;
 pub mod read;
 pub mod recover;
 pub mod watch;
+pub mod world;
 
 use crate::domain::ids::OrderKey;
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::ports::{Clock, Directory, PortError, ReadOrder};
+use super::{
+    ports::{Clock, Directory, PortError, ReadOrder},
+    world::{Operates, World},
+};
 use crate::domain::{
     by_hand::{self, Earliest},
     directory::Location,
@@ -26,18 +29,18 @@ pub enum OperateError {
 
 /// The use case and its ports.
 #[derive(Debug)]
-pub struct Operate<O, D, C> {
+pub struct Operate<W: World> {
     /// The table.
-    pub orders: O,
+    pub orders: W::Orders,
     /// Where the order's location stands, with what its POS promises.
-    pub directory: D,
+    pub directory: W::Directory,
     /// The time.
-    pub clock: C,
+    pub clock: W::Clock,
     /// The times an order moves by.
     pub policy: Policy,
 }
 
-impl<O: ReadOrder, D: Directory, C: Clock> Operate<O, D, C> {
+impl<W: Operates> Operate<W> {
     /// The order behind a key; of a second name, its owner.
     ///
     /// # Errors

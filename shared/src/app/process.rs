@@ -10,7 +10,8 @@ use super::{
     in_step::out_of_step,
     limits::Limits,
     moment::Moment,
-    ports::{Aside, Clock, Directory, OrderMessage, PortError, Pos, ReadOrder, SaveOrder, SendOrder, SetAside, TakeOrder, Taken},
+    ports::{Aside, Clock, Directory, OrderMessage, PortError, SetAside, TakeOrder, Taken},
+    world::{Processes, World},
 };
 use crate::domain::{
     ability::Placed,
@@ -35,31 +36,24 @@ pub enum Turn {
 
 /// The use case and its ports.
 #[derive(Debug)]
-pub struct Process<O, Q, P, D, C> {
+pub struct Process<W: World> {
     /// The table.
-    pub orders: O,
+    pub orders: W::Orders,
     /// The queues.
-    pub queue: Q,
+    pub queue: W::Queue,
     /// The POS.
-    pub pos: P,
+    pub pos: W::Pos,
     /// Where locations are mapped.
-    pub directory: D,
+    pub directory: W::Directory,
     /// The time.
-    pub clock: C,
+    pub clock: W::Clock,
     /// The times an order moves by.
     pub policy: Policy,
     /// What this instance remembers of each location; that of submits, where one process does both.
     pub limits: Arc<Limits>,
 }
 
-impl<O, Q, P, D, C> Process<O, Q, P, D, C>
-where
-    O: ReadOrder + SaveOrder + TakeOrder,
-    Q: SendOrder + SetAside,
-    P: Pos,
-    D: Directory,
-    C: Clock,
-{
+impl<W: Processes> Process<W> {
     /// Takes one turn at the order of a message. `remaining` is what the function's own time-out leaves.
     pub async fn process(&self, message: &OrderMessage, remaining: Duration) -> Turn {
         if remaining < STORAGE_LIMIT + self.policy.worker_budget() {
@@ -105,7 +99,7 @@ where
     }
 
     /// Carries orders within what the function's own time-out leaves.
-    pub(super) fn carrier(&self, by: Actor, remaining: Duration) -> Carrier<'_, O, Q, P, C> {
+    pub(super) fn carrier(&self, by: Actor, remaining: Duration) -> Carrier<'_, W> {
         let tenure = Tenure {
             by,
             lease: self.policy.worker_lease(),

@@ -6,7 +6,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     heal::heal,
-    ports::{Clock, NudgeOrder, PortError, ReadOrder, SendOrder},
+    ports::{PortError, ReadOrder},
+    world::{Reads, World},
 };
 use crate::domain::{
     ids::OrderKey,
@@ -15,13 +16,13 @@ use crate::domain::{
 
 /// The use case and its ports.
 #[derive(Debug)]
-pub struct Read<O, Q, C> {
+pub struct Read<W: World> {
     /// The table.
-    pub orders: O,
+    pub orders: W::Orders,
     /// The queue, to hand off again.
-    pub queue: Q,
+    pub queue: W::Queue,
     /// The time.
-    pub clock: C,
+    pub clock: W::Clock,
 }
 
 /// Between two looks at an order that is waited for. Each costs a consistent read.
@@ -30,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// An order, and the second name it was asked for by.
 pub type Found = (OrderRecord, Option<Alias>);
 
-impl<O: ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Read<O, Q, C> {
+impl<W: Reads> Read<W> {
     /// The order under a key; `None` if there is none.
     ///
     /// # Errors

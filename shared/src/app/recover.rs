@@ -6,7 +6,8 @@ use futures_util::StreamExt;
 
 use super::{
     heal::heal,
-    ports::{Clock, ListOpen, NudgeOrder, OpenEntry, PortError, ReadOrder, SendOrder},
+    ports::{Clock, ListOpen, OpenEntry, PortError, ReadOrder},
+    world::{Recovers, World},
 };
 use crate::domain::{ids::OrderKey, policy::Policy, record::Row, time::UnixMillis};
 
@@ -43,18 +44,18 @@ struct Looked {
 
 /// The use case and its ports.
 #[derive(Debug)]
-pub struct Recover<O, Q, C> {
+pub struct Recover<W: World> {
     /// The table.
-    pub orders: O,
+    pub orders: W::Orders,
     /// The queue.
-    pub queue: Q,
+    pub queue: W::Queue,
     /// The time.
-    pub clock: C,
+    pub clock: W::Clock,
     /// The times an order moves by.
     pub policy: Policy,
 }
 
-impl<O: ListOpen + ReadOrder + NudgeOrder, Q: SendOrder, C: Clock> Recover<O, Q, C> {
+impl<W: Recovers> Recover<W> {
     /// One run, which ends by itself before `time` is over.
     ///
     /// # Errors

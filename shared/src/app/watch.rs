@@ -7,7 +7,8 @@ use futures_util::{StreamExt, stream};
 use super::{
     METRICS,
     caller::Gate,
-    ports::{Clock, Connection, Directory, KeepConnections, ListWatchers, PortError, Push, Pushed, ReadOrder, Secrets},
+    ports::{Clock, Connection, Directory, KeepConnections, ListWatchers, PortError, Push, Pushed, ReadOrder},
+    world::{Admits, TellsWatchers, Watches, World},
 };
 use crate::domain::{
     directory::Client,
@@ -21,7 +22,7 @@ use crate::domain::{
 const PUSHES: usize = 16;
 
 /// An order as a watcher is told of it: the body of a GET, and its signature.
-async fn change<D: Directory, S: Secrets, C: Clock>(gate: &Gate<D, S, C>, record: &OrderRecord) -> Result<Change, PortError> {
+async fn change<W: Admits>(gate: &Gate<W>, record: &OrderRecord) -> Result<Change, PortError> {
     let (contract, identity) = (&gate.contract, record.order.identity());
     let shown = contract.processing && !record.status().is_final();
     let processing = shown.then(|| processing(record, identity.request_uid, gate.clock.now(), None));
@@ -31,8 +32,8 @@ async fn change<D: Directory, S: Secrets, C: Clock>(gate: &Gate<D, S, C>, record
 
 /// The clients of a tenant that may see an organization's orders: asked anew each time, since a connection may be older than what
 /// its client may.
-async fn who_may_see<D: Directory, S, C>(
-    gate: &Gate<D, S, C>,
+async fn who_may_see<W: World<Directory: Directory>>(
+    gate: &Gate<W>,
     tenant: &Tenant,
     organization: &ParId,
 ) -> Result<BTreeSet<String>, PortError> {
@@ -43,18 +44,18 @@ async fn who_may_see<D: Directory, S, C>(
 
 /// The use case of those who watch, and its ports.
 #[derive(Debug)]
-pub struct Watch<K, O, P, D, S, C> {
+pub struct Watch<W: World> {
     /// Who may call.
-    pub gate: Gate<D, S, C>,
+    pub gate: Gate<W>,
     /// The connections.
-    pub connections: K,
+    pub connections: W::Connections,
     /// The table of orders.
-    pub orders: O,
+    pub orders: W::Orders,
     /// How a watcher is answered.
-    pub push: P,
+    pub push: W::Push,
 }
 
-impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: Secrets, C: Clock> Watch<K, O, P, D, S, C> {
+impl<W: Watches> Watch<W> {
     /// A connection is opened by a caller.
     ///
     /// # Errors
@@ -159,16 +160,16 @@ impl<K: KeepConnections + ListWatchers, O: ReadOrder, P: Push, D: Directory, S: 
 
 /// The use case of telling them, and its ports.
 #[derive(Debug)]
-pub struct TellWatchers<K, P, D, S, C> {
+pub struct TellWatchers<W: World> {
     /// Who signs.
-    pub gate: Gate<D, S, C>,
+    pub gate: Gate<W>,
     /// The connections.
-    pub connections: K,
+    pub connections: W::Connections,
     /// How they are told.
-    pub push: P,
+    pub push: W::Push,
 }
 
-impl<K: ListWatchers, P: Push, D: Directory, S: Secrets, C: Clock> TellWatchers<K, P, D, S, C> {
+impl<W: TellsWatchers> TellWatchers<W> {
     /// Tells everybody who watches an order that it has changed. Whoever cannot be told polls.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-pub(crate) fn accept_in(world: &World) -> Accept<World, World, World, World> {
+pub(crate) fn accept_in(world: &Fake) -> Accept<FakeWorld> {
     Accept {
         orders: world.clone(),
         queue: world.clone(),
@@ -37,7 +37,7 @@ pub(crate) fn accept_in(world: &World) -> Accept<World, World, World, World> {
     }
 }
 
-pub(crate) async fn submit_to(world: &World, new: New, location: Location) -> Accepted {
+pub(crate) async fn submit_to(world: &Fake, new: New, location: Location) -> Accepted {
     let accept = accept_in(world);
     let rules = Rules { prices: PricePolicy::Reject, menu_required: false };
     let refusals = check(&location, None, &new.order, rules).err().unwrap_or_default();
@@ -45,7 +45,7 @@ pub(crate) async fn submit_to(world: &World, new: New, location: Location) -> Ac
     accept.accept(submission).await
 }
 
-pub(crate) async fn submit(world: &World, new: New) -> Accepted {
+pub(crate) async fn submit(world: &Fake, new: New) -> Accepted {
     submit_to(world, new, location(all())).await
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn stored(accepted: Accepted) -> (OrderRecord, bool) {
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_whose_reply_was_lost_is_ours_and_placed_once() {
-    let world = World::default();
+    let world = Fake::default();
     world.fail_next(Fault::ReplyLost);
     world.pos_does(SECOND, done());
     let (record, replay) = stored(submit(&world, new("u", "X", 1)).await);
@@ -68,7 +68,7 @@ async fn a_claim_whose_reply_was_lost_is_ours_and_placed_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_was_not_written_promises_nothing_and_places_nothing() {
-    let world = World::default();
+    let world = Fake::default();
     world.fail_next(Fault::NotWritten);
     assert!(matches!(submit(&world, new("u", "X", 1)).await, Accepted::Unavailable(_)));
     assert!(world.calls().is_empty() && world.0.rows.lock().unwrap().is_empty());
@@ -76,7 +76,7 @@ async fn a_claim_that_was_not_written_promises_nothing_and_places_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_that_meets_the_first_attempt_waits_for_its_answer() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(SECOND, done());
     let (first, second) = tokio::join!(submit(&world, new("u", "X", 1)), async {
         tokio::time::sleep(SECOND / 10).await;
@@ -89,7 +89,7 @@ async fn a_retry_that_meets_the_first_attempt_waits_for_its_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_waits_only_briefly_and_starts_no_second_attempt() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(3 * SECOND, done());
     let began = Instant::now();
     let (first, (second, waited)) = tokio::join!(submit(&world, new("u", "X", 1)), async {
@@ -104,7 +104,7 @@ async fn a_retry_waits_only_briefly_and_starts_no_second_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pos_that_is_too_slow_is_handed_off_within_the_answer_deadline() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(60 * SECOND, done());
     let began = Instant::now();
     let (record, _) = stored(submit(&world, new("u", "X", 1)).await);
@@ -117,7 +117,7 @@ async fn a_pos_that_is_too_slow_is_handed_off_within_the_answer_deadline() {
 #[tokio::test(start_paused = true)]
 async fn an_order_that_is_to_wait_is_sent_to_the_queue_at_once_and_not_placed() {
     for (mode, prefer_async) in [(Mode::Async, false), (Mode::Sync, true)] {
-        let world = World::default();
+        let world = Fake::default();
         let accept = accept_in(&world);
         let location = Arc::new(Location { mode, ..location(all()) });
         let new = New { traceparent: Some("00-trace".into()), ..new("u", "X", 1) };
@@ -133,7 +133,7 @@ async fn an_order_that_is_to_wait_is_sent_to_the_queue_at_once_and_not_placed() 
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_is_down_leaves_the_order_due() {
-    let world = World::default();
+    let world = Fake::default();
     *world.0.queue_down.lock().unwrap() = true;
     world.pos_does(60 * SECOND, done());
     let (record, _) = stored(submit(&world, new("u", "X", 1)).await);
@@ -152,7 +152,7 @@ async fn a_queue_that_is_down_leaves_the_order_due() {
 #[tokio::test(start_paused = true)]
 async fn a_result_whose_reply_was_lost_is_told_once_it_is_known_to_be_stored() {
     for faults in [&[Fault::None, Fault::ReplyLost][..], &[Fault::None, Fault::NotWritten]] {
-        let world = World::default();
+        let world = Fake::default();
         faults.iter().for_each(|fault| world.fail_next(*fault));
         world.pos_does(SECOND, done());
         let (record, _) = stored(submit(&world, new("u", "X", 1)).await);
@@ -162,7 +162,7 @@ async fn a_result_whose_reply_was_lost_is_told_once_it_is_known_to_be_stored() {
 
 #[tokio::test(start_paused = true)]
 async fn a_result_that_is_not_stored_is_not_told() {
-    let world = World::default();
+    let world = Fake::default();
     for fault in [Fault::None, Fault::NotWritten, Fault::NotWritten] {
         world.fail_next(fault);
     }
@@ -176,11 +176,11 @@ async fn a_result_that_is_not_stored_is_not_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_permanent_failure_is_not_final_before_its_copy_is_put_aside() {
-    let world = World::default();
+    let world = Fake::default();
     *world.0.queue_down.lock().unwrap() = true;
     world.pos_does(SECOND, Placed::Permanent(Cause::NotMapped));
     assert_eq!(stored(submit(&world, new("u", "X", 1)).await).0.status(), OrderStatus::Pending);
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(SECOND, Placed::Permanent(Cause::NotMapped));
     assert_eq!(stored(submit(&world, new("u", "X", 1)).await).0.status(), OrderStatus::Errored);
     assert!(world.0.aside.lock().unwrap()[0].starts_with("the location is no longer mapped"));
@@ -188,7 +188,7 @@ async fn a_permanent_failure_is_not_final_before_its_copy_is_put_aside() {
 
 #[tokio::test(start_paused = true)]
 async fn other_content_under_the_same_id_is_a_conflict_in_every_state() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(SECOND, done());
     submit(&world, new("u", "X", 1)).await;
     assert!(
@@ -204,7 +204,7 @@ async fn other_content_under_the_same_id_is_a_conflict_in_every_state() {
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_others_get_in_the_way_of_is_tried_again_and_at_last_promises_nothing() {
-    let world = World::default();
+    let world = Fake::default();
     for fault in [Fault::Contended, Fault::InProgress, Fault::Contended] {
         world.fail_next(fault);
     }
@@ -221,7 +221,7 @@ async fn a_claim_that_others_get_in_the_way_of_is_tried_again_and_at_last_promis
 
 #[tokio::test(start_paused = true)]
 async fn the_line_to_the_pos_is_opened_while_the_claim_is_written() {
-    let world = World::default();
+    let world = Fake::default();
     world.0.opening.lock().unwrap().0 = 2 * SECOND;
     world.fail_next(Fault::Slow(2_000));
     world.pos_does(SECOND, done());
@@ -233,7 +233,7 @@ async fn the_line_to_the_pos_is_opened_while_the_claim_is_written() {
 
 #[tokio::test(start_paused = true)]
 async fn a_line_that_does_not_come_to_be_in_time_is_no_attempt_that_anybody_need_ask_about() {
-    let world = World::default();
+    let world = Fake::default();
     world.0.opening.lock().unwrap().0 = 60 * SECOND;
     let began = Instant::now();
     let (record, _) = stored(submit(&world, new("u", "X", 1)).await);
@@ -245,7 +245,7 @@ async fn a_line_that_does_not_come_to_be_in_time_is_no_attempt_that_anybody_need
 
 #[tokio::test(start_paused = true)]
 async fn no_line_is_opened_for_an_order_that_is_not_placed_at_once() {
-    let world = World::default();
+    let world = Fake::default();
     submit_to(&world, new("u", "X", 1), Location { mode: Mode::Async, ..location(all()) }).await;
     submit_to(&world, new("v", "Y", 1), Location { enabled: false, ..location(all()) }).await;
     assert_eq!(world.0.opening.lock().unwrap().1, 0);
@@ -253,7 +253,7 @@ async fn no_line_is_opened_for_an_order_that_is_not_placed_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_submit_that_stood_still_after_its_claim_places_nothing() {
-    let world = World::default();
+    let world = Fake::default();
     world.0.opening.lock().unwrap().0 = SECOND;
     let (accepted, ()) = tokio::join!(submit(&world, new("u", "X", 1)), async {
         tokio::time::sleep(SECOND / 2).await;
@@ -264,7 +264,7 @@ async fn a_submit_that_stood_still_after_its_claim_places_nothing() {
     assert_eq!(record.history.last().unwrap().cause, Some(Cause::NoTimeLeft));
 }
 
-async fn submit_late(world: &World, policy: Policy, late: Duration) -> Duration {
+async fn submit_late(world: &Fake, policy: Policy, late: Duration) -> Duration {
     let accept = Accept { policy, ..accept_in(world) };
     let arrived = Instant::now();
     tokio::time::sleep(late).await;
@@ -275,7 +275,7 @@ async fn submit_late(world: &World, policy: Policy, late: Duration) -> Duration 
 
 #[tokio::test(start_paused = true)]
 async fn what_went_before_is_taken_from_the_time_of_the_pos() {
-    let world = World::default();
+    let world = Fake::default();
     world.fail_next(Fault::Slow(1_000));
     world.pos_does(60 * SECOND, done());
     let took = submit_late(&world, Policy::default(), SECOND).await;
@@ -284,7 +284,7 @@ async fn what_went_before_is_taken_from_the_time_of_the_pos() {
 
 #[tokio::test(start_paused = true)]
 async fn no_place_of_a_submit_outlives_the_orders_own_deadline() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(60 * SECOND, done());
     let took = submit_late(&world, Policy::new(2 * SECOND, 5 * SECOND), Duration::ZERO).await;
     assert!(took <= 2 * SECOND, "{took:?}");
@@ -292,7 +292,7 @@ async fn no_place_of_a_submit_outlives_the_orders_own_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_placed_that_somebody_else_wrote_too_is_not_cancelled() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(SECOND, done());
     let (accepted, ()) = tokio::join!(submit(&world, new("u", "X", 1)), async {
         tokio::time::sleep(SECOND / 2).await;
@@ -307,7 +307,7 @@ async fn a_placed_that_somebody_else_wrote_too_is_not_cancelled() {
 
 #[tokio::test(start_paused = true)]
 async fn a_location_that_closes_does_not_refuse_a_second_name_of_a_placed_order() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(SECOND, done());
     submit(&world, new("u", "X", 1)).await;
     let closed = Location { enabled: false, ..location(all()) };
@@ -319,7 +319,7 @@ async fn a_location_that_closes_does_not_refuse_a_second_name_of_a_placed_order(
 
 #[tokio::test(start_paused = true)]
 async fn a_placed_that_comes_after_the_order_ended_errored_is_cancelled_at_the_pos() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(SECOND, done());
     let meddle = async {
         // Another holder has ended it meanwhile, as one may once a lease has run out.
@@ -339,7 +339,7 @@ async fn a_placed_that_comes_after_the_order_ended_errored_is_cancelled_at_the_p
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_took_too_long_leaves_the_placing_to_a_worker() {
-    let world = World::default();
+    let world = Fake::default();
     world.fail_next(Fault::Slow(4_900));
     let (record, _) = stored(submit_to(&world, new("u", "X", 1), location(Abilities::default())).await);
     assert_eq!((record.status(), world.calls().len(), world.sent().len()), (OrderStatus::Pending, 0, 1));
@@ -348,7 +348,7 @@ async fn a_claim_that_took_too_long_leaves_the_placing_to_a_worker() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pos_that_keeps_failing_is_not_waited_for_until_a_trial_succeeds() {
-    let world = World::default();
+    let world = Fake::default();
     let accept = accept_in(&world);
     let submit = async |uid: &str| {
         let began = Instant::now();
@@ -400,7 +400,7 @@ async fn a_pause_before_a_failing_pos_is_over_by_whichever_clock_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_replay_uses_up_no_trial_and_other_locations_are_not_kept_waiting() {
-    let world = World::default();
+    let world = Fake::default();
     let accept = accept_in(&world);
     let submit = async |uid: &str, location_id: &str| {
         let location = Arc::new(Location { location_id: ParId::new(location_id).unwrap(), ..location(all()) });
@@ -422,7 +422,7 @@ async fn a_replay_uses_up_no_trial_and_other_locations_are_not_kept_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn a_location_over_its_rate_is_told_when_to_come_back_and_nothing_is_written() {
-    let world = World::default();
+    let world = Fake::default();
     let accept = Accept { location_rate: 2, ..accept_in(&world) };
     let mut accepted = Vec::new();
     for uid in ["1", "2", "3"] {

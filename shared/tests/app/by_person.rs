@@ -25,8 +25,8 @@ const FIND: Abilities = Abilities { idempotent_place: false, find: Some(Find { s
 const CANCEL: Abilities = Abilities { idempotent_place: false, find: None, cancel: true };
 const NOTHING: Abilities = Abilities { idempotent_place: false, find: None, cancel: false };
 
-pub(crate) async fn grant(world: &World, abilities: Option<Abilities>, wish: Wish) -> Granted {
-    let process = Process {
+pub(crate) async fn grant(world: &Fake, abilities: Option<Abilities>, wish: Wish) -> Granted {
+    let process = Process::<FakeWorld<OneLocation>> {
         orders: world.clone(),
         queue: world.clone(),
         pos: world.clone(),
@@ -47,8 +47,8 @@ fn placed(id: &str) -> Decision {
 }
 
 /// An order whose outcome is unknown, long after its deadline, at a POS that says this when it is asked.
-async fn unknown_order(abilities: Abilities, found: Option<Found>) -> World {
-    let world = World::default();
+async fn unknown_order(abilities: Abilities, found: Option<Found>) -> Fake {
+    let world = Fake::default();
     world.pos_does(60 * SECOND, done());
     stored(submit_to(&world, new("u", "X", 1), location(abilities)).await);
     tokio::time::advance(120 * SECOND).await;
@@ -170,7 +170,7 @@ async fn an_order_that_is_being_cancelled_is_ended_placed_only_by_what_the_cance
 /// A person looks too early, and the POS is back soon.
 #[tokio::test(start_paused = true)]
 async fn a_refused_end_costs_no_retry_however_often_it_is_tried() {
-    let world = World::default();
+    let world = Fake::default();
     let not_started = Placed::NotStarted { cause: Cause::NoConnection("down".into()), retry_after: None };
     world.pos_does(Duration::ZERO, not_started);
     stored(submit_to(&world, new("u", "X", 1), location(all())).await);
@@ -191,9 +191,9 @@ async fn a_refused_end_costs_no_retry_however_often_it_is_tried() {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_that_was_never_attempted_is_asked_for_where_it_would_go() {
-    let world = World::default();
+    let world = Fake::default();
     queued(&world, "u");
-    let process = Process {
+    let process = Process::<FakeWorld<Here>> {
         orders: world.clone(),
         queue: world.clone(),
         pos: world.clone(),
@@ -229,7 +229,7 @@ async fn without_asking_the_pos_is_not_asked_and_that_is_recorded() {
 
 #[tokio::test(start_paused = true)]
 async fn while_an_attempt_may_run_nobody_is_asked_and_no_lease_is_taken() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(60 * SECOND, done());
     stored(submit_to(&world, new("u", "X", 1), location(FIND)).await);
     let before = world.order("u");

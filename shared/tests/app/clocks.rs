@@ -18,13 +18,13 @@ use crate::{
     process::{TIME, queued, turn, turn_with},
 };
 
-fn off(world: &World, by: Duration) {
+fn off(world: &Fake, by: Duration) {
     *world.0.off.lock().unwrap() = by;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_submit_whose_clock_is_off_promises_nothing_and_writes_nothing() {
-    let world = World::default();
+    let world = Fake::default();
     off(&world, CLOCK_SKEW + SECOND);
     assert!(matches!(submit(&world, new("u", "X", 1)).await, Accepted::Unavailable(why) if why.contains("off by 4 s")));
     assert!(world.0.rows.lock().unwrap().is_empty() && world.calls().is_empty());
@@ -36,7 +36,7 @@ async fn a_submit_whose_clock_is_off_promises_nothing_and_writes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_whose_clock_is_off_leaves_the_order_to_another() {
-    let world = World::default();
+    let world = Fake::default();
     let message = queued(&world, "u");
     off(&world, 60 * SECOND);
     assert!(matches!(turn_with(&world, Some(all()), &message, TIME).await, Turn::Retry(_)));
@@ -49,14 +49,15 @@ async fn a_worker_whose_clock_is_off_leaves_the_order_to_another() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_heals_or_ends_an_order_by_a_clock_that_is_off() {
-    let world = World::default();
+    let world = Fake::default();
     queued(&world, "u");
     tokio::time::advance(120 * SECOND).await;
     off(&world, 3_600 * SECOND);
     let before = world.order("u").open().unwrap().due_at;
-    let read = Read { orders: world.clone(), queue: world.clone(), clock: world.clone() };
+    let read = Read::<FakeWorld> { orders: world.clone(), queue: world.clone(), clock: world.clone() };
     read.read(&key("u")).await.unwrap();
-    let recover = Recover { orders: world.clone(), queue: world.clone(), clock: world.clone(), policy: Policy::default() };
+    let recover =
+        Recover::<FakeWorld> { orders: world.clone(), queue: world.clone(), clock: world.clone(), policy: Policy::default() };
     let report = recover.run(30 * SECOND).await.unwrap();
     assert_eq!((report.due, report.handed_off), (1, 0));
     let end = Wish::End { key: key("u"), decision: Decision::Errored, reason: "r".to_owned(), asking: true };

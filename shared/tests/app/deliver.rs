@@ -8,7 +8,7 @@ use std::{
 
 use posnext_fakes::*;
 use posnext_shared::{
-    app::{announce::Announce, deliver::Deliver, ports::*, process::Turn},
+    app::{announce::Announce, deliver::Deliver, ports::*, process::Turn, world::World},
     domain::{
         ids::{ParId, SubscriberId},
         pinned::Pinned,
@@ -24,12 +24,27 @@ struct Hooks(Arc<HooksInner>);
 
 #[derive(Debug)]
 struct HooksInner {
-    world: World,
+    world: Fake,
     subscribers: Mutex<Vec<Subscriber>>,
     queue: Mutex<Vec<Delivery>>,
     answers: Mutex<VecDeque<Told>>,
     told: Mutex<Vec<(String, UnixMillis)>>,
     down: Mutex<bool>,
+}
+
+impl World for Hooks {
+    type Clock = Fake;
+    type Directory = ();
+    type Secrets = Self;
+    type Menus = ();
+    type Orders = ();
+    type Queue = ();
+    type Pos = ();
+    type Subscribers = Self;
+    type Deliveries = Self;
+    type Webhooks = Self;
+    type Connections = ();
+    type Push = ();
 }
 
 fn subscriber(id: &str) -> Subscriber {
@@ -53,7 +68,7 @@ fn failed() -> Told {
 impl Hooks {
     fn new(subscribers: Vec<Subscriber>) -> Self {
         Self(Arc::new(HooksInner {
-            world: World::default(),
+            world: Fake::default(),
             subscribers: Mutex::new(subscribers),
             queue: Mutex::default(),
             answers: Mutex::default(),
@@ -78,11 +93,11 @@ impl Hooks {
         self.0.subscribers.lock().unwrap()[0].clone()
     }
 
-    fn announce(&self) -> Announce<Self, Self, World> {
+    fn announce(&self) -> Announce<Self> {
         Announce { subscribers: self.clone(), queue: self.clone(), clock: self.0.world.clone() }
     }
 
-    fn deliver(&self) -> Deliver<Self, Self, Self, Self, World> {
+    fn deliver(&self) -> Deliver<Self> {
         let this = || self.clone();
         Deliver { subscribers: this(), keys: this(), queue: this(), tell: this(), clock: self.0.world.clone() }
     }

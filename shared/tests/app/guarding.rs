@@ -12,7 +12,7 @@ use crate::accept::{SECOND, stored, submit};
 
 #[tokio::test(start_paused = true)]
 async fn two_names_of_one_order_at_the_same_time_make_one_meal() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(SECOND, done());
     let (one, two) = tokio::join!(submit(&world, new("u", "X", 1)), submit(&world, new("v", "X", 1)));
     assert_eq!((stored(one).0.status(), stored(two).0.status()), (OrderStatus::Placed, OrderStatus::Placed));
@@ -22,7 +22,7 @@ async fn two_names_of_one_order_at_the_same_time_make_one_meal() {
 
 #[tokio::test(start_paused = true)]
 async fn a_guard_is_taken_over_from_an_owner_that_made_no_meal() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(SECOND, Placed::Refused(Vec::new()));
     submit(&world, new("u", "X", 1)).await;
     world.pos_does(SECOND, done());
@@ -34,7 +34,7 @@ async fn a_guard_is_taken_over_from_an_owner_that_made_no_meal() {
 
 #[tokio::test(start_paused = true)]
 async fn a_guard_is_taken_over_from_an_owner_that_ended_errored() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(SECOND, Placed::Permanent(Cause::NotMapped));
     assert_eq!(stored(submit(&world, new("u", "X", 1)).await).0.status(), OrderStatus::Errored);
     world.pos_does(SECOND, done());
@@ -43,7 +43,7 @@ async fn a_guard_is_taken_over_from_an_owner_that_ended_errored() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_name_of_an_order_has_its_own_content() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(SECOND, done());
     submit(&world, new("u", "X", 1)).await;
     submit(&world, new("v", "X", 1)).await;
@@ -56,7 +56,7 @@ async fn a_second_name_of_an_order_has_its_own_content() {
 }
 
 /// An owner whose outcome is unknown: it is open, and may be a meal.
-async fn an_open_owner(world: &World) {
+async fn an_open_owner(world: &Fake) {
     world.pos_does(60 * SECOND, done());
     assert_eq!(stored(submit(world, new("u", "X", 1)).await).0.status(), OrderStatus::Pending);
 }
@@ -67,7 +67,7 @@ async fn its_hours_are_over() {
 
 #[tokio::test(start_paused = true)]
 async fn after_its_hours_an_open_owner_still_answers_the_same_content() {
-    let world = World::default();
+    let world = Fake::default();
     an_open_owner(&world).await;
     its_hours_are_over().await;
     let Accepted::Stored { record, alias: Some(alias), replay: true } = submit(&world, new("v", "X", 1)).await else {
@@ -80,7 +80,7 @@ async fn after_its_hours_an_open_owner_still_answers_the_same_content() {
 #[tokio::test(start_paused = true)]
 async fn after_its_hours_other_content_is_a_new_order_whatever_the_owners_state() {
     for open in [true, false] {
-        let world = World::default();
+        let world = Fake::default();
         if open {
             an_open_owner(&world).await;
         } else {
@@ -106,7 +106,7 @@ async fn after_its_hours_other_content_is_a_new_order_whatever_the_owners_state(
 /// The guard has another owner by then.
 #[tokio::test(start_paused = true)]
 async fn an_open_order_answers_its_content_although_others_have_taken_its_guard_over() {
-    let world = World::default();
+    let world = Fake::default();
     an_open_owner(&world).await;
     its_hours_are_over().await;
     // One that is rejected, one that is placed, and after its hours one more.
@@ -125,7 +125,7 @@ async fn an_open_order_answers_its_content_although_others_have_taken_its_guard_
 /// The table forgets an order before its guard.
 #[tokio::test(start_paused = true)]
 async fn an_order_that_was_forgotten_and_comes_again_under_its_own_name_is_a_new_order() {
-    let world = World::default();
+    let world = Fake::default();
     for _ in 0..2 {
         world.pos_does(SECOND, done());
         let (record, replay) = stored(submit(&world, new("u", "X", 1)).await);
@@ -136,7 +136,7 @@ async fn an_order_that_was_forgotten_and_comes_again_under_its_own_name_is_a_new
 
 #[tokio::test(start_paused = true)]
 async fn a_second_name_is_not_kept_longer_than_its_order() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(SECOND, done());
     let (record, _) = stored(submit(&world, new("u", "X", 1)).await);
     tokio::time::advance(20 * 3_600 * SECOND).await;
@@ -147,7 +147,7 @@ async fn a_second_name_is_not_kept_longer_than_its_order() {
 
 #[tokio::test(start_paused = true)]
 async fn after_its_hours_the_same_content_as_a_meal_that_was_made_is_a_new_order() {
-    let world = World::default();
+    let world = Fake::default();
     for uid in ["u", "v"] {
         world.pos_does(SECOND, done());
         let (record, replay) = stored(submit(&world, new(uid, "X", 1)).await);
@@ -160,7 +160,7 @@ async fn after_its_hours_the_same_content_as_a_meal_that_was_made_is_a_new_order
 #[tokio::test(start_paused = true)]
 async fn a_guard_is_not_taken_over_from_an_owner_that_is_merely_not_seen_yet() {
     for (value, reads) in [(1, 1), (2, 1), (1, 2), (1, 100)] {
-        let world = World::default();
+        let world = Fake::default();
         world.pos_does(SECOND, done());
         submit(&world, new("u", "X", 1)).await;
         world.0.unseen.lock().unwrap().insert(key("u"), reads);
@@ -177,7 +177,7 @@ async fn a_guard_is_not_taken_over_from_an_owner_that_is_merely_not_seen_yet() {
 
 #[tokio::test(start_paused = true)]
 async fn a_guard_whose_owner_is_gone_is_taken_over() {
-    let world = World::default();
+    let world = Fake::default();
     world.pos_does(SECOND, done());
     submit(&world, new("u", "X", 1)).await;
     world.0.rows.lock().unwrap().remove(&key("u"));
@@ -188,7 +188,7 @@ async fn a_guard_whose_owner_is_gone_is_taken_over() {
 
 #[tokio::test(start_paused = true)]
 async fn a_guards_row_is_kept_as_long_as_its_orders() {
-    let (world, policy) = (World::default(), Policy::default());
+    let (world, policy) = (Fake::default(), Policy::default());
     world.pos_does(SECOND, done());
     let (record, _) = stored(submit(&world, new("u", "X", 1)).await);
     let guards = world.0.guards.lock().unwrap();

@@ -31,7 +31,7 @@ fn store(internal_id: &str, abilities: Abilities) -> Location {
 }
 
 /// An order for this store that waits in the queue.
-fn queued(world: &World, mapped: &Location) -> OrderMessage {
+fn queued(world: &Fake, mapped: &Location) -> OrderMessage {
     let policy = Policy::default();
     let ctx = Context {
         now: world.now(),
@@ -50,12 +50,12 @@ fn queued(world: &World, mapped: &Location) -> OrderMessage {
 }
 
 /// One turn of a worker, with the location mapped so.
-async fn turn(world: &World, mapped: &Location, message: &OrderMessage) {
+async fn turn(world: &Fake, mapped: &Location, message: &OrderMessage) {
     turn_under(world, Arc::default(), mapped, message).await;
 }
 
-async fn turn_under(world: &World, limits: Arc<Limits>, mapped: &Location, message: &OrderMessage) {
-    let process = Process {
+async fn turn_under(world: &Fake, limits: Arc<Limits>, mapped: &Location, message: &OrderMessage) {
+    let process = Process::<FakeWorld<Here>> {
         orders: world.clone(),
         queue: world.clone(),
         pos: world.clone(),
@@ -68,7 +68,7 @@ async fn turn_under(world: &World, limits: Arc<Limits>, mapped: &Location, messa
 }
 
 /// The message about the order as it stands.
-fn next(world: &World) -> OrderMessage {
+fn next(world: &Fake) -> OrderMessage {
     OrderMessage::about(&world.order("u"))
 }
 
@@ -78,7 +78,7 @@ fn unknown() -> Placed {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_of_which_nothing_was_attempted_follows_its_location() {
-    let world = World::default();
+    let world = Fake::default();
     let message = queued(&world, &store("one", all()));
     world.pos_does(SECOND, done());
     turn(&world, &store("two", all()), &message).await;
@@ -88,11 +88,11 @@ async fn an_order_of_which_nothing_was_attempted_follows_its_location() {
 
 #[tokio::test(start_paused = true)]
 async fn where_it_goes_is_written_before_it_is_sent_there() {
-    let world = World::default();
+    let world = Fake::default();
     let message = queued(&world, &store("one", all()));
     world.fail_next(Fault::None);
     world.fail_next(Fault::NotWritten);
-    let process = Process {
+    let process = Process::<FakeWorld<Here>> {
         orders: world.clone(),
         queue: world.clone(),
         pos: world.clone(),
@@ -108,7 +108,7 @@ async fn where_it_goes_is_written_before_it_is_sent_there() {
 #[tokio::test(start_paused = true)]
 async fn an_order_of_which_anything_was_attempted_stays_with_its_store() {
     for placed in [unknown(), Placed::NotStarted { cause: Cause::NoConnection("down".into()), retry_after: None }] {
-        let world = World::default();
+        let world = Fake::default();
         let message = queued(&world, &store("one", all()));
         world.pos_does(SECOND, placed);
         turn(&world, &store("one", all()), &message).await;
@@ -122,7 +122,7 @@ async fn an_order_of_which_anything_was_attempted_stays_with_its_store() {
 #[tokio::test(start_paused = true)]
 async fn what_another_pos_answers_says_nothing_about_the_one_that_the_location_has_now() {
     for (now, closes) in [("one", true), ("two", false)] {
-        let (world, limits, mapped) = (World::default(), Arc::<Limits>::default(), store(now, all()));
+        let (world, limits, mapped) = (Fake::default(), Arc::<Limits>::default(), store(now, all()));
         let message = queued(&world, &store("one", all()));
         world.pos_does(SECOND, unknown());
         turn(&world, &store("one", all()), &message).await;
@@ -149,7 +149,7 @@ async fn in_force_is_what_was_promised_then_and_still_is() {
         (FIND, longer, vec!["place", "find"], None),
         (longer, FIND, vec!["place", "find"], None),
     ] {
-        let world = World::default();
+        let world = Fake::default();
         let message = queued(&world, &store("one", then));
         world.pos_does(SECOND, unknown());
         turn(&world, &store("one", then), &message).await;
@@ -166,7 +166,7 @@ async fn in_force_is_what_was_promised_then_and_still_is() {
 #[tokio::test(start_paused = true)]
 async fn a_meal_of_an_order_that_a_person_ended_otherwise_is_cancelled_where_it_was_made() {
     for (decision, made) in [(Decision::Rejected, done()), (Decision::Errored, done()), (Decision::Errored, Placed::NoNumber)] {
-        let world = World::default();
+        let world = Fake::default();
         let message = queued(&world, &store("one", all()));
         world.pos_does(5 * SECOND, made);
         let ended = async {
@@ -195,7 +195,7 @@ async fn a_meal_of_an_order_that_a_person_ended_otherwise_is_cancelled_where_it_
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_stood_still_cancels_nothing() {
-    let world = World::default();
+    let world = Fake::default();
     let cancels = Abilities { find: None, idempotent_place: false, cancel: true };
     let message = queued(&world, &store("one", cancels));
     world.pos_does(SECOND, unknown());

@@ -19,13 +19,13 @@ use crate::{
 /// It is restored from a backup, and has forgotten what it made.
 #[tokio::test(start_paused = true)]
 async fn a_pos_that_has_forgotten_an_order_makes_it_again() {
-    let (world, abilities) = (World::default(), Abilities { find: Some(Find { settle_s: 3 }), ..Abilities::default() });
+    let (world, abilities) = (Fake::default(), Abilities { find: Some(Find { settle_s: 3 }), ..Abilities::default() });
     world.pos_does(60 * SECOND, done());
     stored(submit_to(&world, new("u", "X", 1), location(abilities)).await);
     tokio::time::advance(30 * SECOND).await;
     world.0.found.lock().unwrap().push_back(Found::Absent);
     world.pos_does(SECOND, done());
-    let process = Process {
+    let process = Process::<FakeWorld<OneLocation>> {
         orders: world.clone(),
         queue: world.clone(),
         pos: world.clone(),
@@ -44,7 +44,7 @@ async fn a_pos_that_has_forgotten_an_order_makes_it_again() {
 async fn two_stacks_on_one_pos_give_an_order_the_same_key() {
     let keys = async {
         let mut keys = Vec::new();
-        for world in [World::default(), World::default()] {
+        for world in [Fake::default(), Fake::default()] {
             world.pos_does(SECOND, done());
             let (record, replay) = stored(submit(&world, new("u", "X", 1)).await);
             assert_eq!((record.status(), replay), (OrderStatus::Placed, false), "each places it");
@@ -59,7 +59,7 @@ async fn two_stacks_on_one_pos_give_an_order_the_same_key() {
 /// The table is restored to an earlier time.
 #[tokio::test(start_paused = true)]
 async fn an_order_whose_row_is_gone_is_a_new_order_when_it_is_sent_again() {
-    let world = World::default();
+    let world = Fake::default();
     for _ in 0..2 {
         world.pos_does(SECOND, done());
         let (record, replay) = stored(submit(&world, new("u", "X", 1)).await);

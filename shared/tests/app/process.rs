@@ -24,7 +24,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const TIME: Duration = Duration::from_secs(30);
 
 /// An order that waits in the queue.
-pub(crate) fn queued(world: &World, uid: &str) -> OrderMessage {
+pub(crate) fn queued(world: &Fake, uid: &str) -> OrderMessage {
     let policy = Policy::default();
     let ctx = Context {
         now: world.now(),
@@ -42,18 +42,18 @@ pub(crate) fn queued(world: &World, uid: &str) -> OrderMessage {
     message
 }
 
-pub(crate) async fn turn_with(world: &World, abilities: Option<Abilities>, message: &OrderMessage, remaining: Duration) -> Turn {
+pub(crate) async fn turn_with(world: &Fake, abilities: Option<Abilities>, message: &OrderMessage, remaining: Duration) -> Turn {
     turn_under(world, Arc::default(), abilities, message, remaining).await
 }
 
 async fn turn_under(
-    world: &World,
+    world: &Fake,
     limits: Arc<Limits>,
     abilities: Option<Abilities>,
     message: &OrderMessage,
     remaining: Duration,
 ) -> Turn {
-    let process = Process {
+    let process = Process::<FakeWorld<OneLocation>> {
         orders: world.clone(),
         queue: world.clone(),
         pos: world.clone(),
@@ -65,13 +65,13 @@ async fn turn_under(
     process.process(message, remaining).await
 }
 
-pub(crate) async fn turn(world: &World, message: &OrderMessage) -> Turn {
+pub(crate) async fn turn(world: &Fake, message: &OrderMessage) -> Turn {
     turn_with(world, Some(all()), message, TIME).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_delivered_twice_at_once_makes_one_attempt() {
-    let world = World::default();
+    let world = Fake::default();
     let message = queued(&world, "u");
     world.pos_does(SECOND, done());
     let turns = tokio::join!(turn(&world, &message), turn(&world, &message), turn(&world, &message));
@@ -83,7 +83,7 @@ async fn a_message_delivered_twice_at_once_makes_one_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn too_little_time_begins_nothing() {
-    let world = World::default();
+    let world = Fake::default();
     let message = queued(&world, "u");
     assert!(matches!(turn_with(&world, Some(all()), &message, 10 * SECOND).await, Turn::Retry(_)));
     assert_eq!((world.order("u").version, world.calls().len()), (1, 0));
@@ -91,7 +91,7 @@ async fn too_little_time_begins_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_was_slow_to_take_sends_nothing() {
-    let world = World::default();
+    let world = Fake::default();
     let message = queued(&world, "u");
     world.fail_next(Fault::Slow(12_000));
     assert_eq!(turn(&world, &message).await, Turn::Acknowledge);
@@ -101,7 +101,7 @@ async fn a_lease_that_was_slow_to_take_sends_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_placement_that_would_be_given_up_is_not_begun() {
-    let world = World::default();
+    let world = Fake::default();
     let message = queued(&world, "u");
     // In time for the lease, and not for the function.
     world.fail_next(Fault::Slow(6_300));
@@ -112,7 +112,7 @@ async fn a_placement_that_would_be_given_up_is_not_begun() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_whose_reply_was_lost_is_left_to_its_end() {
-    let world = World::default();
+    let world = Fake::default();
     let message = queued(&world, "u");
     world.fail_next(Fault::ReplyLost);
     assert!(matches!(turn(&world, &message).await, Turn::Retry(_)));
@@ -129,7 +129,7 @@ async fn a_lease_whose_reply_was_lost_is_left_to_its_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_stands_still_gives_its_lease_back_before_its_function_is_stopped() {
-    let world = World::default();
+    let world = Fake::default();
     let message = queued(&world, "u");
     world.pos_does(Duration::MAX, done());
     let began = Instant::now();
@@ -147,7 +147,7 @@ async fn a_turn_that_stands_still_gives_its_lease_back_before_its_function_is_st
 
 #[tokio::test(start_paused = true)]
 async fn an_unknown_outcome_is_asked_about_in_the_next_turn() {
-    let world = World::default();
+    let world = Fake::default();
     let message = queued(&world, "u");
     let find = Some(Abilities { idempotent_place: false, cancel: false, ..all() });
     world.pos_does(SECOND, Placed::Unknown(Cause::Cut("cut".into())));
@@ -161,7 +161,7 @@ async fn an_unknown_outcome_is_asked_about_in_the_next_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn a_location_that_is_no_longer_mapped_ends_errored_and_is_put_aside() {
-    let world = World::default();
+    let world = Fake::default();
     let message = queued(&world, "u");
     assert_eq!(turn_with(&world, None, &message, TIME).await, Turn::Acknowledge);
     assert_eq!(world.order("u").status(), OrderStatus::Errored);
@@ -170,7 +170,7 @@ async fn a_location_that_is_no_longer_mapped_ends_errored_and_is_put_aside() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_about_no_order_is_put_aside_at_once() {
-    let world = World::default();
+    let world = Fake::default();
     let message = OrderMessage { key: key("nobody"), version: 1, group: ParId::new("L").unwrap(), traceparent: None };
     assert_eq!(turn(&world, &message).await, Turn::SetAside);
     *world.0.queue_down.lock().unwrap() = true;
@@ -179,9 +179,9 @@ async fn a_message_about_no_order_is_put_aside_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_taken_while_its_location_cannot_be_read_is_given_back_for_another_try() {
-    let world = World::default();
+    let world = Fake::default();
     let message = queued(&world, "u");
-    let process = Process {
+    let process = Process::<FakeWorld<Unreadable>> {
         orders: world.clone(),
         queue: world.clone(),
         pos: world.clone(),
@@ -203,7 +203,7 @@ async fn an_order_taken_while_its_location_cannot_be_read_is_given_back_for_anot
 /// The whole life in virtual time: every turn that is asked for is taken, until nothing more is.
 #[tokio::test(start_paused = true)]
 async fn a_pos_that_is_down_is_tried_until_the_deadline_and_then_the_order_ends_errored() {
-    let world = World::default();
+    let world = Fake::default();
     let mut message = queued(&world, "u");
     let accepted = world.now();
     for turns in 1.. {
@@ -224,7 +224,7 @@ async fn a_pos_that_is_down_is_tried_until_the_deadline_and_then_the_order_ends_
 
 #[tokio::test(start_paused = true)]
 async fn what_a_worker_is_answered_lets_submits_ask_that_pos_again() {
-    let world = World::default();
+    let world = Fake::default();
     let failed = Placed::NotStarted { cause: Cause::NoTimeLeft, retry_after: None };
     let refused = Placed::Refused(Vec::new());
     let unknown = Placed::Unknown(Cause::GivenUp);

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn context<'a>(world: &World, policy: &'a Policy) -> Context<'a> {
+fn context<'a>(world: &Fake, policy: &'a Policy) -> Context<'a> {
     Context {
         now: world.now(),
         policy,
@@ -29,30 +29,30 @@ fn context<'a>(world: &World, policy: &'a Policy) -> Context<'a> {
     }
 }
 
-fn put(world: &World, record: OrderRecord) -> OrderRecord {
+fn put(world: &Fake, record: OrderRecord) -> OrderRecord {
     world.0.rows.lock().unwrap().insert(record.key.clone(), Row::Order(Box::new(record.clone())));
     record
 }
 
 /// An order of which an attempt has begun.
-fn pending(world: &World, uid: &str) -> OrderRecord {
+fn pending(world: &Fake, uid: &str) -> OrderRecord {
     let policy = Policy::default();
     put(world, claim(new(uid, uid, 1), Pinned::of(mapped(all())), Start::Placing, &context(world, &policy)))
 }
 
-fn place(world: &World, record: &OrderRecord) -> OrderRecord {
+fn place(world: &Fake, record: &OrderRecord) -> OrderRecord {
     let policy = Policy::default();
     let Next::End(record, _) = advance(record, Input::Placed(done()), &context(world, &policy)) else { panic!("not ended") };
     put(world, record)
 }
 
-fn read(world: &World) -> Read<World, World, World> {
+fn read(world: &Fake) -> Read<FakeWorld> {
     Read { orders: world.clone(), queue: world.clone(), clock: world.clone() }
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_is_answered_as_soon_as_the_order_changes() {
-    let world = World::default();
+    let world = Fake::default();
     let record = pending(&world, "u");
     let began = Instant::now();
     let (read, key) = (read(&world), key("u"));
@@ -68,7 +68,7 @@ async fn who_waits_is_answered_as_soon_as_the_order_changes() {
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_is_answered_when_the_time_is_over_and_never_later() {
-    let world = World::default();
+    let world = Fake::default();
     let record = pending(&world, "u");
     for (limit, waited) in [(10_000, 10_000), (2_500, 2_500), (900, 900), (0, 0)] {
         let began = Instant::now();
@@ -79,7 +79,7 @@ async fn who_waits_is_answered_when_the_time_is_over_and_never_later() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_an_order_that_is_final() {
-    let world = World::default();
+    let world = Fake::default();
     let placed = place(&world, &pending(&world, "u"));
     let began = Instant::now();
     read(&world).changed(&key("u"), (placed, None), 12 * SECOND).await.unwrap();
@@ -88,7 +88,7 @@ async fn nobody_waits_for_an_order_that_is_final() {
 
 #[tokio::test(start_paused = true)]
 async fn while_somebody_waits_an_order_that_has_stopped_is_handed_off_again() {
-    let world = World::default();
+    let world = Fake::default();
     let record = pending(&world, "u");
     tokio::time::sleep(19 * SECOND).await;
     read(&world).changed(&key("u"), (record, None), 5 * SECOND).await.unwrap();
@@ -97,7 +97,7 @@ async fn while_somebody_waits_an_order_that_has_stopped_is_handed_off_again() {
 
 #[tokio::test(start_paused = true)]
 async fn how_long_orders_take_is_the_median_of_those_that_were_seen_to_end() {
-    let (world, lately) = (World::default(), Lately::default());
+    let (world, lately) = (Fake::default(), Lately::default());
     let mut typical = Vec::new();
     for (n, takes) in [3, 90, 5, 4].into_iter().enumerate() {
         let record = pending(&world, &format!("u{n}"));
@@ -113,7 +113,7 @@ async fn how_long_orders_take_is_the_median_of_those_that_were_seen_to_end() {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_that_was_never_seen_pending_says_nothing_about_how_long_orders_take() {
-    let (world, lately) = (World::default(), Lately::default());
+    let (world, lately) = (Fake::default(), Lately::default());
     for n in 0..5 {
         lately.saw(&place(&world, &pending(&world, &format!("u{n}"))));
     }
@@ -122,7 +122,7 @@ async fn an_order_that_was_never_seen_pending_says_nothing_about_how_long_orders
 
 #[tokio::test(start_paused = true)]
 async fn an_order_that_ended_errored_says_nothing_about_how_long_orders_take() {
-    let (world, lately, policy) = (World::default(), Lately::default(), Policy::default());
+    let (world, lately, policy) = (Fake::default(), Lately::default(), Policy::default());
     for n in 0..5 {
         let record = pending(&world, &format!("u{n}"));
         lately.saw(&record);
@@ -135,7 +135,7 @@ async fn an_order_that_ended_errored_says_nothing_about_how_long_orders_take() {
 
 #[tokio::test(start_paused = true)]
 async fn only_the_latest_orders_say_how_long_orders_take() {
-    let (world, lately) = (World::default(), Lately::default());
+    let (world, lately) = (Fake::default(), Lately::default());
     for n in 0..40 {
         let record = pending(&world, &format!("u{n}"));
         lately.saw(&record);

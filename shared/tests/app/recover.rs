@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn queued(world: &World, uid: &str) {
+fn queued(world: &Fake, uid: &str) {
     let policy = Policy::default();
     let ctx = Context {
         now: world.now(),
@@ -31,13 +31,13 @@ fn queued(world: &World, uid: &str) {
     world.0.rows.lock().unwrap().insert(record.key.clone(), Row::Order(Box::new(record)));
 }
 
-fn recover(world: &World) -> Recover<World, World, World> {
+fn recover(world: &Fake) -> Recover<FakeWorld> {
     Recover { orders: world.clone(), queue: world.clone(), clock: world.clone(), policy: Policy::default() }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_has_stopped_moving_is_handed_off_once_however_many_see_it() {
-    let world = World::default();
+    let world = Fake::default();
     queued(&world, "old");
     tokio::time::sleep(10 * SECOND).await;
     queued(&world, "fresh");
@@ -45,7 +45,7 @@ async fn what_has_stopped_moving_is_handed_off_once_however_many_see_it() {
     assert_eq!((report.open, report.due, report.handed_off, report.overdue), (2, 0, 0, 0));
     tokio::time::sleep(6 * SECOND).await;
     let (one, two) = (recover(&world), recover(&world));
-    let read = Read { orders: world.clone(), queue: world.clone(), clock: world.clone() };
+    let read = Read::<FakeWorld> { orders: world.clone(), queue: world.clone(), clock: world.clone() };
     let key = key("old");
     let (one, two, read) = tokio::join!(one.run(TIME), two.run(TIME), read.read(&key));
     read.unwrap().unwrap();
@@ -56,7 +56,7 @@ async fn what_has_stopped_moving_is_handed_off_once_however_many_see_it() {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_past_its_deadline_is_named_whether_or_not_it_is_due() {
-    let world = World::default();
+    let world = Fake::default();
     queued(&world, "u");
     tokio::time::sleep(61 * SECOND).await;
     let report = recover(&world).run(TIME).await.unwrap();
@@ -67,7 +67,7 @@ async fn an_order_past_its_deadline_is_named_whether_or_not_it_is_due() {
 
 #[tokio::test(start_paused = true)]
 async fn the_age_reported_is_that_of_the_oldest_open_order() {
-    let world = World::default();
+    let world = Fake::default();
     queued(&world, "old");
     tokio::time::sleep(30 * SECOND).await;
     queued(&world, "young");
@@ -77,7 +77,7 @@ async fn the_age_reported_is_that_of_the_oldest_open_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_ends_with_its_time_and_leaves_the_rest_to_the_next() {
-    let world = World::default();
+    let world = Fake::default();
     for n in 0..40 {
         queued(&world, &format!("u{n}"));
     }
@@ -92,7 +92,7 @@ async fn a_run_ends_with_its_time_and_leaves_the_rest_to_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_cannot_be_sent_is_tried_again_when_the_order_is_due_again() {
-    let world = World::default();
+    let world = Fake::default();
     queued(&world, "u");
     *world.0.queue_down.lock().unwrap() = true;
     tokio::time::sleep(16 * SECOND).await;

@@ -6,13 +6,18 @@ use http::{Request, Response};
 use lambda_http::Body;
 use posnext_aws::{
     edge::{get::GetOrder, menus::GetMenu, submit::Submit, validate::Validate},
-    wiring::Parts,
+    wiring::{Parts, Production},
 };
 use posnext_local::local::Product;
 use posnext_shared::{
     app::{
+        accept::Accept,
         caller::Gate,
+        check::Check,
+        menus::Menus,
         ports::{Directory, PortError},
+        read::Read,
+        world::World,
     },
     domain::{
         contract::Contract,
@@ -164,9 +169,10 @@ async fn of_any_kind(product: &Product, log: &mut Log) {
 }
 
 /// A directory with a defect.
-struct Broken<D>(D);
+#[derive(Debug)]
+struct Broken(<Production as World>::Directory);
 
-impl<D: Directory> Directory for Broken<D> {
+impl Directory for Broken {
     async fn clients(&self) -> Result<Arc<Vec<Client>>, PortError> {
         self.0.clients().await
     }
@@ -178,9 +184,55 @@ impl<D: Directory> Directory for Broken<D> {
     }
 }
 
-fn broken<D, S, C>(gate: Gate<D, S, C>) -> Gate<Broken<D>, S, C> {
+/// The product, but for that directory.
+#[derive(Debug)]
+struct Defective;
+
+impl World for Defective {
+    type Directory = Broken;
+    type Clock = <Production as World>::Clock;
+    type Secrets = <Production as World>::Secrets;
+    type Menus = <Production as World>::Menus;
+    type Orders = <Production as World>::Orders;
+    type Queue = <Production as World>::Queue;
+    type Pos = <Production as World>::Pos;
+    type Subscribers = <Production as World>::Subscribers;
+    type Deliveries = <Production as World>::Deliveries;
+    type Webhooks = <Production as World>::Webhooks;
+    type Connections = <Production as World>::Connections;
+    type Push = <Production as World>::Push;
+}
+
+fn broken(gate: Gate<Production>) -> Gate<Defective> {
     let Gate { directory, secrets, clock, expectations, contract } = gate;
     Gate { directory: Broken(directory), secrets, clock, expectations, contract }
+}
+
+fn checking(check: Check<Production>) -> Check<Defective> {
+    let Check { menus, contract } = check;
+    Check { menus, contract }
+}
+
+fn submit(submit: Submit<Production>) -> Submit<Defective> {
+    let Submit { gate, check, accept } = submit;
+    let Accept { orders, queue, pos, clock, policy, limits, location_rate } = accept;
+    let accept = Accept { orders, queue, pos, clock, policy, limits, location_rate };
+    Submit { gate: broken(gate), check: checking(check), accept }
+}
+
+fn validate(validate: Validate<Production>) -> Validate<Defective> {
+    let Validate { gate, check, pos, answer_deadline } = validate;
+    Validate { gate: broken(gate), check: checking(check), pos, answer_deadline }
+}
+
+fn get(get: GetOrder<Production>) -> GetOrder<Defective> {
+    let GetOrder { gate, read: Read { orders, queue, clock }, lately } = get;
+    GetOrder { gate: broken(gate), read: Read { orders, queue, clock }, lately }
+}
+
+fn menu(menu: GetMenu<Production>) -> GetMenu<Defective> {
+    let GetMenu { gate, menus: Menus { menus, pos, clock, refresh, limit } } = menu;
+    GetMenu { gate: broken(gate), menus: Menus { menus, pos, clock, refresh, limit } }
 }
 
 /// What breaks behind the API, and in it.
@@ -188,18 +240,13 @@ async fn breakdowns(product: &Product, log: &mut Log) {
     let parts = &product.services.parts;
     let defect = "A defect; the request may be sent again.";
     let request = |path: &str| right(path).body(order("order-refused", "PAR-LOC-12345")).unwrap();
-    let Submit { gate, check, accept } = parts.submit();
-    log.add(SUBMIT, "internal_error", defect, None, Submit { gate: broken(gate), check, accept }.handle(request(SUBMIT)).await);
-    let Validate { gate, check, pos, answer_deadline } = parts.validate();
-    let validate = Validate { gate: broken(gate), check, pos, answer_deadline };
-    log.add(VALIDATE, "internal_error", defect, None, validate.handle(request(VALIDATE)).await);
-    let GetOrder { gate, read, lately } = parts.get();
-    let get = GetOrder { gate: broken(gate), read, lately };
+    log.add(SUBMIT, "internal_error", defect, None, submit(parts.submit()).handle(request(SUBMIT)).await);
+    log.add(VALIDATE, "internal_error", defect, None, validate(parts.validate()).handle(request(VALIDATE)).await);
+    let get = get(parts.get());
     for path in [GET, HISTORY] {
         log.add(path, "internal_error", defect, None, get.handle(request(path)).await);
     }
-    let GetMenu { gate, menus } = parts.menu();
-    log.add(MENUS, "internal_error", defect, None, GetMenu { gate: broken(gate), menus }.handle(request(MENUS)).await);
+    log.add(MENUS, "internal_error", defect, None, menu(parts.menu()).handle(request(MENUS)).await);
 
     let lost = with(product, |settings| settings.directory_table = "no-such-table".to_owned());
     for path in [VALIDATE, SUBMIT, MENUS] {

@@ -3,8 +3,8 @@
 //! (docs/lifecycle.md#an-attempt-that-was-given-up).
 
 use std::{
+    fmt::Debug,
     future::{Future, poll_fn},
-    io,
     pin::{Pin, pin},
     task::Poll,
     time::Duration,
@@ -13,36 +13,47 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_rustls::MaybeHttpsStream;
-use hyper_util::rt::TokioIo;
-use socket2::SockRef;
-use tokio::net::TcpStream;
-use tower_service::Service;
-
-use super::super::{
-    causes,
-    connect::{BoxError, Connect},
+use hyper::{
+    body::Incoming,
+    client::conn::http1,
+    rt::{Read, Write},
 };
 
-/// A connection, with TLS or without.
-pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+use super::super::{causes, connect::BoxError};
+
+/// How a POS is reached. Besides the clock it is all that the simulation has otherwise than the product
+/// (docs/decisions/0032).
+pub trait Network: Debug + Send + Sync {
+    /// What bytes go over.
+    type Connection: Connection;
+    /// Connects to the host of an address.
+    ///
+    /// # Errors
+    /// What stands in the way, in words.
+    fn connect(&self, uri: Uri) -> impl Future<Output = Result<Self::Connection, String>> + Send;
+}
+
+/// A connection. Dropped, it is reset, and what it has not sent is discarded.
+pub trait Connection: Read + Write + Debug + Send + Sync + Unpin + 'static {
+    /// From now on it is closed when it is dropped, and not reset.
+    fn close_in_peace(&self);
+}
 
 /// An answer, read whole. The connection it came over is reset when it is dropped: it may have come before the request had left whole, from
 /// something that stands before the POS.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Answer<T> {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    stream: Box<Stream>,
+    stream: Box<T>,
 }
 
-impl Answer {
+impl<T: Connection> Answer<T> {
     /// The POS itself has said this, and so has read the request whole: there is nothing left to discard, and a reset would look like a
     /// fault.
     pub(super) fn close(&self) {
-        let _ = linger(&self.stream, None);
+        self.stream.close_in_peace();
     }
 }
 
@@ -55,29 +66,14 @@ pub(super) enum Broken {
     Cut(String),
 }
 
-/// Connects. From now on the socket is reset when it is closed, and what it has not sent is discarded.
-pub(super) async fn connect(connector: &Connect, uri: Uri) -> Result<Stream, String> {
-    let stream = connector.clone().call(uri).await.map_err(|error| causes(error.as_ref()))?;
-    linger(&stream, Some(Duration::ZERO)).map_err(|error| error.to_string())?;
-    Ok(stream)
-}
-
-fn linger(stream: &Stream, time: Option<Duration>) -> io::Result<()> {
-    let tcp = match stream {
-        MaybeHttpsStream::Http(tcp) => tcp.inner(),
-        MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner().inner(),
-    };
-    SockRef::from(tcp).set_linger(time)
-}
-
 /// Sends a request and reads its answer, of which the body is at most `largest` bytes. `sending` is called right before
 /// the first byte may leave.
-pub(super) async fn exchange(
-    stream: Stream,
+pub(super) async fn exchange<T: Connection>(
+    stream: T,
     request: Request<Full<Bytes>>,
     largest: usize,
     sending: impl FnOnce(),
-) -> Result<Answer, Broken> {
+) -> Result<Answer<T>, Broken> {
     let cut = |error: hyper::Error| Broken::Cut(causes(&error));
     let (mut sender, mut connection) = http1::handshake(stream).await.map_err(cut)?;
     sending();
@@ -115,25 +111,3 @@ async fn whole(response: Response<Incoming>, largest: usize) -> Result<((StatusC
 
 /// How long a connection may wait for its request: less than any POS waits for one.
 pub(super) const FRESH: Duration = Duration::from_millis(500);
-
-#[cfg(test)]
-mod tests {
-    use tokio::net::TcpListener;
-
-    use super::{
-        super::{super::connect::Roots, transport::UNACKNOWLEDGED},
-        *,
-    };
-
-    #[tokio::test]
-    async fn a_connection_is_reset_when_it_is_dropped_and_given_up_when_nothing_is_acknowledged() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let connector = Connect::impatient(Roots::of_the_web(), Duration::from_secs(3), UNACKNOWLEDGED);
-        let stream = connect(&connector, uri).await.unwrap();
-        let MaybeHttpsStream::Http(tcp) = &stream else { panic!("TLS") };
-        let socket = SockRef::from(tcp.inner());
-        assert_eq!(socket.linger().unwrap(), Some(Duration::ZERO));
-        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
-    }
-}

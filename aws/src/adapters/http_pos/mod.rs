@@ -2,8 +2,9 @@
 //! to report how far a request got, and to believe an answer only if the POS itself gave it, to this request.
 
 mod answer;
-mod line;
+pub mod line;
 mod offer;
+pub mod sockets;
 mod transport;
 
 use std::time::Duration;
@@ -12,22 +13,22 @@ use http::{HeaderMap, Method, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub use super::connect::Roots;
+use super::clock::SystemClock;
 use answer::{Head, Said};
-use line::Answer;
+use line::{Answer, Connection, Network};
 use posnext_shared::{
     app::{
         METRICS,
-        ports::{Attempt, Secrets},
+        ports::{Attempt, Clock, Secrets},
     },
     domain::{
         ability::{Cancelled, Found, Placed},
         directory::{HttpConnector as Settings, Location},
         history::{Cause, Lack, PosStatus},
         record::OrderRecord,
-        time::UnixMillis,
     },
 };
+use sockets::Sockets;
 pub use transport::Line;
 use transport::{Ask, Reply, Transport, address, repeats};
 
@@ -41,9 +42,8 @@ pub fn can_be_asked(base: &str) -> Result<(), String> {
 
 /// A POS behind HTTP.
 #[derive(Debug)]
-pub struct HttpPos<S> {
-    transport: Transport<S>,
-    now: fn() -> UnixMillis,
+pub struct HttpPos<S, C = SystemClock, N = Sockets> {
+    transport: Transport<S, C, N>,
 }
 
 #[derive(Serialize)]
@@ -53,22 +53,26 @@ struct PlaceBody<'a> {
     order: &'a RawValue,
 }
 
-impl<S: Secrets> HttpPos<S> {
-    /// `roots`: whose certificates are trusted. `now` is the wall clock.
+impl<S: Secrets, C: Clock, N: Network> HttpPos<S, C, N> {
+    /// A POS that is reached over this network.
     #[must_use]
-    pub fn new(secrets: S, roots: Roots, now: fn() -> UnixMillis) -> Self {
-        Self { transport: Transport::new(secrets, roots, now), now }
+    pub fn new(secrets: S, network: N, clock: C) -> Self {
+        Self { transport: Transport::new(secrets, network, clock) }
+    }
+
+    fn clock(&self) -> &C {
+        &self.transport.clock
     }
 
     /// Opens a way to this POS, for one placement.
-    pub async fn open(&self, settings: &Settings) -> Line {
+    pub async fn open(&self, settings: &Settings) -> Line<N::Connection> {
         self.transport.open(settings).await
     }
 
     /// Places an order.
     pub async fn place(
         &self,
-        line: Option<Line>,
+        line: Option<Line<N::Connection>>,
         settings: &Settings,
         location: &Location,
         record: &OrderRecord,
@@ -83,8 +87,9 @@ impl<S: Secrets> HttpPos<S> {
             Ok(body) => body,
             Err(error) => return Placed::Permanent(Cause::Unsendable(error.to_string())),
         };
-        let ask = Ask { body, not_after: Some(attempt.not_after()), ..Ask::of_order(Method::PUT, record) };
-        let may_begin = |left| attempt.may_begin(left, (self.now)());
+        let ask =
+            Ask { body, not_after: Some(attempt.not_after()), ..Ask::of_order(Method::PUT, record, self.clock().fresh_id()) };
+        let may_begin = |left| attempt.may_begin(left, self.clock().now());
         let answer = match self.transport.send(settings, line, &ask, attempt.limit, may_begin).await {
             Reply::Never(cause) => return Placed::Permanent(cause),
             Reply::NotSent(cause) => return Placed::NotStarted { cause, retry_after: None },
@@ -115,7 +120,7 @@ impl<S: Secrets> HttpPos<S> {
     /// Cancels an order.
     pub async fn cancel(&self, settings: &Settings, record: &OrderRecord, attempt: Attempt) -> Cancelled {
         // One whose lease is over would meet what somebody else has decided since.
-        let may_begin = |left| attempt.may_begin(left, (self.now)());
+        let may_begin = |left| attempt.may_begin(left, self.clock().now());
         let asked = self.ask(Method::DELETE, settings, record, attempt.limit, may_begin).await;
         let Said { status, pos_order_id, errors } = match asked {
             Ok(said) => said,
@@ -138,7 +143,7 @@ impl<S: Secrets> HttpPos<S> {
         limit: Duration,
         may_begin: impl Fn(Duration) -> bool + Send + Sync,
     ) -> Result<Said, Cause> {
-        let ask = Ask::of_order(method, record);
+        let ask = Ask::of_order(method, record, self.clock().fresh_id());
         match self.transport.send(settings, None, &ask, limit, may_begin).await {
             Reply::Never(cause) | Reply::NotSent(cause) | Reply::Cut(cause) => Err(cause),
             Reply::Answer(answer) => match said(&answer, &ask, settings, record)? {
@@ -166,7 +171,7 @@ fn placed(said: Said, http: u16, retry_after: Option<Duration>) -> Placed {
 }
 
 /// What an answer says of the order, if it counts.
-fn said(answer: &Answer, ask: &Ask<'_>, settings: &Settings, record: &OrderRecord) -> Result<Said, Cause> {
+fn said<T: Connection>(answer: &Answer<T>, ask: &Ask<'_>, settings: &Settings, record: &OrderRecord) -> Result<Said, Cause> {
     let (status, headers) = (answer.status.as_u16(), &answer.headers);
     let (repeats_request, aged) = (repeats(headers, ask), headers.contains_key(header::AGE));
     let says_the_same_again = record.pos.abilities().idempotent_place && settings.abilities.idempotent_place;

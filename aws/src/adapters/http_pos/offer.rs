@@ -12,10 +12,11 @@ use serde_json::value::RawValue;
 
 use super::{
     HttpPos, answer, coding,
+    line::Network,
     transport::{Ask, Reply},
 };
 use posnext_shared::{
-    app::ports::{PortError, Secrets},
+    app::ports::{Clock, PortError, Secrets},
     domain::{
         directory::{HttpConnector as Settings, Location},
         json_text::readable,
@@ -64,14 +65,14 @@ fn unavailable(answer: &[u8]) -> Result<(HashSet<String>, usize), String> {
     Ok((ids.into_iter().flatten().collect(), skipped))
 }
 
-impl<S: Secrets> HttpPos<S> {
+impl<S: Secrets, C: Clock, N: Network> HttpPos<S, C, N> {
     /// The text of a location's menu.
     ///
     /// # Errors
     /// [`PortError`] when the POS does not hand it out within `limit`.
     pub async fn menu(&self, settings: &Settings, location: &Location, limit: Duration) -> Result<Vec<u8>, PortError> {
         let path = format!("/menus/{}", utf8_percent_encode(&location.internal_id, RESERVED));
-        let ask = Ask { largest_answer: LARGEST_MENU, ..Ask::new(Method::GET, path) };
+        let ask = Ask { largest_answer: LARGEST_MENU, ..Ask::new(Method::GET, path, self.clock().fresh_id()) };
         self.read(settings, ask, limit).await
     }
 
@@ -88,7 +89,7 @@ impl<S: Secrets> HttpPos<S> {
     ) -> Result<HashSet<String>, PortError> {
         let body = AvailabilityBody { location_id: &location.internal_id, items: ids };
         let body = serde_json::to_vec(&body).map_err(|error| PortError::Corrupt(error.to_string()))?;
-        let ask = Ask { body, ..Ask::new(Method::POST, "/availability".to_owned()) };
+        let ask = Ask { body, ..Ask::new(Method::POST, "/availability".to_owned(), self.clock().fresh_id()) };
         let text = self.read(settings, ask, limit).await?;
         let (ids, skipped) = unavailable(&text).map_err(PortError::Corrupt)?;
         if skipped > 0 {

@@ -6,22 +6,15 @@ use std::{
     time::Duration,
 };
 
+use super::line::{self, Answer, Broken, FRESH, Network};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;
-use sha2::Sha256;
-use tokio::time::{Instant, timeout};
-use uuid::Uuid;
-
-use super::{
-    super::connect::{Connect, Roots},
-    line::{self, Answer, Broken, FRESH, Stream},
-};
 use posnext_shared::{
     app::{
         moment::Moment,
-        ports::{Refresh, Secrets},
+        ports::{Clock, Refresh, Secrets},
     },
     domain::{
         directory::{CONTRACT, HttpAuth, HttpConnector as Settings},
@@ -30,12 +23,11 @@ use posnext_shared::{
         time::{UnixMillis, millis},
     },
 };
+use sha2::Sha256;
+use tokio::time::{Instant, timeout};
 
-/// Name resolution, TCP and TLS together.
-const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// For this long bytes may stay unacknowledged before the kernel gives the connection up. An attempt that was given up
-/// has reset it by then; this is for a machine that stood still in between.
-pub(super) const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
+/// For a secret to be read.
+const SECRET_LIMIT: Duration = Duration::from_secs(3);
 /// The largest answer about an order that is read.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
@@ -46,10 +38,10 @@ const SIGNATURE_HEADER: &str = "x-posnext-signature";
 
 /// How connections come to be, and the secrets requests prove themselves by.
 #[derive(Debug)]
-pub(super) struct Transport<S> {
-    connector: Connect,
+pub(super) struct Transport<S, C, N> {
+    network: N,
     secrets: S,
-    now: fn() -> UnixMillis,
+    pub(super) clock: C,
 }
 
 /// One request.
@@ -71,15 +63,15 @@ pub(super) struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     /// About an order, in the trace that it came with.
-    pub(super) fn of_order(method: Method, record: &'a OrderRecord) -> Self {
+    pub(super) fn of_order(method: Method, record: &'a OrderRecord, id: String) -> Self {
         let key = record.key.pos_key();
         let path = format!("/orders/{key}");
         let idempotency_key = (method == Method::PUT).then_some(key);
-        Self { idempotency_key, traceparent: record.traceparent.as_deref(), ..Self::new(method, path) }
+        Self { idempotency_key, traceparent: record.traceparent.as_deref(), ..Self::new(method, path, id) }
     }
 
-    /// About anything.
-    pub(super) fn new(method: Method, path: String) -> Self {
+    /// About anything. No other request has this id.
+    pub(super) fn new(method: Method, path: String, id: String) -> Self {
         Self {
             method,
             path,
@@ -88,16 +80,16 @@ impl<'a> Ask<'a> {
             traceparent: None,
             not_after: None,
             largest_answer: LARGEST_ANSWER,
-            id: Uuid::now_v7().to_string(),
+            id,
         }
     }
 }
 
 /// How far a request got.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(super) enum Reply<T> {
     /// An answer, read whole.
-    Answer(Answer),
+    Answer(Answer<T>),
     /// The request can never be sent.
     Never(Cause),
     /// It certainly did not reach the POS.
@@ -108,26 +100,26 @@ pub(super) enum Reply {
 
 /// A way to a POS for one request: a connection, and what proves the request; or why there is none.
 #[derive(Debug)]
-pub struct Line(Result<Open, Cause>);
+pub struct Line<T>(Result<Open<T>, Cause>);
 
 #[derive(Debug)]
-struct Open {
-    stream: Box<Stream>,
+struct Open<T> {
+    stream: Box<T>,
     secret: Option<String>,
     at: Moment,
 }
 
-impl<S: Secrets> Transport<S> {
-    pub(super) fn new(secrets: S, roots: Roots, now: fn() -> UnixMillis) -> Self {
-        Self { connector: Connect::impatient(roots, CONNECT_LIMIT, UNACKNOWLEDGED), secrets, now }
+impl<S: Secrets, C: Clock, N: Network> Transport<S, C, N> {
+    pub(super) fn new(secrets: S, network: N, clock: C) -> Self {
+        Self { network, secrets, clock }
     }
 
     /// Opens a way to this POS.
-    pub(super) async fn open(&self, settings: &Settings) -> Line {
+    pub(super) async fn open(&self, settings: &Settings) -> Line<N::Connection> {
         Line(self.opened(settings).await)
     }
 
-    async fn opened(&self, settings: &Settings) -> Result<Open, Cause> {
+    async fn opened(&self, settings: &Settings) -> Result<Open<N::Connection>, Cause> {
         if settings.contract != CONTRACT {
             let spoken = settings.contract;
             return Err(Cause::Unsendable(format!(
@@ -135,14 +127,14 @@ impl<S: Secrets> Transport<S> {
             )));
         }
         let uri = address_of(settings, "")?;
-        let (stream, secret) = Box::pin(async { tokio::join!(line::connect(&self.connector, uri), self.secret(settings)) }).await;
-        Ok(Open { secret: secret?, stream: Box::new(stream.map_err(Cause::NoConnection)?), at: Moment::now((self.now)()) })
+        let (stream, secret) = Box::pin(async { tokio::join!(self.network.connect(uri), self.secret(settings)) }).await;
+        Ok(Open { secret: secret?, stream: Box::new(stream.map_err(Cause::NoConnection)?), at: Moment::now(self.clock.now()) })
     }
 
     async fn secret(&self, settings: &Settings) -> Result<Option<String>, Cause> {
         let Some(auth) = &settings.auth else { return Ok(None) };
-        let read = timeout(CONNECT_LIMIT, self.secrets.pos_secret(auth.secret(), Refresh::No)).await;
-        let read = read.map_err(|_| Cause::NoSecret(format!("not within {} ms", millis(CONNECT_LIMIT))))?;
+        let read = timeout(SECRET_LIMIT, self.secrets.pos_secret(auth.secret(), Refresh::No)).await;
+        let read = read.map_err(|_| Cause::NoSecret(format!("not within {} ms", millis(SECRET_LIMIT))))?;
         read.map(Some).map_err(|error| Cause::NoSecret(error.to_string()))
     }
 
@@ -151,11 +143,11 @@ impl<S: Secrets> Transport<S> {
     pub(super) async fn send(
         &self,
         settings: &Settings,
-        line: Option<Line>,
+        line: Option<Line<N::Connection>>,
         ask: &Ask<'_>,
         limit: Duration,
         may_begin: impl Fn(Duration) -> bool + Send + Sync,
-    ) -> Reply {
+    ) -> Reply<N::Connection> {
         let (until, sent) = (Instant::now() + limit, AtomicBool::new(false));
         let may_begin = || may_begin(until.saturating_duration_since(Instant::now()));
         // On the heap: a connection and what is read over it are too large to be part of every future around them.
@@ -177,12 +169,12 @@ impl<S: Secrets> Transport<S> {
     async fn exchange(
         &self,
         settings: &Settings,
-        line: Option<Line>,
+        line: Option<Line<N::Connection>>,
         ask: &Ask<'_>,
         sent: &AtomicBool,
         may_begin: impl Fn() -> bool,
-    ) -> Reply {
-        let line = line.filter(|line| line.0.as_ref().map_or(true, |open| open.at.age((self.now)()) < FRESH));
+    ) -> Reply<N::Connection> {
+        let line = line.filter(|line| line.0.as_ref().map_or(true, |open| open.at.age(self.clock.now()) < FRESH));
         let mut opened = match line {
             Some(line) => line.0,
             None => self.opened(settings).await,
@@ -241,7 +233,7 @@ impl<S: Secrets> Transport<S> {
                 request = request.header(header::AUTHORIZATION, proof);
             }
             (Some(HttpAuth::Hmac { .. }), Some(secret)) => {
-                let seconds = (self.now)().seconds();
+                let seconds = self.clock.now().seconds();
                 request = request.header(SIGNATURE_HEADER, sign(secret, seconds, path, ask).map_err(Cause::Unsendable)?);
             }
             _ => {}
@@ -299,7 +291,7 @@ mod tests {
 
     fn ask() -> Ask<'static> {
         let not_after = Some(UnixMillis(7));
-        Ask { body: b"{}".to_vec(), not_after, id: "r".to_owned(), ..Ask::new(Method::PUT, "/orders/k".to_owned()) }
+        Ask { body: b"{}".to_vec(), not_after, ..Ask::new(Method::PUT, "/orders/k".to_owned(), "r".to_owned()) }
     }
 
     #[test]
@@ -320,8 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn every_request_has_an_id_of_its_own_and_an_answer_must_repeat_that_one_alone() {
-        assert_ne!(Ask::new(Method::GET, String::new()).id, Ask::new(Method::GET, String::new()).id);
+    fn an_answer_must_repeat_the_id_of_its_request_alone() {
         let answered = |ids: &[&str]| {
             let mut headers = HeaderMap::new();
             for id in ids {

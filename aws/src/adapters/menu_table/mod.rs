@@ -16,11 +16,11 @@ use flate2::read::DeflateDecoder;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{age, moment, unavailable};
+use super::{clock::SystemClock, unavailable};
 use posnext_shared::{
     app::{
         moment::Moment,
-        ports::{PortError, ReadMenu},
+        ports::{Clock, PortError, ReadMenu},
     },
     domain::{
         ids::ParId,
@@ -46,9 +46,10 @@ type Known = HashMap<String, (Moment, Option<Arc<StoredMenu>>)>;
 
 /// The table of menus.
 #[derive(Debug)]
-pub struct MenuTable {
+pub struct MenuTable<C = SystemClock> {
     dynamo: Client,
     table: String,
+    clock: C,
     known: Mutex<Known>,
 }
 
@@ -67,11 +68,11 @@ struct StateRow {
     older: Vec<Older>,
 }
 
-impl MenuTable {
+impl<C: Clock> MenuTable<C> {
     /// The table of this name.
     #[must_use]
-    pub fn new(dynamo: Client, table: String) -> Self {
-        Self { dynamo, table, known: Mutex::default() }
+    pub fn new(dynamo: Client, table: String, clock: C) -> Self {
+        Self { dynamo, table, clock, known: Mutex::default() }
     }
 
     /// The menu as it stands now.
@@ -161,16 +162,17 @@ impl MenuTable {
 
     fn remember(&self, key: String, stored: Option<Arc<StoredMenu>>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(key, (moment(), stored));
-        shrink(&mut known);
+        let now = self.clock.now();
+        known.insert(key, (Moment::now(now), stored));
+        shrink(&mut known, now);
     }
 }
 
-impl ReadMenu for MenuTable {
+impl<C: Clock> ReadMenu for MenuTable<C> {
     async fn menu(&self, organization: &ParId, location: &ParId) -> Result<Option<Arc<StoredMenu>>, PortError> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&pk(organization, location)).cloned();
         if let Some((read_at, stored)) = &known
-            && age(read_at) < TTL
+            && read_at.age(self.clock.now()) < TTL
         {
             return Ok(stored.clone());
         }
@@ -213,10 +215,11 @@ impl ReadMenu for MenuTable {
 }
 
 /// Forgets what was read longest ago, but never what was read last.
-fn shrink(known: &mut Known) {
+fn shrink(known: &mut Known, now: UnixMillis) {
     let written = |(_, stored): &(Moment, Option<Arc<StoredMenu>>)| stored.as_ref().map_or(0, |stored| stored.menu.written());
     while known.len() > 1 && (known.len() > CAPACITY || known.values().map(written).sum::<usize>() > MEMORY) {
-        let Some(oldest) = known.iter().max_by_key(|(_, (read_at, _))| age(read_at)).map(|(pk, _)| pk.clone()) else { return };
+        let oldest = known.iter().max_by_key(|(_, (read_at, _))| read_at.age(now)).map(|(pk, _)| pk.clone());
+        let Some(oldest) = oldest else { return };
         known.remove(&oldest);
     }
 }
@@ -263,7 +266,7 @@ mod tests {
         let remembered = |count: u64, name: usize| {
             let at = |n| (format!("{n}"), (Moment::now(UnixMillis(0).plus(Duration::from_secs(n))), Some(menu(name))));
             let mut known: Known = (0..count).map(at).collect();
-            shrink(&mut known);
+            shrink(&mut known, UnixMillis(0).plus(Duration::from_secs(count)));
             let mut left: Vec<u64> = known.keys().map(|key| key.parse().unwrap()).collect();
             left.sort_unstable();
             left

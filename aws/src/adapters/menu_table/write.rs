@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
 };
 use flate2::{Compression, write::DeflateEncoder};
 use posnext_shared::{
-    app::ports::{PortError, SaveMenu},
+    app::ports::{Clock, PortError, SaveMenu},
     domain::{
         ids::ParId,
         menu::{Menu, StoredMenu},
@@ -24,7 +24,7 @@ const PART: usize = 380 * 1024;
 /// Parts of a version that nobody names are removed once they are this old: a reader or another writer may be at them.
 const LEFTOVER: Duration = Duration::from_hours(1);
 
-impl MenuTable {
+impl<C: Clock> MenuTable<C> {
     /// Switches products or modifiers off, or on again. `false` if the location has no menu.
     ///
     /// # Errors
@@ -138,7 +138,7 @@ impl MenuTable {
     }
 }
 
-impl SaveMenu for MenuTable {
+impl<C: Clock> SaveMenu for MenuTable<C> {
     async fn save(
         &self,
         organization: &ParId,

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use super::{
     super::{
         heal::heal,
-        ports::{ClaimOrder, Claimed, Clock, NudgeOrder, Pos, ReadOrder, SaveOrder, SendOrder, SetAside},
+        ports::{ClaimOrder, Claimed, Clock, ReadOrder},
+        world::Accepts,
     },
     Accept, Accepted,
 };
@@ -47,13 +48,7 @@ enum Judged {
     Conflict,
 }
 
-impl<O, Q, P, C> Accept<O, Q, P, C>
-where
-    O: ClaimOrder + ReadOrder + SaveOrder + NudgeOrder,
-    Q: SendOrder + SetAside,
-    P: Pos,
-    C: Clock,
-{
+impl<W: Accepts> Accept<W> {
     pub(super) async fn claim(&self, new: &New, start: Start, location: &Location, arrived: Instant) -> Claim {
         let carrier = self.carrier(arrived);
         let ctx = carrier.context(Some(location));
