@@ -32,8 +32,10 @@ async fn above_the_accounts_concurrency_a_caller_is_answered_503_and_what_waits_
     let caller = Caller::new(format!("http://{}", product.address));
     let uid = fresh_uid("queued");
     // The schedule may be at it.
-    until(PATIENCE, "it is accepted", async || (caller.submit(&order(&uid, "PAR-LOC-ASYNC")).await.code == 202).then_some(()))
-        .await;
+    until(PATIENCE, "it is accepted", async || {
+        (caller.send(caller.submission(&order(&uid, "PAR-LOC-ASYNC"))).await.code == 202).then_some(())
+    })
+    .await;
     let busy = until(PATIENCE, "nothing runs", async || account.begin()).await;
     let before = account.throttled();
     let refused = caller.get_any(&uid).await;

@@ -16,13 +16,19 @@ impl Function {
     /// That the template has no such function.
     pub fn deployed(name: &'static str, binary: PathBuf) -> anyhow::Result<Self> {
         let template: Value = serde_yaml_ng::from_str(TEMPLATE)?;
-        let mut resources = template["Resources"].as_mapping().into_iter().flatten().map(|(_, resource)| resource);
-        let function = resources.find(|resource| resource["Metadata"]["BuildProperties"]["Binary"] == name);
-        let properties = &function.with_context(|| format!("the template has no function {name}"))?["Properties"];
-        let seconds = properties["Timeout"].as_u64().with_context(|| format!("{name} has no time-out"))?;
-        let may_loop = properties["RecursiveLoop"] == "Allow";
+        let mut resources = at(&template, &["Resources"]).and_then(Value::as_mapping).into_iter().flatten();
+        let function = resources
+            .find(|(_, resource)| at(resource, &["Metadata", "BuildProperties", "Binary"]).is_some_and(|binary| binary == name));
+        let (_, function) = function.with_context(|| format!("the template has no function {name}"))?;
+        let seconds = at(function, &["Properties", "Timeout"]).and_then(Value::as_u64);
+        let seconds = seconds.with_context(|| format!("{name} has no time-out"))?;
+        let may_loop = at(function, &["Properties", "RecursiveLoop"]).is_some_and(|setting| setting == "Allow");
         Ok(Self { name, binary, timeout: Duration::from_secs(seconds), may_loop, late_is_killed: false })
     }
+}
+
+fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |value, name| value.get(name))
 }
 
 #[cfg(test)]
