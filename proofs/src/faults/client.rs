@@ -11,11 +11,13 @@ use posnext_local::{
     par::{Answer, Manner, Par, sample_order},
 };
 
-/// How long a client asks after an order: its deadline, and a little. All are asked once more at the end.
+/// How long a client sends an order again that nobody has accepted. A function that stands still costs 15 s.
+const INSISTS: Duration = Duration::from_secs(120);
+/// How long it asks after one: its deadline, and a little. All are asked once more at the end.
 const PATIENCE: Duration = Duration::from_secs(70);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(300);
-/// Between two polls, at last.
+/// The same, at last.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// One order, and what its client was told.
@@ -69,17 +71,19 @@ pub(super) async fn order(par: &Par, uid: String, location: String, twice: bool)
     debug_assert!(Body::parse(order.as_bytes()).is_ok(), "a sample order is an order");
     let mut told = Told { uid, location, ..Told::default() };
     let began = Instant::now();
-    let mut twice = twice;
-    while !told.accepted && began.elapsed() < PATIENCE {
+    let (mut twice, mut pause) = (twice, PAUSE);
+    while !told.accepted && began.elapsed() < INSISTS {
         let again = async { if twice { par.submit(&order, Manner::Right).await.ok() } else { None } };
         let (first, second) = tokio::join!(par.submit(&order, Manner::Right), again);
         twice = false;
         [first.ok(), second].iter().flatten().for_each(|answer| told.hear(answer));
         if !told.accepted {
-            tokio::time::sleep(PAUSE).await;
+            // Were all to try again at once, a stack that is busy would stay so.
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
-    let mut pause = PAUSE;
+    pause = PAUSE;
     while !told.is_final() && told.wrong.is_empty() && began.elapsed() < PATIENCE {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

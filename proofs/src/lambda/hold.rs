@@ -40,18 +40,22 @@ impl Hold {
     }
 
     /// Stops it, and returns when it has stopped. Its clocks that only go forward stand still from now on; the wall clock
-    /// goes on. Nothing happens if it stands still already.
+    /// goes on.
     pub fn freeze(&self) {
-        let mut state = self.state();
-        if state.since.is_some() {
-            return;
-        }
-        self.signal(Signal::SIGSTOP);
+        self.rest();
         while !self.has_stopped() {
             std::thread::yield_now();
         }
-        state.since = Some(Instant::now());
-        self.frozen.send_replace(true);
+    }
+
+    /// The same for one that has nothing to do: it will have stopped in a moment.
+    pub fn rest(&self) {
+        let mut state = self.state();
+        if state.since.is_none() {
+            self.signal(Signal::SIGSTOP);
+            state.since = Some(Instant::now());
+            self.frozen.send_replace(true);
+        }
     }
 
     /// Lets it go on, as if those clocks had stood still.
@@ -75,6 +79,11 @@ impl Hold {
     pub async fn thawed(&self) {
         // It is never closed: it lives as long as this.
         let _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
+    }
+
+    /// Returns once it stands still.
+    pub async fn frozen(&self) {
+        let _ = self.frozen.subscribe().wait_for(|frozen| *frozen).await;
     }
 
     /// Kills it.

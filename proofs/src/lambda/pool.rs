@@ -143,6 +143,26 @@ impl<S: Surroundings> Pool<S> {
         answer.map_err(Refused::Failed)
     }
 
+    /// Lets those go on that are frozen past their time-out, though there is no event for them, until they have nothing to do.
+    /// What is not done then is killed.
+    pub async fn thaw(&self, patience: Duration) {
+        let late = std::mem::take(&mut self.processes().late);
+        let all = late.into_iter().map(async |(id, worker)| {
+            let (process, before) = (Arc::clone(worker.process()), worker.stale());
+            self.surroundings.begins(id, &process, "");
+            process.thaw();
+            let done = tokio::time::timeout(patience, process.frozen()).await.is_ok();
+            self.surroundings.stale(id, worker.stale() - before);
+            if done {
+                self.surroundings.ends(id);
+                self.processes().idle.push((id, worker));
+            } else {
+                self.surroundings.gone(id);
+            }
+        });
+        futures_util::future::join_all(all).await;
+    }
+
     fn processes(&self) -> MutexGuard<'_, Processes> {
         self.processes.lock().unwrap_or_else(PoisonError::into_inner)
     }

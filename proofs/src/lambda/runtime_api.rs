@@ -154,7 +154,7 @@ async fn next(State(api): State<RuntimeApi>) -> Response {
                 return handed;
             }
             if let Some(process) = api.process.get() {
-                process.freeze();
+                process.rest();
             }
         }
         api.came.notified().await;
