@@ -107,10 +107,10 @@ fn figures(came: &Came) -> [(&'static str, u64); 4] {
     ]
 }
 
-/// Whether there is no more of it than the worse of both has alone.
+/// Whether there is no more of it than the worse of both has alone, but for chance: two runs of one version differ as well.
 fn no_worse(mixed: &Came, newer: &Came, older: &Came) -> bool {
     let alone = figures(newer).into_iter().zip(figures(older)).map(|((_, newer), (_, older))| newer.max(older));
-    figures(mixed).into_iter().zip(alone).all(|((_, mixed), alone)| mixed <= alone)
+    figures(mixed).into_iter().zip(alone).all(|((_, mixed), alone)| mixed <= alone + 2 * alone.isqrt())
 }
 
 fn compared(mixed: &Came, newer: &Came, older: &Came) -> String {
@@ -151,7 +151,7 @@ mod tests {
         let newer = Came { errored: 5, ..ALONE };
         assert!(no_worse(&ALONE, &newer, &ALONE) && no_worse(&newer, &newer, &newer));
         for worse in
-            [Came { errored: 8, ..ALONE }, Came { open: 4, ..ALONE }, Came { dead: 1, ..ALONE }, Came { given_back: 1, ..ALONE }]
+            [Came { errored: 12, ..ALONE }, Came { open: 6, ..ALONE }, Came { dead: 1, ..ALONE }, Came { given_back: 1, ..ALONE }]
         {
             assert!(!no_worse(&worse, &newer, &ALONE), "{worse:?}");
         }
