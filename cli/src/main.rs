@@ -15,6 +15,7 @@ use std::{
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use posnext_local::{
+    lambda::Account,
     local::{self, Services},
     output, pos, private,
 };
@@ -55,6 +56,9 @@ struct Local {
     /// Keep the tables and the secrets in this folder, for this user alone; without it, they are in memory
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Functions that may run at a time, all together, as in an AWS account; above it callers are answered 503
+    #[arg(long, default_value_t = Account::DEFAULT, value_name = "N", conflicts_with = "services_only")]
+    concurrency: usize,
     /// Start DynamoDB, SQS and Secrets Manager only, for functions that run elsewhere (`cargo lambda watch`)
     #[arg(long, conflicts_with = "listen")]
     services_only: bool,
@@ -110,7 +114,7 @@ async fn run_local(options: Local) -> anyhow::Result<ExitCode> {
         || "in memory, gone when this stops".to_owned(),
         |folder| format!("and secrets in {}, still there at the next start", folder.display()),
     );
-    let product = local::start(options.listen, options.data).await?;
+    let product = local::start_in(&Account::new(options.concurrency), options.listen, options.data).await?;
     write_environment(&product.services, options.env_file.as_deref())?;
     let url =
         if product.address.to_string() == local::LISTEN { String::new() } else { format!(" --url http://{}", product.address) };

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod credentials;
+pub mod lambda;
 pub mod local;
 pub mod output;
 pub mod par;

@@ -26,6 +26,7 @@ mod flood;
 mod frozen;
 mod gateway;
 mod kept;
+mod lambda;
 mod layers;
 mod limits;
 mod load;

@@ -13,8 +13,11 @@ use posnext_aws::{
     wiring::Production,
 };
 use posnext_shared::{app::recover::Recover, domain::policy::WORKER_FUNCTION_TIMEOUT};
+use reqwest::StatusCode;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+
+use crate::lambda::{Account, Throttled};
 
 /// An invocation may have to wait until `cargo lambda watch` has compiled the function.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -38,9 +41,23 @@ pub(super) trait Functions: Send + Sync + 'static {
     fn recover(&self) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
-/// Functions in this process.
+/// A chain of invocations was ended (AWS: "Use Lambda recursive loop detection to prevent infinite loops").
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looped;
+
+impl std::fmt::Display for Looped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the function was not invoked: it has invoked itself too often")
+    }
+}
+
+impl std::error::Error for Looped {}
+
+/// Functions in this process. What of Lambda makes no sense here: no process can be frozen without the rest, nor outlive its
+/// time-out; and no chain is counted, since the SDK reads its link from a variable, and a process has one for all.
 #[derive(Debug)]
 pub(super) struct Here {
+    pub(super) account: Account,
     pub(super) process: Consumer<Production>,
     pub(super) recover: Recover<Production>,
     pub(super) announce: Stream<Production>,
@@ -49,6 +66,7 @@ pub(super) struct Here {
 
 impl Functions for Here {
     async fn consume(&self, queue: Queue, event: SqsEvent) -> anyhow::Result<SqsBatchResponse> {
+        let _concurrent = self.account.begin().ok_or(Throttled)?;
         Ok(match queue {
             Queue::Orders => self.process.handle(event, WORKER_FUNCTION_TIMEOUT).await,
             Queue::Webhooks => self.deliver.handle(event, WORKER_FUNCTION_TIMEOUT).await,
@@ -56,10 +74,12 @@ impl Functions for Here {
     }
 
     async fn announce(&self, event: Event) -> anyhow::Result<DynamoDbEventResponse> {
+        let _concurrent = self.account.begin().ok_or(Throttled)?;
         Ok(self.announce.handle(event, WORKER_FUNCTION_TIMEOUT).await)
     }
 
     async fn recover(&self) -> anyhow::Result<()> {
+        let _concurrent = self.account.begin().ok_or(Throttled)?;
         schedule::run(&self.recover, WORKER_FUNCTION_TIMEOUT).await?;
         Ok(())
     }
@@ -85,7 +105,14 @@ impl Endpoint {
         let response =
             sent.with_context(|| format!("{function} cannot be invoked at {}; is `cargo lambda watch` running?", self.url))?;
         let (status, failed) = (response.status(), response.headers().contains_key("x-amz-function-error"));
+        let kind = response.headers().get("x-amzn-errortype").cloned();
         let body = response.text().await?;
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(Throttled.into());
+        }
+        if kind.is_some_and(|kind| kind == "RecursiveInvocationException") {
+            return Err(Looped.into());
+        }
         if !status.is_success() || failed {
             bail!("{function} answered {status}: {body}");
         }

@@ -23,10 +23,12 @@ use super::{
     guard,
     websocket::{self, Sockets},
 };
+use crate::lambda::Account;
 
 /// API Gateway takes no larger body.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;
-/// Requests handled at a time; the rest wait. On Lambda each has an instance of its own; two cores are not many.
+/// Requests handled at a time; the rest wait. On Lambda each has an instance of its own; two cores are not many. Those that wait
+/// run as far as the account is concerned.
 const CONCURRENCY: usize = 256;
 
 /// The API described, for people and tools; on AWS nobody serves it.
@@ -38,6 +40,7 @@ const ERRORS: &str = include_str!("../../../docs/errors.md");
 /// The functions' own handlers.
 #[derive(Debug)]
 pub(super) struct Handlers {
+    pub(super) account: Account,
     pub(super) submit: Submit<Production>,
     pub(super) validate: Validate<Production>,
     pub(super) menu: GetMenu<Production>,
@@ -110,6 +113,7 @@ async fn submit(State(gateway): State<Gateway>, request: Request) -> Response {
         Err(refusal) => return refusal,
     };
     let Gateway { handlers, slots } = gateway;
+    let account = handlers.account.clone();
     let submitted = async move {
         let answer = handlers.submit.handle(request).await;
         if answer.status().is_success() {
@@ -117,7 +121,7 @@ async fn submit(State(gateway): State<Gateway>, request: Request) -> Response {
         }
         answer
     };
-    invoked(line, slots, submitted).await
+    invoked(line, &account, slots, submitted).await
 }
 
 async fn validate(State(gateway): State<Gateway>, request: Request) -> Response {
@@ -126,7 +130,8 @@ async fn validate(State(gateway): State<Gateway>, request: Request) -> Response 
         Err(refusal) => return refusal,
     };
     let Gateway { handlers, slots } = gateway;
-    invoked(line, slots, async move { handlers.validate.handle(request).await }).await
+    let account = handlers.account.clone();
+    invoked(line, &account, slots, async move { handlers.validate.handle(request).await }).await
 }
 
 async fn menu(State(gateway): State<Gateway>, request: Request) -> Response {
@@ -135,14 +140,16 @@ async fn menu(State(gateway): State<Gateway>, request: Request) -> Response {
         Err(refusal) => return refusal,
     };
     let Gateway { handlers, slots } = gateway;
-    invoked(line, slots, async move { handlers.menu.handle(request).await }).await
+    let account = handlers.account.clone();
+    invoked(line, &account, slots, async move { handlers.menu.handle(request).await }).await
 }
 
 async fn read(State(gateway): State<Gateway>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let line = line(&parts);
     let Gateway { handlers, slots } = gateway;
-    invoked(line, slots, async move { handlers.get.handle(http::Request::from_parts(parts, ())).await }).await
+    let account = handlers.account.clone();
+    invoked(line, &account, slots, async move { handlers.get.handle(http::Request::from_parts(parts, ())).await }).await
 }
 
 /// The request with its whole body, and how it is called in the terminal.
@@ -164,13 +171,20 @@ fn line(parts: &http::request::Parts) -> String {
 /// Runs a handler to its end, as Lambda does, even if the caller hangs up; one line for whoever watches the terminal.
 async fn invoked<B>(
     line: String,
+    account: &Account,
     slots: Arc<Semaphore>,
     handler: impl Future<Output = http::Response<B>> + Send + 'static,
 ) -> Response
 where
     B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
 {
+    let Some(concurrent) = account.begin() else {
+        // What an HTTP API says of a function that was throttled (429, TooManyRequestsException).
+        let body = r#"{"message":"Service Unavailable"}"#;
+        return (StatusCode::SERVICE_UNAVAILABLE, [(CONTENT_TYPE, "application/json")], body).into_response();
+    };
     let invocation = tokio::spawn(async move {
+        let _concurrent = concurrent;
         let _slot = slots.acquire_owned().await;
         let began = Instant::now();
         let response = handler.await;

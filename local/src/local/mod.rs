@@ -24,9 +24,14 @@ use posnext_aws::{
     settings::Settings,
     wiring::{Aws, Parts},
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
 
+use crate::lambda::{Account, QUEUED};
 use functions::Queue;
+use mapping::Source;
 
 pub use board::{Board, State};
 pub use fixed_points::{CLIENT_ID, CLIENT_SECRET, LISTEN, MENU_LOCATION, ORGANIZATION, Put, SAMPLE_MENU, SHARED_ID};
@@ -88,6 +93,14 @@ pub async fn aws() -> anyhow::Result<aws_config::SdkConfig> {
 /// # Errors
 /// A sentence that says what keeps it from starting, and what to do.
 pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<Product> {
+    start_in(&Account::new(Account::DEFAULT), listen, data).await
+}
+
+/// The same in an account that may run so many functions at a time.
+///
+/// # Errors
+/// A sentence that says what keeps it from starting, and what to do.
+pub async fn start_in(account: &Account, listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<Product> {
     let listener = services::listen(listen)
         .with_context(|| format!("cannot listen on {listen}; choose another address with --listen 127.0.0.1:PORT"))?;
     let address = listener.local_addr()?;
@@ -98,6 +111,7 @@ pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<
 
     let sqs = aws_sdk_sqs::Client::new(&services.endpoints.patient_sqs()?);
     let handlers = gateway::Handlers {
+        account: account.clone(),
         board: board::Board::new(parts.orders().clone(), sqs, &services.queues, &format!("http://{address}"))?,
         submit: parts.submit(),
         validate: parts.validate(),
@@ -110,6 +124,7 @@ pub async fn start(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<
         ),
     };
     let functions = functions::Here {
+        account: account.clone(),
         process: parts.process(),
         recover: parts.recover(),
         announce: parts.announce(),
@@ -173,22 +188,32 @@ impl Services {
     async fn trigger<F: functions::Functions>(&mut self, functions: F) -> anyhow::Result<()> {
         let functions = Arc::new(functions);
         let sqs = aws_sdk_sqs::Client::new(&self.endpoints.patient_sqs()?);
-        for (queue, url) in [(Queue::Orders, &self.queues.work), (Queue::Webhooks, &self.queues.webhooks)] {
-            self.tasks.push(tokio::spawn(mapping::run(sqs.clone(), queue, url.clone(), Arc::clone(&functions))));
+        let orders = Source { queue: Queue::Orders, url: self.queues.work.clone(), dead: Some(self.queues.dead.clone()) };
+        let webhooks = Source { queue: Queue::Webhooks, url: self.queues.webhooks.clone(), dead: None };
+        for source in [orders, webhooks] {
+            self.tasks.push(tokio::spawn(mapping::run(sqs.clone(), source, Arc::clone(&functions))));
         }
         let dynamodb = aws_sdk_dynamodb::Client::new(&self.aws.dynamodb);
         self.tasks.push(tokio::spawn(stream::run(self.engine.clone(), dynamodb, Arc::clone(&functions), self.followed.clone())));
         self.tasks.push(tokio::spawn(async move {
             // The first run is at once: the queue of an earlier run is gone, its open orders are not.
-            let mut ticks = tokio::time::interval(RECOVERY);
+            let (mut ticks, mut events) = (tokio::time::interval(RECOVERY), JoinSet::new());
             loop {
                 ticks.tick().await;
-                if let Err(error) = functions.recover().await {
-                    tracing::error!(error = format!("{error:#}"), "a recovery run failed");
-                }
+                let functions = Arc::clone(&functions);
+                events.spawn(async move { recover(&*functions).await });
+                while events.try_join_next().is_some() {}
             }
         }));
         Ok(())
+    }
+}
+
+/// What a schedule does: an event is queued, and delivered once there is room for it. What it leaves out: that a run which
+/// failed is tried twice more. The next one is due sooner here.
+async fn recover<F: functions::Functions>(functions: &F) {
+    if let Err(error) = QUEUED.invoke(|| functions.recover()).await {
+        tracing::error!(error = format!("{error:#}"), "a recovery run failed");
     }
 }
 

@@ -15,7 +15,11 @@ use anyhow::{Context, anyhow};
 use aws_config::{Region, SdkConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use bytes::Bytes;
-use hyper::{Request, body::Incoming, service::Service};
+use hyper::{
+    Request,
+    body::Incoming,
+    service::{Service, service_fn},
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use posnext_aws::{adapters::aws, wiring::Aws};
 use rustack_secretsmanager_http::service::{SecretsManagerHttpConfig, SecretsManagerHttpService};
@@ -26,6 +30,7 @@ use rustack_sqs_http::{
     service::{SqsHttpConfig, SqsHttpService},
 };
 use rustack_sqs_model::{error::SqsError, operations::SqsOperation};
+use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpSocket},
     task::JoinHandle,
@@ -128,7 +133,7 @@ pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 async fn serve<S, B>(listener: TcpListener, service: S)
 where
-    S: Service<Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: hyper::body::Body + Send + 'static,
@@ -139,12 +144,25 @@ where
         let _ = stream.set_nodelay(true);
         let service = service.clone();
         tokio::spawn(async move {
+            let traced = service_fn(|request: Request<Incoming>| {
+                let trace = request.headers().get("x-amzn-trace-id").and_then(|trace| trace.to_str().ok()).map(str::to_owned);
+                TRACE.scope(trace, service.call(request))
+            });
             let connection = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
             // A connection that breaks is its client's to notice.
-            let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+            let _ = connection.serve_connection(TokioIo::new(stream), traced).await;
         });
     }
 }
+
+tokio::task_local! {
+    /// The trace header of the request that is handled.
+    static TRACE: Option<String>;
+}
+
+/// SQS keeps the trace header of who sends a message as a system attribute of this name (AWS: "Amazon SQS message system
+/// attributes"). The engine keeps attributes of the sender's own alone, so it is one of those here.
+pub(super) const TRACE_ATTRIBUTE: &str = "AWSTraceHeader";
 
 /// SQS takes a MessageGroupId on a standard queue since 2025 (fair queues); the engine still refuses it. It is taken out
 /// here, so that the functions send what they send on AWS; what is lost locally is the fairness between stores.
@@ -156,15 +174,20 @@ type Handled = Pin<Box<dyn Future<Output = Result<http::Response<SqsResponseBody
 impl SqsHandler for StandardQueues {
     fn handle_operation(&self, op: SqsOperation, body: Bytes) -> Handled {
         let body = match op {
-            SqsOperation::SendMessage => without_group(&body).unwrap_or(body),
+            SqsOperation::SendMessage => as_kept(&body).unwrap_or(body),
             _ => body,
         };
         self.0.handle_operation(op, body)
     }
 }
 
-fn without_group(body: &[u8]) -> Option<Bytes> {
+/// Without the group, and with the trace header.
+fn as_kept(body: &[u8]) -> Option<Bytes> {
     let mut request: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).ok()?;
-    request.remove("MessageGroupId")?;
+    request.remove("MessageGroupId");
+    if let Some(trace) = TRACE.try_with(Clone::clone).ok().flatten() {
+        let attributes = request.entry("MessageAttributes").or_insert_with(|| json!({})).as_object_mut()?;
+        attributes.insert(TRACE_ATTRIBUTE.to_owned(), json!({ "DataType": "String", "StringValue": trace }));
+    }
     Some(serde_json::to_vec(&request).ok()?.into())
 }

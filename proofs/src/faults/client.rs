@@ -11,11 +11,13 @@ use posnext_local::{
     par::{Answer, Manner, Par, sample_order},
 };
 
-/// How long a client asks after an order: its deadline, and a little. All are asked once more at the end.
+/// How long a client sends an order again that nobody has accepted. A function that stands still costs 15 s.
+const INSISTS: Duration = Duration::from_secs(120);
+/// How long it asks after one: its deadline, and a little. All are asked once more at the end.
 const PATIENCE: Duration = Duration::from_secs(70);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(300);
-/// Between two polls, at last.
+/// The same, at last.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// One order, and what its client was told.
@@ -40,8 +42,9 @@ impl Told {
                 self.finals.insert((answer.status.clone(), pos_order_id(&answer.body)));
             }
             (200 | 202, "pending") => self.accepted = true,
-            // The gateway's own answer for a function that died, and ours for a table that did: whom to sign for may be unknown.
-            (502, "") => return,
+            // The gateway's own answers for a function that died or was throttled, and ours for a table that did: whom to sign for
+            // may be unknown.
+            (500 | 502, "") => return,
             (503, "" | "pending") if pos_order_id(&answer.body).is_empty() && answer.signed != Some(false) => return,
             (404, _) if !self.accepted => return,
             _ => self.wrong.push(format!("answered {code}: {}", answer.body)),
@@ -68,17 +71,19 @@ pub(super) async fn order(par: &Par, uid: String, location: String, twice: bool)
     debug_assert!(Body::parse(order.as_bytes()).is_ok(), "a sample order is an order");
     let mut told = Told { uid, location, ..Told::default() };
     let began = Instant::now();
-    let mut twice = twice;
-    while !told.accepted && began.elapsed() < PATIENCE {
+    let (mut twice, mut pause) = (twice, PAUSE);
+    while !told.accepted && began.elapsed() < INSISTS {
         let again = async { if twice { par.submit(&order, Manner::Right).await.ok() } else { None } };
         let (first, second) = tokio::join!(par.submit(&order, Manner::Right), again);
         twice = false;
         [first.ok(), second].iter().flatten().for_each(|answer| told.hear(answer));
         if !told.accepted {
-            tokio::time::sleep(PAUSE).await;
+            // Were all to try again at once, a stack that is busy would stay so.
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
-    let mut pause = PAUSE;
+    pause = PAUSE;
     while !told.is_final() && told.wrong.is_empty() && began.elapsed() < PATIENCE {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -93,7 +98,7 @@ pub(super) async fn order(par: &Par, uid: String, location: String, twice: bool)
 pub(super) async fn ask_again(par: &Par, told: &mut Told) {
     for _ in 0..50 {
         match par.get(&told.uid).await {
-            Ok(answer) if !matches!(answer.code.as_u16(), 502 | 503) => return told.hear(&answer),
+            Ok(answer) if !matches!(answer.code.as_u16(), 500 | 502 | 503) => return told.hear(&answer),
             _ => tokio::time::sleep(PAUSE).await,
         }
     }

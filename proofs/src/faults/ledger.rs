@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
-    time::Duration,
 };
 
 use posnext_shared::domain::{
@@ -12,7 +11,7 @@ use posnext_shared::domain::{
     record::{Final, OrderRecord, Outcome, State},
 };
 
-use super::{BEHIND, Options, chaos::Fate, client::Told};
+use super::{BEHIND, client::Told};
 use posnext_local::{
     local::CLIENT_ID,
     pos::{ABILITIES, Entry},
@@ -48,10 +47,16 @@ fn abilities(location: &str) -> Abilities {
     ABILITIES.iter().find(|(ability, _)| *ability == name).map(|(_, abilities)| *abilities).unwrap_or_default()
 }
 
-/// Marked for a person, at a POS that can neither be asked nor cancelled; or because of a number that cannot be used.
-pub(super) fn may_wait_for_a_person(record: &OrderRecord) -> bool {
+/// Whether its POS can neither be asked nor cancelled.
+pub(super) fn cannot_be_asked(record: &OrderRecord) -> bool {
     let abilities = abilities(&record.order.location_id().to_string());
-    let unaskable = abilities.find.is_none() && !abilities.cancel;
+    abilities.find.is_none() && !abilities.cancel
+}
+
+/// Marked for a person, at a POS that can neither be asked nor cancelled, or has promised less for a while; or because of a
+/// number that cannot be used.
+pub(super) fn may_wait_for_a_person(record: &OrderRecord, robbed: &BTreeSet<String>) -> bool {
+    let unaskable = cannot_be_asked(record) || robbed.contains(&record.order.location_id().to_string());
     record.open().is_some_and(|open| lacks_number(record) || open.person.is_some() && unaskable)
 }
 
@@ -59,7 +64,13 @@ fn lacks_number(record: &OrderRecord) -> bool {
     record.open().is_some_and(|open| open.person == Some(NeedsPerson::NoNumber))
 }
 
-pub(super) fn compare(told: &[Told], rows: &BTreeMap<String, OrderRecord>, meals: &BTreeMap<String, Entry>) -> Report {
+/// Compares them. The POS of the locations that are named in `robbed` has promised less for a while.
+pub(super) fn compare(
+    told: &[Told],
+    rows: &BTreeMap<String, OrderRecord>,
+    meals: &BTreeMap<String, Entry>,
+    robbed: &BTreeSet<String>,
+) -> Report {
     let mut report = Report { orders: told.len(), ..Report::default() };
     let nothing = Entry::default();
     let sent: BTreeSet<String> = told.iter().map(|told| format!("{CLIENT_ID}.{}", told.uid)).collect();
@@ -105,7 +116,7 @@ pub(super) fn compare(told: &[Told], rows: &BTreeMap<String, OrderRecord>, meals
             "placed" if !meals.meals.contains(&pos_order_id) => broken(MISSING, format!("{pos_order_id}, the POS has {meals:?}")),
             "rejected" | "errored" if !meals.meals.is_empty() => broken(UNPAID, format!("{:?}", meals.meals)),
             "pending" if row.open().is_none_or(|open| open.person.is_none()) => broken(UNTOLD, history(row)),
-            "pending" if !may_wait_for_a_person(row) => broken(LEFT, history(row)),
+            "pending" if !may_wait_for_a_person(row, robbed) => broken(LEFT, history(row)),
             "pending" if lacks_number(row) && meals.meals.is_empty() => broken(UNHELD, history(row)),
             _ => {}
         }
@@ -130,40 +141,14 @@ impl Report {
         self.broken.is_empty() && self.accepted == self.orders
     }
 
-    /// What a person reads.
-    pub(super) fn table(
-        &self,
-        options: &Options,
-        counts: &BTreeMap<(String, Fate), u64>,
-        lies: &str,
-        times: [Duration; 2],
-    ) -> String {
-        let mut text = String::new();
-        let [sent, all] = times.map(|time| time.as_secs());
-        let faults: u64 = counts.values().sum();
-        let _ = writeln!(
-            text,
-            "{} orders, seed {}, {faults} faults; sent in {sent} s, all at rest after {all} s\n",
-            self.orders, options.seed
-        );
-        let _ = writeln!(text, "{:<48} {:>8} {:>8} {:>8} {:>8}", "point", "killed", "killed", "reply", "not");
-        let _ = writeln!(text, "{:<48} {:>8} {:>8} {:>8} {:>8}", "", "before", "after", "lost", "done");
-        let points: BTreeSet<&str> = counts.keys().map(|(point, _)| point.as_str()).collect();
-        for point in points {
-            let count = |fate| counts.get(&(point.to_owned(), fate)).copied().unwrap_or(0);
-            let line = [Fate::KilledBefore, Fate::KilledAfter, Fate::ReplyLost, Fate::Refused].map(count);
-            if line.iter().sum::<u64>() == 0 {
-                let _ = writeln!(
-                    text,
-                    "{point}: stopped for a while {} times, killed and restarted {} times",
-                    count(Fate::Stopped),
-                    count(Fate::Restarted)
-                );
-                continue;
-            }
-            let _ = writeln!(text, "{point:<48} {:>8} {:>8} {:>8} {:>8}", line[0], line[1], line[2], line[3]);
-        }
-        text += lies;
+    /// Orders of this status.
+    pub(super) fn of(&self, status: &str) -> usize {
+        self.outcomes.get(status).map_or(0, |orders| orders.iter().sum())
+    }
+
+    /// What a person reads; `faults` is what went wrong.
+    pub(super) fn table(&self, faults: &str) -> String {
+        let mut text = faults.to_owned();
         self.tell_outcomes(&mut text);
         for promise in PROMISES {
             let orders = self.broken.get(promise).map(Vec::as_slice).unwrap_or_default();

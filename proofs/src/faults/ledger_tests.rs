@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use posnext_shared::domain::{
     ability::Placed,
@@ -67,7 +67,7 @@ fn meals(ids: &[&str]) -> BTreeMap<String, Entry> {
 /// The promises that are broken.
 pub(in crate::faults) fn broken(told: Told, row: Option<OrderRecord>, meals: &BTreeMap<String, Entry>) -> Vec<&'static str> {
     let rows = row.map(|row| ("u".to_owned(), row)).into_iter().collect();
-    let report = compare(&[told], &rows, meals);
+    let report = compare(&[told], &rows, meals, &BTreeSet::new());
     let broken: Vec<_> = report.broken.keys().copied().collect();
     assert_eq!(report.kept(), broken.is_empty());
     broken

@@ -2,50 +2,40 @@
 //! orders, at a POS behind a proxy that lies; then three ledgers are compared: what clients were told, what the table holds,
 //! what the POS holds.
 
+mod call;
 mod chaos;
 mod client;
+mod fate;
+mod frost;
+mod functions;
 mod ledger;
 mod lies;
+mod mappings;
+mod once;
+mod persons;
+mod points;
 mod proxy;
+mod required;
 mod stack;
+mod tables;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
-use aws_config::{Region, timeout::TimeoutConfig};
-use futures_util::StreamExt;
-use posnext_aws::adapters::{aws, clock::SystemClock, directory::DirectoryTable, orders::OrderTable};
-use posnext_shared::{
-    app::ports::{ListOpen, ReadOrder},
-    domain::{
-        directory::{Connector, HttpConnector, Location, Mode},
-        ids::{OrderKey, ParId, RequestUid, Tenant},
-        record::Row,
-    },
-};
-use tokio::time::Instant;
+use posnext_shared::domain::ids::{OrderKey, RequestUid, Tenant};
 
-use crate::progress::{progress, step};
-use chaos::{Chaos, Fate};
-use posnext_local::{
-    local::{CLIENT_ID, CLIENT_SECRET, ORGANIZATION, SHARED_ID},
-    output,
-    par::Par,
-    pos::{ABILITIES, BEHAVIOURS, Entry},
-};
-use proxy::{Manner, Proxy};
-use stack::{Functions, Services};
+use once::Came;
+use posnext_local::{local::CLIENT_ID, output, pos::Entry};
 
-/// How long the stack gets to bring every open order to its end, once nothing goes wrong any more.
-const QUIET: Duration = Duration::from_mins(8);
-/// Settings that are taken from this command's own environment.
-const SHARED: [&str; 3] = ["POSNEXT_ORDER_DEADLINE_S", "POSNEXT_ANSWER_DEADLINE_MS", "POSNEXT_LOCATION_RATE"];
-/// How long the proxy holds a request after its sender has gone: until after the order was found absent, and placed again.
-const HELD: Duration = Duration::from_secs(45);
 /// At the end of the id of a location whose POS is behind the proxy.
 const BEHIND: &str = ":behind-a-proxy";
 /// Of a thousand orders, so many are sent twice at once.
 const SENT_TWICE: u32 = 100;
+/// Where two versions run, so many of a hundred invocations are of the newer one, in turns: it comes, and is rolled back.
+const CANARY: [u32; 7] = [0, 10, 50, 100, 50, 10, 0];
 
 /// What is run.
 #[derive(Debug, Clone, clap::Args)]
@@ -65,9 +55,16 @@ pub struct Options {
     /// Orders under way at a time
     #[arg(long, default_value_t = 48)]
     pub clients: usize,
+    /// Functions that may run at a time, all together, as in an AWS account; what is above it is throttled
+    #[arg(long, default_value_t = 40)]
+    pub concurrency: usize,
     /// Folder of the functions' binaries; where this command is, if not given
     #[arg(long, value_name = "DIR")]
     pub binaries: Option<PathBuf>,
+    /// Folder of the binaries of an older commit, which run beside these: first alone, then with 10, 50 and 100 in 100
+    /// invocations on these, and back
+    #[arg(long, value_name = "DIR")]
+    pub older: Option<PathBuf>,
 }
 
 /// Runs it and prints what came of it; whether every promise was kept.
@@ -75,122 +72,64 @@ pub struct Options {
 /// # Errors
 /// A sentence when it could not be run.
 pub async fn run(options: Options) -> anyhow::Result<bool> {
-    let began = Instant::now();
-    let binaries = match &options.binaries {
+    let newer = match &options.binaries {
         Some(folder) => folder.clone(),
         None => std::env::current_exe()?.parent().context("this command is in no folder")?.to_owned(),
     };
-    let folder = tempfile::tempdir()?;
-    let chaos = Arc::new(Chaos::new(options.rate, options.seed)?);
-    let functions = Functions::new(&binaries, &chaos)?;
-    let url = functions.serve().await?;
-    let (_pos, pos_url) = stack::start_pos().await?;
-    let mut services = Services::start(folder.path(), &url, &chaos).await?;
-    chaos.set_pos(&pos_url);
-    chaos.share(std::env::vars().filter(|(name, _)| SHARED.contains(&name.as_str())).collect());
-    let direct = chaos.pos_proxy().await?;
-    let manner = Manner { rate: options.lies, seed: options.seed, holds: HELD, only: None, any_place_twice: false };
-    let (proxy, behind) = Proxy::start(manner, &direct, &pos_url).await?;
-    put_locations(&directory(&services).await?, &direct, "").await?;
-    put_locations(&directory(&services).await?, &behind, BEHIND).await?;
-
-    let par = Arc::new(Par::new(&url, CLIENT_ID, CLIENT_SECRET, SHARED_ID)?);
-    let mut told = send(&options, &chaos, &par, &mut services).await?;
-    let sent = began.elapsed();
-    chaos.stop();
-    proxy.stop();
-    quiet(&services).await?;
-    let meals = landed(&proxy, &pos_url).await?;
-    let bar = progress(told.len(), "asking once more");
-    for told in told.iter_mut().filter(|told| told.accepted) {
-        client::ask_again(&par, told).await;
-        step(&bar);
+    let Some(older) = &options.older else { return Ok(once::run(&options, &newer, None).await?.right) };
+    let mixed = mixed(&options, &newer, older).await?;
+    // Where things go wrong by chance, more of them end badly in one run than in another.
+    if options.rate + options.lies > 0 {
+        return Ok(mixed.right);
     }
-    bar.finish_and_clear();
-
-    let (orders, mut rows) = (orders_table(&services).await?, BTreeMap::new());
-    for told in &told {
-        if let Some(Row::Order(record)) = orders.read(&key(&told.uid)?).await? {
-            rows.insert(told.uid.clone(), *record);
-        }
-    }
-    let report = ledger::compare(&told, &rows, &meals);
-    let lies = proxy.told().table(meals.values().map(|entry| entry.late).sum());
-    output::text(report.table(&options, &chaos.counts(), &lies, [sent, began.elapsed()]));
-    Ok(report.kept())
+    let alone = Options { older: None, ..options.clone() };
+    output::text("\n== the newer version alone\n");
+    let newer = once::run(&alone, &newer, None).await?;
+    output::text("\n== the older version alone\n");
+    let older = once::run(&alone, older, None).await?;
+    output::text(compared(&mixed, &newer, &older));
+    Ok(mixed.right && no_worse(&mixed, &newer, &older))
 }
 
-/// What the POS holds once nothing is on its way there any more.
-async fn landed(proxy: &Proxy, pos: &str) -> anyhow::Result<BTreeMap<String, Entry>> {
-    loop {
-        let quiet = proxy.is_empty();
-        let meals: BTreeMap<String, Entry> = serde_json::from_str(&reqwest::get(format!("{pos}/ledger")).await?.text().await?)?;
-        if quiet && !meals.values().any(|entry| entry.landing) {
-            return Ok(meals);
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
+async fn mixed(options: &Options, newer: &Path, older: &Path) -> anyhow::Result<Came> {
+    output::text(format!("== {CANARY:?} of 100 invocations on the newer version, in turns\n"));
+    once::run(options, newer, Some(older)).await
 }
 
-/// Sends the orders while the services are stopped and killed now and then.
-async fn send(
-    options: &Options,
-    chaos: &Arc<Chaos>,
-    par: &Arc<Par>,
-    services: &mut Services,
-) -> anyhow::Result<Vec<client::Told>> {
-    let mut random = fastrand::Rng::with_seed(options.seed);
-    let orders: Vec<_> = (0..options.orders)
-        .map(|number| {
-            let (abilities, behaviour) = (random.choice(ABILITIES).map_or("all", |(name, _)| name), random.choice(BEHAVIOURS));
-            let behind = if random.bool() { BEHIND } else { "" };
-            let location = location_id(abilities, behaviour.unwrap_or("prompt"), behind);
-            (format!("f{}-{number}", options.seed), location, random.u32(0..1000) < SENT_TWICE)
-        })
-        .collect();
-    let bar = progress(options.orders, "sending orders");
-    let (sent, par, at_a_time) = (bar.clone(), Arc::clone(par), options.clients);
-    let mut clients = tokio::spawn(async move {
-        let clients = futures_util::stream::iter(orders).map(|(uid, location, twice)| {
-            let par = Arc::clone(&par);
-            async move { client::order(&par, uid, location, twice).await }
-        });
-        clients.buffer_unordered(at_a_time).inspect(|_| step(&sent)).collect::<Vec<_>>().await
-    });
-    loop {
-        let calm = Duration::from_millis(random.u64(3_000..9_000));
-        if let Ok(told) = tokio::time::timeout(calm, &mut clients).await {
-            bar.finish_and_clear();
-            return Ok(told?);
-        }
-        if random.bool() {
-            services.pause(Duration::from_millis(random.u64(300..2_500))).await;
-            chaos.note("all services", Fate::Stopped);
-        } else {
-            services.restart(chaos).await?;
-            chaos.note("all services", Fate::Restarted);
-        }
-    }
+/// What must not be more for having two versions.
+fn figures(came: &Came) -> [(&'static str, u64); 4] {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    [
+        ("orders that ended errored", count(came.errored)),
+        ("orders that wait for a person", count(came.open)),
+        ("dead letters", came.dead),
+        ("messages that a worker gave back", came.given_back.into()),
+    ]
 }
 
-/// Waits until every order is final or waits for a person.
-async fn quiet(services: &Services) -> anyhow::Result<()> {
-    let (orders, until) = (orders_table(services).await?, Instant::now() + QUIET);
-    let bar = progress(0, "waiting until every order has come to its end");
-    loop {
-        let mut moving = 0;
-        for entry in orders.list_open(8_000).await? {
-            if let Some(Row::Order(record)) = orders.read(&entry.key).await? {
-                moving += usize::from(record.open().is_some() && !ledger::may_wait_for_a_person(&record));
-            }
-        }
-        bar.set_message(format!("waiting until every order has come to its end: {moving} left"));
-        if moving == 0 || Instant::now() > until {
-            bar.finish_and_clear();
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+/// Whether there is no more of it than the worse of both has alone, but for chance: two runs of one version differ as well.
+fn no_worse(mixed: &Came, newer: &Came, older: &Came) -> bool {
+    let alone = figures(newer).into_iter().zip(figures(older)).map(|((_, newer), (_, older))| newer.max(older));
+    figures(mixed).into_iter().zip(alone).all(|((_, mixed), alone)| mixed <= alone + 2 * alone.isqrt())
+}
+
+fn compared(mixed: &Came, newer: &Came, older: &Came) -> String {
+    let mut text = format!("\n{:>9} {:>9} {:>9}\n", "mixed", "newer", "older");
+    let alone = figures(newer).into_iter().zip(figures(older));
+    for ((what, mixed), ((_, newer), (_, older))) in figures(mixed).into_iter().zip(alone) {
+        text += &format!("{mixed:>9} {newer:>9} {older:>9} {what}\n");
     }
+    text
+}
+
+/// What the POS holds.
+async fn meals(pos: &str) -> anyhow::Result<BTreeMap<String, Entry>> {
+    Ok(serde_json::from_str(&reqwest::get(format!("{pos}/ledger")).await?.text().await?)?)
+}
+
+/// What the ids of a run's orders begin with; a number follows.
+fn prefix(seed: u64) -> String {
+    format!("f{seed}-")
 }
 
 fn location_id(abilities: &str, behaviour: &str, behind: &str) -> String {
@@ -201,41 +140,20 @@ fn key(uid: &str) -> anyhow::Result<OrderKey> {
     Ok(OrderKey { tenant: Tenant::new(CLIENT_ID)?, request_uid: RequestUid::new(uid)? })
 }
 
-async fn put_locations(directory: &DirectoryTable, pos: &str, behind: &str) -> anyhow::Result<()> {
-    for (name, abilities) in ABILITIES {
-        for behaviour in BEHAVIOURS {
-            let location = Location {
-                organization_id: ParId::new(ORGANIZATION)?,
-                location_id: ParId::new(location_id(name, behaviour, behind))?,
-                internal_id: format!("{name}-{behaviour}"),
-                enabled: true,
-                mode: Mode::Sync,
-                shared_ids: None,
-                pull_menu: false,
-                live_availability: false,
-                connector: Connector::Http(HttpConnector::new(format!("{pos}/{name}/{behaviour}"), None, abilities)),
-            };
-            directory.put_location(&location).await?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALONE: Came = Came { right: true, errored: 7, open: 3, dead: 0, given_back: 0 };
+
+    #[test]
+    fn two_versions_are_no_worse_when_nothing_is_more_than_with_either_alone() {
+        let newer = Came { errored: 5, ..ALONE };
+        assert!(no_worse(&ALONE, &newer, &ALONE) && no_worse(&newer, &newer, &newer));
+        for worse in
+            [Came { errored: 12, ..ALONE }, Came { open: 6, ..ALONE }, Came { dead: 1, ..ALONE }, Came { given_back: 1, ..ALONE }]
+        {
+            assert!(!no_worse(&worse, &newer, &ALONE), "{worse:?}");
         }
     }
-    Ok(())
-}
-
-/// The services as they are now, past the proxies.
-async fn dynamodb(services: &Services) -> anyhow::Result<aws_sdk_dynamodb::Client> {
-    let patience = Duration::from_secs(20);
-    let timeouts = TimeoutConfig::builder().operation_timeout(patience).build();
-    let credentials = aws_sdk_dynamodb::config::Credentials::new("local", "local", None, None, "faults");
-    let loader = aws::defaults(None).map_err(|error| anyhow::anyhow!(error))?.timeout_config(timeouts);
-    let loader = loader.region(Region::from_static("us-east-1")).credentials_provider(credentials);
-    let config = loader.endpoint_url(services.value("AWS_ENDPOINT_URL_DYNAMODB")?).load().await;
-    Ok(aws_sdk_dynamodb::Client::new(&config))
-}
-
-async fn orders_table(services: &Services) -> anyhow::Result<OrderTable> {
-    Ok(OrderTable::new(dynamodb(services).await?, services.value("POSNEXT_ORDERS_TABLE")?))
-}
-
-async fn directory(services: &Services) -> anyhow::Result<DirectoryTable> {
-    Ok(DirectoryTable::new(dynamodb(services).await?, services.value("POSNEXT_DIRECTORY_TABLE")?, true, SystemClock))
 }

@@ -1,150 +1,21 @@
-//! The stack under fire: the services in a process that can be killed and stopped, the functions' binaries in pools, and
-//! what API Gateway, the event source mapping and the schedule do for them on AWS.
+//! The services under fire, in a process that can be killed and stopped, and the POS.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::{Arc, PoisonError},
+    sync::PoisonError,
     time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
-use axum::{
-    Router,
-    extract::{Path as UrlPath, State},
-    http::{HeaderMap, Method, StatusCode, Uri},
-    response::{IntoResponse, Response},
-    routing::{any, post},
-};
 use nix::sys::signal::Signal;
-use posnext_shared::domain::policy::{API_FUNCTION_TIMEOUT, WORKER_FUNCTION_TIMEOUT};
-use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    net::TcpListener,
     process::{Child, Command},
 };
 
 use super::chaos::{Chaos, signal};
-use crate::lambda::{Environment, Pool};
-
-/// Of a thousand events for a background function, so many are delivered twice.
-const DELIVERED_TWICE: u32 = 50;
-
-/// The functions' processes.
-#[derive(Debug)]
-pub(super) struct Functions {
-    chaos: Arc<Chaos>,
-    submit: Pool<Arc<Chaos>>,
-    get: Pool<Arc<Chaos>>,
-    process: Pool<Arc<Chaos>>,
-    recover: Pool<Arc<Chaos>>,
-}
-
-impl Functions {
-    pub(super) fn new(binaries: &Path, chaos: &Arc<Chaos>) -> anyhow::Result<Arc<Self>> {
-        let pool = |name: &'static str, size, timeout| {
-            // As `cargo build` leaves them, or as `cargo lambda build` does.
-            let candidates = [binaries.join(name).join("bootstrap"), binaries.join(name)];
-            let binary = candidates.into_iter().find(|path| path.is_file()).with_context(|| {
-                format!("{} holds no {name}; build the functions first, or name their folder with --binaries", binaries.display())
-            })?;
-            anyhow::Ok(Pool::new(name, binary, size, timeout, Arc::new(Arc::clone(chaos))))
-        };
-        Ok(Arc::new(Self {
-            chaos: Arc::clone(chaos),
-            submit: pool("submit-order", 32, API_FUNCTION_TIMEOUT)?,
-            get: pool("get-order", 12, API_FUNCTION_TIMEOUT)?,
-            process: pool("process-order", 32, WORKER_FUNCTION_TIMEOUT)?,
-            recover: pool("recover-orders", 2, WORKER_FUNCTION_TIMEOUT)?,
-        }))
-    }
-
-    /// Serves the API, and Lambda's Invoke API for what triggers the background functions; the base URL.
-    pub(super) async fn serve(self: &Arc<Self>) -> anyhow::Result<String> {
-        let routes = Router::new()
-            .route("/2015-03-31/functions/{name}/invocations", post(invoke))
-            .route("/posnext/order/submit", any(submit))
-            .route("/posnext/orders/{id}", any(get))
-            .with_state(Arc::clone(self));
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        tokio::spawn(async move { axum::serve(listener, routes).await });
-        Ok(format!("http://{address}"))
-    }
-}
-
-async fn invoke(State(functions): State<Arc<Functions>>, UrlPath(name): UrlPath<String>, event: String) -> Response {
-    let pool = if name == "process-order" { &functions.process } else { &functions.recover };
-    if functions.chaos.chance(DELIVERED_TWICE) {
-        let (functions, event) = (Arc::clone(&functions), event.clone());
-        tokio::spawn(async move {
-            let pool = if name == "process-order" { &functions.process } else { &functions.recover };
-            let _ = pool.invoke(event).await;
-        });
-    }
-    match pool.invoke(event).await {
-        Ok(answer) => answer.to_string().into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")).into_response(),
-    }
-}
-
-async fn submit(State(functions): State<Arc<Functions>>, method: Method, uri: Uri, headers: HeaderMap, body: String) -> Response {
-    answer(functions.submit.invoke(event(&method, &uri, &headers, &body, None)).await)
-}
-
-async fn get(
-    State(functions): State<Arc<Functions>>,
-    UrlPath(id): UrlPath<String>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    answer(functions.get.invoke(event(&method, &uri, &headers, "", Some(&id))).await)
-}
-
-/// A request as an HTTP API hands it over (AWS: payload format 2.0).
-fn event(method: &Method, uri: &Uri, headers: &HeaderMap, body: &str, id: Option<&str>) -> String {
-    let headers: HashMap<&str, &str> =
-        headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
-    let route = if id.is_some() { "ANY /posnext/orders/{orderId}" } else { "ANY /posnext/order/submit" };
-    json!({
-        "version": "2.0", "routeKey": route, "rawPath": uri.path(), "rawQueryString": "", "headers": headers,
-        "requestContext": {
-            "accountId": "123456789012", "apiId": "faults", "domainName": "localhost", "domainPrefix": "localhost",
-            "http": { "method": method.as_str(), "path": uri.path(), "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "PAR" },
-            "requestId": "faults", "routeKey": route, "stage": "$default", "time": "15/Mar/2025:14:30:45 +0000", "timeEpoch": 0,
-        },
-        "pathParameters": id.map(|id| json!({ "orderId": id })),
-        "body": body, "isBase64Encoded": false,
-    })
-    .to_string()
-}
-
-fn answer(answer: anyhow::Result<Value>) -> Response {
-    // As the gateway answers for a function that failed.
-    let Ok(answer) = answer else { return (StatusCode::BAD_GATEWAY, r#"{"message":"Internal Server Error"}"#).into_response() };
-    let reply: Reply = serde_json::from_value(answer).unwrap_or_default();
-    let code = StatusCode::from_u16(reply.status_code).unwrap_or(StatusCode::BAD_GATEWAY);
-    let mut response = (code, reply.body).into_response();
-    for (name, value) in &reply.headers {
-        if let (Ok(name), Ok(value)) = (name.parse::<http::HeaderName>(), value.parse()) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
-}
-
-/// What a function answers an HTTP API.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Reply {
-    status_code: u16,
-    headers: HashMap<String, String>,
-    body: String,
-}
+use crate::lambda::Environment;
 
 /// DynamoDB, SQS and Secrets Manager, in a process that can be killed and stopped. DynamoDB's rows outlive it, SQS's
 /// messages do not.

@@ -223,6 +223,8 @@ async fn next(State(api): State<Api>) -> Result<impl IntoResponse, StatusCode> {
     let headers = [
         ("content-type", "application/json".to_owned()),
         ("lambda-runtime-aws-request-id", uuid::Uuid::new_v4().to_string()),
+        // The runtime sends it back with the answer. None is stale here: the next event waits for the answer.
+        ("lambda-runtime-invocation-id", uuid::Uuid::new_v4().to_string()),
         ("lambda-runtime-deadline-ms", deadline.as_millis().to_string()),
         ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:posnext".to_owned()),
     ];

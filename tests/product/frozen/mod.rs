@@ -13,6 +13,7 @@
 mod ages;
 mod date;
 mod given_up;
+mod late;
 mod pos;
 mod process;
 mod relay;
