@@ -2,6 +2,8 @@
 //! says, `/{abilities}/{behaviour}/orders/{key}`, and tells at `/ledger` which meals it holds. It makes nothing of a
 //! place that comes too late, nor of half of one.
 
+mod ledger;
+
 use std::{
     collections::{BTreeMap, HashMap},
     convert::Infallible,
@@ -15,6 +17,8 @@ use http::{HeaderValue, Method, Response, StatusCode, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Body, service::service_fn};
 use hyper_util::rt::TokioIo;
+pub use ledger::Entry;
+use ledger::{Meal, Ticket};
 use posnext_aws::adapters::clock::SystemClock;
 use posnext_shared::{
     app::ports::Clock,
@@ -24,7 +28,7 @@ use posnext_shared::{
         time::UnixMillis,
     },
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::{net::TcpListener, time::Instant};
 
@@ -45,51 +49,6 @@ const FIND: Option<Find> = Some(Find { settle_s: SETTLE_S });
 /// How it behaves, by the word in its address. A number instead is the milliseconds that a placement takes.
 pub const BEHAVIOURS: [&str; 11] =
     ["prompt", "slow", "late", "later", "lost", "flaky", "refuse", "reopens", "stubborn", "nameless", "down"];
-
-/// What the POS knows of one order.
-#[derive(Debug, Default)]
-struct Ticket {
-    calls: u32,
-    /// Placements that came after their not-after.
-    late: u32,
-    /// It refused the order once.
-    refused: bool,
-    meals: Vec<Meal>,
-    cancelled_at: Option<Instant>,
-}
-
-#[derive(Debug, Clone)]
-struct Meal {
-    pos_order_id: String,
-    lands_at: Instant,
-}
-
-/// A line of the ledger.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Entry {
-    /// Placements that reached the POS.
-    pub calls: u32,
-    /// Placements that came too late, of which nothing was made.
-    pub late: u32,
-    /// A meal is being made, and can be seen later.
-    pub landing: bool,
-    /// The meals that were made and not cancelled.
-    pub meals: Vec<String>,
-    /// The order was cancelled.
-    pub cancelled: bool,
-}
-
-impl Ticket {
-    fn cancelled(&self) -> bool {
-        self.cancelled_at.is_some()
-    }
-
-    /// A meal that has landed, and was not forestalled by a tombstone.
-    fn made(&self) -> impl Iterator<Item = &Meal> {
-        let now = Instant::now();
-        self.meals.iter().filter(move |meal| meal.lands_at <= now && self.cancelled_at.is_none_or(|at| at >= meal.lands_at))
-    }
-}
 
 /// No answer at all stands for a connection that is cut.
 pub type Answer = Result<Response<Full<Bytes>>, io::Error>;
@@ -147,13 +106,7 @@ impl<C: Clock> PlayedPos<C> {
     /// The meals that it holds, by the order's key.
     pub fn ledger(&self) -> BTreeMap<String, Entry> {
         let tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = |ticket: &Ticket| {
-            let made = ticket.made().map(|meal| meal.pos_order_id.clone());
-            let meals = if ticket.cancelled() { Vec::new() } else { made.collect() };
-            let landing = !ticket.cancelled() && ticket.meals.iter().any(|meal| meal.lands_at > Instant::now());
-            Entry { calls: ticket.calls, late: ticket.late, landing, meals, cancelled: ticket.cancelled() }
-        };
-        tickets.iter().map(|(key, ticket)| (key.clone(), entry(ticket))).collect()
+        tickets.iter().map(|(key, ticket)| (key.clone(), ticket.entry())).collect()
     }
 }
 
