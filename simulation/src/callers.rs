@@ -95,14 +95,19 @@ impl Callers {
         }
     }
 
-    /// What goes on beside the first request: the same once more, or other content under its name.
+    /// What goes on beside the first request: the same once more, under its name or another, or other content under its
+    /// name.
     fn beside(self: &Arc<Self>, paid: &Arc<Paid>, sent: &As, dice: &mut Dice) {
         let (twice, changed) = (self.sim.strikes(dice, Fault::SentTwice), self.sim.strikes(dice, Fault::Changed));
-        let (wait, later) = (dice.millis(0..2_000), dice.part("beside", 0));
+        let (at_once, renamed) = (dice.in_a_thousand(500), dice.in_a_thousand(400));
+        let (wait, later) = (dice.millis(0..if at_once { 80 } else { 2_000 }), dice.part("beside", 0));
         if !twice && !changed {
             return;
         }
-        let (this, paid, sent) = (Arc::clone(self), Arc::clone(paid), sent.clone());
+        let (this, paid, mut sent) = (Arc::clone(self), Arc::clone(paid), sent.clone());
+        if renamed && !changed && paid.online_order_id.is_some() {
+            sent.uid += "-b";
+        }
         let text = if changed {
             paid.change();
             paid.changed_text(&sent.uid, &sent.at)
@@ -117,7 +122,8 @@ impl Callers {
 
     /// Sends an open order under another name, another day.
     pub(crate) async fn rename(self: Arc<Self>, paid: Arc<Paid>) {
-        let dice = self.sim.dice.part("rename", paid.number);
+        let mut dice = self.sim.dice.part("rename", paid.number);
+        sleep(dice.millis(0..80_000)).await;
         let sent = As { uid: format!("o{}-day2", paid.number), at: self.sim.now().rfc3339(), client: 0 };
         for _ in 0..20 {
             let told = self.submit(&paid, &sent, &paid.text(&sent.uid, &sent.at), dice.clone()).await;

@@ -29,8 +29,13 @@ impl Desk {
             let strikes = |dice: &mut Dice, fault| self.sim.strikes(dice, fault).then(|| dice.millis(0..WORKING));
             let (remapped, taken) = (strikes(&mut dice, Fault::Remapped), strikes(&mut dice, Fault::PromiseTaken));
             let (price, sold_out) = (strikes(&mut dice, Fault::PriceChanged), strikes(&mut dice, Fault::SoldOut));
-            let cancel = place.promises().cancel && dice.in_a_thousand(500);
-            let less = Abilities { idempotent_place: false, find: None, cancel };
+            let promised = place.promises();
+            let mut kept = || dice.in_a_thousand(500);
+            let less = Abilities {
+                idempotent_place: promised.idempotent_place && kept(),
+                find: promised.find.filter(|_| kept()),
+                cancel: promised.cancel && kept(),
+            };
             if let Some(wait) = remapped.or(taken) {
                 let (this, place, less) = (Arc::clone(self), place.clone(), taken.map(|_| less));
                 tokio::spawn(async move {

@@ -4,16 +4,11 @@
 
 use std::{
     collections::BTreeSet,
-    fmt::Write,
     fs,
     path::{Path, PathBuf},
 };
 
-use posnext_simulation::{Change, Fault, Rule, Taken};
-
-const BEGINS: &str =
-    "<!-- rules: made of simulation/rules.json by: UPDATE_DOCS=1 cargo test -p posnext-simulation --test rules -->\n";
-const ENDS: &str = "<!-- end of rules -->\n";
+use posnext_simulation::{Change, Fault, Rule};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -43,51 +38,4 @@ fn every_premise_that_is_broken_is_one_of_the_book() {
     for (_, name, _, premise) in Fault::PREMISES {
         assert!(page.contains(&format!("\n### {premise}\n")), "{name}: docs/premises.md has no heading {premise:?}");
     }
-}
-
-fn rows(taken: &[Taken], of: impl Fn(&Taken) -> String) -> String {
-    let mut rows = String::new();
-    for taken in taken {
-        let orders = taken.median().map_or("not found".to_owned(), |orders| orders.to_string());
-        let seed = taken.searches.iter().find_map(|search| search.seed).map_or_else(String::new, |seed| seed.to_string());
-        writeln!(rows, "| {} | {orders} | {seed} | {} |", of(taken), taken.harms().join("; ")).unwrap();
-    }
-    rows
-}
-
-fn table() -> String {
-    let taken: Vec<Taken> = serde_json::from_str(&read("simulation/rules.json")).unwrap();
-    let (premises, rules): (Vec<_>, Vec<_>) = taken.into_iter().partition(|taken| taken.premise.is_some());
-    let columns = "orders | a seed | promises that were seen broken |\n|---|---|---|---|\n";
-    let premise = |taken: &Taken| format!("{}: `{}`", taken.premise.as_deref().unwrap_or_default(), taken.name);
-    format!(
-        "\n| the rule that is taken away | {columns}{}\n| the premise that is broken | {columns}{}\n",
-        rows(&rules, |taken| taken.name.clone()),
-        rows(&premises, premise)
-    )
-}
-
-#[test]
-fn the_page_of_the_simulation_has_what_was_found_without_each_rule() {
-    let page = read("docs/simulation.md");
-    let (before, rest) = page.split_once(BEGINS).unwrap();
-    let (_, after) = rest.split_once(ENDS).unwrap();
-    let wanted = format!("{before}{BEGINS}{}{ENDS}{after}", table());
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(root().join("docs/simulation.md"), &wanted).unwrap();
-        return;
-    }
-    assert!(page == wanted, "docs/simulation.md is not what simulation/rules.json says; UPDATE_DOCS=1 writes it anew");
-}
-
-#[test]
-fn every_rule_and_every_premise_has_been_taken_away_and_its_harm_found() {
-    let taken: Vec<Taken> = serde_json::from_str(&read("simulation/rules.json")).unwrap();
-    let rules = Rule::all(&root()).unwrap();
-    let names = rules.iter().map(|rule| rule.name.as_str()).chain(Fault::PREMISES.iter().map(|(_, name, ..)| *name));
-    let known: BTreeSet<&str> = taken.iter().map(|taken| taken.name.as_str()).collect();
-    let missing: Vec<_> = names.filter(|name| !known.contains(name)).collect();
-    assert!(missing.is_empty(), "posnext-rules has not taken away: {missing:?}");
-    let unseen: Vec<_> = taken.iter().filter(|taken| taken.median().is_none()).map(|taken| &taken.name).collect();
-    assert!(unseen.is_empty(), "taken away, and nothing was seen: {unseen:?}");
 }
