@@ -136,7 +136,7 @@ async fn answered<C: Clock>(played: &PlayedPos<C>, head: &Parts, body: &[u8]) ->
 
 /// Until when a place counts, by this machine's clock, which is the sender's.
 fn not_after(head: &Parts) -> Option<UnixMillis> {
-    head.headers.get("posnext-not-after")?.to_str().ok()?.parse().ok().map(UnixMillis)
+    head.headers.get("posnext-not-after")?.to_str().ok()?.parse().ok().filter(|at| *at >= 0).map(UnixMillis)
 }
 
 /// Whether a place says until when it counts. Only who tries a POS by hand, and names no contract, may leave it out.

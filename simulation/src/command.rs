@@ -46,7 +46,7 @@ pub struct SimulateArguments {
     #[arg(long = "break", value_name = "NAME,…", value_delimiter = ',')]
     premises: Vec<String>,
     /// Leave out orders and faults as long as the same promise is broken, and tell the shorter story
-    #[arg(long, requires = "seed")]
+    #[arg(long, requires = "seed", conflicts_with = "seeds")]
     shrink: bool,
     /// Tell what can go wrong, and how often it does
     #[arg(long)]

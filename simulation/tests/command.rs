@@ -38,7 +38,7 @@ fn what_it_is_told_to_do_is_refused_with_what_would_be_right() {
         (&["--seeds", "9-1"], "give the first and the last, for example --seeds 1-100"),
         (&["--seed", "1", "--only", "dice"], "nothing that can go wrong is called \"dice\"; --faults lists them"),
         (&["--seed", "1", "--orders", "24"], "24 is not in 0..24"),
-        (&["--seeds", "1-2", "--shrink"], "--seed <N>"),
+        (&["--seeds", "1-2", "--shrink"], "cannot be used with"),
     ];
     for (arguments, advice) in cases {
         let (code, said) = simulate(arguments);
