@@ -21,13 +21,18 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    support::{Caller, ROOT, digest_of, fresh_uid, order, token, until},
+    support::{self, Caller, DATETIME, ROOT, digest_of, fresh_uid, token, until},
     tools::{AWS, Running, free_port, listening, run, tool},
 };
 
 const STACK: &str = "posnext-dev";
 /// Above the order deadline: `errored` comes when it ends.
 const SOON: Duration = Duration::from_secs(100);
+
+/// An order of today. One that is older than the stack keeps orders may have been made and forgotten, and is refused.
+fn order(uid: &str, location: &str) -> String {
+    support::order(uid, location).replace(DATETIME, &SystemClock.now().rfc3339())
+}
 
 /// A local AWS with the stack in it.
 struct Stack {
