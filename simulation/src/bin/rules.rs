@@ -104,6 +104,7 @@ fn copied(root: &Path) -> anyhow::Result<PathBuf> {
         .map(PathBuf::from)
         .filter(|file| root.join(file).is_file())
         .collect();
+    forget_others(&tree, &tree, &files)?;
     for file in files {
         let (from, to) = (root.join(&file), tree.join(&file));
         let text = fs::read(&from)?;
@@ -115,6 +116,22 @@ fn copied(root: &Path) -> anyhow::Result<PathBuf> {
         fs::write(&to, text)?;
     }
     Ok(tree)
+}
+
+/// Removes what is in the copy and no longer in the sources.
+fn forget_others(tree: &Path, folder: &Path, files: &BTreeSet<PathBuf>) -> anyhow::Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            forget_others(tree, &path, files)?;
+        } else if !files.contains(path.strip_prefix(tree)?) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The simulator of the copy, compiled in a folder of its own.
