@@ -111,6 +111,15 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_goes_on_before_anybody_has_acted_is_counted_as_such() {
+        let mut frost = frozen();
+        frost.is_late(1);
+        frost.has_acted(Some(2), "o-2");
+        frost.goes_on(1, true);
+        assert_eq!(frost.thawed()[POINT], Thawed { after: 0, before: 1 });
+    }
+
+    #[test]
     fn a_process_stands_still_at_one_call_at_a_time_and_few_do() {
         let frost = frozen();
         assert!(!frost.has_room(2, 1) && frost.has_room(2, 2) && !frost.has_room(1, 2));

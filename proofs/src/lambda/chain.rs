@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 /// The function is not invoked once more after so many times (AWS Compute Blog: "Detecting and stopping recursive loops in
 /// AWS Lambda functions").
-pub const TURNS: u32 = 16;
+const TURNS: u32 = 16;
 
 /// An invocation of a function as a link of its chain.
 #[derive(Debug, Clone, PartialEq, Eq)]

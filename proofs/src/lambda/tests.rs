@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{
-    chain::{Link, TURNS},
+    chain::Link,
     runtime_api::{Event, RuntimeApi},
 };
 
@@ -93,7 +93,7 @@ async fn a_runtime_gets_no_event_before_it_has_answered_the_last() {
 #[test]
 fn a_chain_is_counted_for_each_function_and_is_a_loop_after_sixteen_turns() {
     let mut link = Link::after(None, "process-order");
-    for turn in 1..=TURNS {
+    for turn in 1..=16 {
         assert_eq!((link.turn, link.loops()), (turn, false));
         let between = Link::after(Some(&link.trace), "recover-orders");
         assert_eq!(between.turn, turn, "counted apart");
