@@ -81,6 +81,8 @@ pub enum Fault {
     Remapped,
     /// A location's POS is said to promise less.
     PromiseTaken,
+    /// A cancel is held on its way to a POS, and operators have the POS promise none from then on.
+    CancelTaken,
     /// A caller sends other content under a name that it has used.
     Changed,
     /// A stranger with a token takes a signature that was heard for an order of his own.
@@ -139,7 +141,7 @@ use Fault::*;
 
 impl Fault {
     /// Every kind, its name, and how often it happens in a thousand times that it could.
-    pub const ALL: [(Self, &'static str, u32); 50] = [
+    pub const ALL: [(Self, &'static str, u32); 51] = [
         (CallLost, "call-lost", 8),
         (ReplyLost, "reply-lost", 12),
         (ServerError, "server-error", 5),
@@ -179,6 +181,7 @@ impl Fault {
         (SentLater, "sent-later", 100),
         (Remapped, "remapped", 150),
         (PromiseTaken, "promise-taken", 80),
+        (CancelTaken, "cancel-taken", 250),
         (Changed, "changed", 40),
         (Thief, "thief", 50),
         (NumberReused, "number-reused", 700),

@@ -143,6 +143,7 @@ impl Fleet {
     pub(crate) async fn consume(self: Arc<Self>) {
         loop {
             let batch = self.services.queue.receive(10).await;
+            self.sim.by_day().await;
             let this = Arc::clone(&self);
             tokio::spawn(async move {
                 let record = |id: u64, body: &str| {
@@ -170,7 +171,8 @@ impl Fleet {
         let mut dice = self.sim.dice.part("schedule", 0);
         loop {
             sleep(Duration::from_secs(60)).await;
-            if self.sim.is_night() || self.sim.is_broken(Fault::ScheduleStops) || self.sim.strikes(&mut dice, Fault::RunMissed) {
+            self.sim.by_day().await;
+            if self.sim.is_broken(Fault::ScheduleStops) || self.sim.strikes(&mut dice, Fault::RunMissed) {
                 continue;
             }
             let work =

@@ -98,12 +98,15 @@ impl Judge<'_> {
         format!("order {} at {}, {uid}: {what:?}", paid.number, paid.location)
     }
 
-    /// Whether an open order may wait for a person: at a POS that can neither be asked nor cancelled, or for its number.
+    /// Whether an open order may wait for a person: at a POS that can neither be asked nor cancelled, or for its number,
+    /// or since a cancel that has begun is no promise any more.
     async fn may_wait(&self, record: &OrderRecord) -> anyhow::Result<bool> {
-        let Some(person) = record.open().and_then(|open| open.person) else { return Ok(false) };
+        let Some(open) = record.open() else { return Ok(false) };
+        let Some(person) = open.person else { return Ok(false) };
         let (then, now) = (record.pos.abilities(), self.desk.promised(record).await?);
         let unaskable = (then.find.is_none() || now.find.is_none()) && !(then.cancel && now.cancel);
-        Ok(unaskable || person == NeedsPerson::NoNumber)
+        let half_cancelled = open.cancelling && !(then.cancel && now.cancel);
+        Ok(unaskable || half_cancelled || person == NeedsPerson::NoNumber)
     }
 }
 

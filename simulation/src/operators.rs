@@ -12,6 +12,7 @@ use crate::{
     dice::Dice,
     faults::Fault,
     fleet::Fleet,
+    pos::Restaurants,
     world::{Desk, PRICE_CENTS, key},
 };
 
@@ -56,6 +57,18 @@ impl Desk {
                     sleep(wait).await;
                     let _ = this.sell_out(&place).await;
                 });
+            }
+        }
+    }
+
+    /// Has a POS that can be asked promise no cancelling any more, as soon as a cancel is held up before it.
+    pub(crate) async fn doubt(self: Arc<Self>, restaurants: Arc<Restaurants>) {
+        loop {
+            for (system, path) in restaurants.cancels_held().await {
+                for place in self.places.iter().filter(|place| place.is_asked_at(&path) && place.promises().find.is_some()) {
+                    let less = Abilities { cancel: false, ..place.promises() };
+                    let _ = self.map(place, system, Some(less)).await;
+                }
             }
         }
     }

@@ -13,7 +13,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, reque
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use posnext_local::pos::{ABILITIES, Entry, PlayedPos};
-use tokio::time::sleep;
+use tokio::{sync::Notify, time::sleep};
 
 use crate::{
     clock::MachineClock,
@@ -71,6 +71,9 @@ pub(crate) struct Restaurants {
     requests: Mutex<u64>,
     /// Systems that were set back.
     set_back: Mutex<BTreeSet<u16>>,
+    /// The system and the path of cancels that are held, of which operators hear.
+    held_cancels: Mutex<Vec<(u16, String)>>,
+    heard: Notify,
 }
 
 impl Restaurants {
@@ -78,7 +81,14 @@ impl Restaurants {
         // Beside each one, what it is when it has been set back.
         let systems = (0..2 * SYSTEMS).map(|_| PlayedPos::new(MachineClock::right(sim))).collect();
         let (past, placements, requests) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(Self { sim: Arc::clone(sim), systems, past, placements, requests, set_back: Mutex::default() })
+        let (set_back, held_cancels, heard) = (Mutex::default(), Mutex::default(), Notify::new());
+        Arc::new(Self { sim: Arc::clone(sim), systems, past, placements, requests, set_back, held_cancels, heard })
+    }
+
+    /// The next cancels that are held, each with its system and path.
+    pub(crate) async fn cancels_held(&self) -> Vec<(u16, String)> {
+        self.heard.notified().await;
+        std::mem::take(&mut *lock(&self.held_cancels))
     }
 
     /// The meals of each system, by the order's key.
@@ -164,6 +174,13 @@ impl Restaurants {
             let _ = self.hand_on(asked).await;
             return Some(self.hand_on(asked).await);
         }
+        if asked.head.method == Method::DELETE && sim.strikes(dice, Fault::CancelTaken) {
+            lock(&self.held_cancels).push((asked.system, asked.path().to_owned()));
+            self.heard.notify_one();
+            self.hold(asked, dice.millis(0..45_000), gone);
+            sleep(Duration::from_secs(60)).await;
+            return Some(Err(cut()));
+        }
         let same = self.past(|method, path| (method, path) == (&asked.head.method, asked.path()));
         let other = self.past(|method, path| method == asked.head.method && path != asked.path());
         let earlier = self.past(|_, path| path == asked.path());
@@ -191,17 +208,7 @@ impl Restaurants {
             }),
             Fault::Stranger => other.map(Ok),
             Fault::HeldRequest => {
-                let (this, asked, time) = (Arc::clone(self), asked.clone(), dice.millis(0..45_000));
-                let gone = Arc::clone(gone);
-                tokio::spawn(async move {
-                    while !gone.is_gone() {
-                        sleep(Duration::from_millis(100)).await;
-                    }
-                    sleep(time).await;
-                    let answer = this.hand_on(&asked).await;
-                    let status = answer.map_or_else(|error| error.to_string(), |answer| answer.status.as_u16().to_string());
-                    this.sim.tell(asked.who(), || format!("{} {}: held until now: {status}", asked.head.method, asked.path()));
-                });
+                self.hold(asked, dice.millis(0..45_000), gone);
                 sleep(Duration::from_secs(60)).await;
                 Some(Err(cut()))
             }
@@ -223,6 +230,20 @@ impl Restaurants {
             }
             _ => None,
         }
+    }
+
+    /// Hands a request on so much later than its sender has gone.
+    fn hold(self: &Arc<Self>, asked: &Asked, time: Duration, gone: &Arc<Gone>) {
+        let (this, asked, gone) = (Arc::clone(self), asked.clone(), Arc::clone(gone));
+        tokio::spawn(async move {
+            while !gone.is_gone() {
+                sleep(Duration::from_millis(100)).await;
+            }
+            sleep(time).await;
+            let answer = this.hand_on(&asked).await;
+            let status = answer.map_or_else(|error| error.to_string(), |answer| answer.status.as_u16().to_string());
+            this.sim.tell(asked.who(), || format!("{} {}: held until now: {status}", asked.head.method, asked.path()));
+        });
     }
 
     fn past(&self, is: impl Fn(&Method, &str) -> bool) -> Option<Answered> {

@@ -113,6 +113,7 @@ impl Run {
         let desk = Desk::new(sim, &services, rotated).await?;
         let fleet = Fleet::new(sim, &services, &restaurants, [settings(false)?, settings(true)?]);
         let callers = Callers::new(sim, &fleet, rotated_at)?;
+        tokio::spawn(Arc::clone(&desk).doubt(Arc::clone(&restaurants)));
         tokio::spawn(Arc::clone(&fleet).consume());
         tokio::spawn(Arc::clone(&fleet).recover());
         Ok(Self { sim: Arc::clone(sim), services, restaurants, desk, fleet, callers, rotated })

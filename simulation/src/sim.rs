@@ -11,7 +11,10 @@ use std::{
 };
 
 use posnext_shared::domain::time::UnixMillis;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 use crate::{dice::Dice, faults::Fault};
 
@@ -59,6 +62,7 @@ pub(crate) struct Sim {
     quiet: AtomicBool,
     /// Nothing happens at all: time passes.
     night: AtomicBool,
+    morning: Notify,
     counts: Mutex<BTreeMap<Fault, u64>>,
     story: Option<Mutex<Vec<Line>>>,
     harms: Mutex<BTreeSet<Harm>>,
@@ -75,6 +79,7 @@ impl Sim {
             faults,
             quiet: AtomicBool::new(false),
             night: AtomicBool::new(false),
+            morning: Notify::new(),
             counts: Mutex::default(),
             story: told.then(Mutex::default),
             harms: Mutex::default(),
@@ -117,10 +122,14 @@ impl Sim {
         self.night.store(true, Ordering::Relaxed);
         sleep(time).await;
         self.night.store(false, Ordering::Relaxed);
+        self.morning.notify_waiters();
     }
 
-    pub(crate) fn is_night(&self) -> bool {
-        self.night.load(Ordering::Relaxed)
+    /// By day at once, and otherwise when the night is over.
+    pub(crate) async fn by_day(&self) {
+        if self.night.load(Ordering::Relaxed) {
+            self.morning.notified().await;
+        }
     }
 
     /// Things go wrong again.

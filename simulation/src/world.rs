@@ -115,6 +115,11 @@ impl Place {
         }
     }
 
+    /// Whether a request with this path is about an order of this location, as far as a path can tell.
+    pub(crate) fn is_asked_at(&self, path: &str) -> bool {
+        self.behind && path.starts_with(&format!("/{}/{}/", self.abilities, self.behaviour))
+    }
+
     /// What its POS is said to promise.
     pub(crate) fn promises(&self) -> Abilities {
         if self.too_much {
