@@ -1,5 +1,5 @@
 //! Hostile input at every door: the properties that the fuzz targets use (`fuzz/src`), over each seed and over a few thousand
-//! mutations of it that are the same in every run. What hours of fuzzing found is among the seeds (docs/fuzzing.md).
+//! mutations of it that are the same in every run. What hours of fuzzing found is among the seeds (docs/proofs.md#fuzzing).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 

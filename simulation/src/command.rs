@@ -1,14 +1,6 @@
 //! `posnext simulate`.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    num::NonZero,
-    path::PathBuf,
-    process::ExitCode,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, fs, num::NonZero, path::PathBuf, process::ExitCode, thread, time::Instant};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -156,21 +148,20 @@ fn many_seeds(seeds: &str, options: &Options, arguments: &SimulateArguments) -> 
     let began = Instant::now();
     let summary = many(from..=to, options, threads, arguments.first, || step(&bar))?;
     bar.finish_and_clear();
+    let found = Found::new(&summary, began.elapsed());
     if let Some(file) = &arguments.json {
-        fs::write(file, serde_json::to_string(&Found::from(&summary))?)
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        fs::write(file, serde_json::to_string(&found)?).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    say(&summary, threads, began.elapsed(), options);
+    say(&summary, &found, threads, options);
     Ok(if summary.harmed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn say(summary: &Summary, threads: usize, took: Duration, options: &Options) {
-    let rate = u128::from(summary.orders) * 1_000 / took.as_millis().max(1);
+fn say(summary: &Summary, found: &Found, threads: usize, options: &Options) {
     for (seed, harms) in &summary.harmed {
         output::line(format_args!("seed {seed}: posnext simulate {}", again(&Options { seed: *seed, ..options.clone() })));
         harms.iter().for_each(|harm| output::line(format_args!("  {harm}")));
     }
-    let (seeds, orders, harmed) = (summary.seeds, summary.orders, summary.harmed.len());
+    let (Found { seeds, orders, orders_a_second: rate, .. }, harmed) = (found, summary.harmed.len());
     output::line(format_args!("{seeds} seeds, {orders} orders, {rate} orders a second on {threads} threads"));
     let counts: Vec<_> = summary.counts.iter().map(|(fault, times)| format!("{} {times}", fault.name())).collect();
     output::line(format_args!("what went wrong: {}", counts.join(", ")));

@@ -1,6 +1,9 @@
 //! What came of a rule that was taken away.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,19 +16,30 @@ pub struct Found {
     pub seeds: u64,
     /// Orders that were sent in them.
     pub orders: u64,
+    /// How often something went wrong.
+    pub faults: u64,
+    /// Orders that were played in a second, on all processors.
+    pub orders_a_second: u64,
     /// The promises that were broken, by the seed.
     pub harmed: BTreeMap<u64, BTreeSet<String>>,
 }
 
-impl From<&Summary> for Found {
-    fn from(summary: &Summary) -> Self {
+impl Found {
+    /// What came of these seeds, which took so long.
+    #[must_use]
+    pub fn new(summary: &Summary, took: Duration) -> Self {
         let promises = |harms: &BTreeSet<crate::Harm>| harms.iter().map(|harm| harm.promise.to_owned()).collect();
         let harmed = summary.harmed.iter().map(|(seed, harms)| (*seed, promises(harms))).collect();
-        Self { seeds: summary.seeds, orders: summary.orders, harmed }
+        let rate = u128::from(summary.orders) * 1_000 / took.as_millis().max(1);
+        Self {
+            seeds: summary.seeds,
+            orders: summary.orders,
+            faults: summary.counts.values().sum(),
+            orders_a_second: u64::try_from(rate).unwrap_or(u64::MAX),
+            harmed,
+        }
     }
-}
 
-impl Found {
     /// The first seed that did harm, counted from this one.
     #[must_use]
     pub fn first(self, from: u64) -> Search {

@@ -3,8 +3,11 @@
 //! once.
 //!
 //! `POSNEXT_TEST_CLOSES=full` aims a thousand placements at closes at 1, 2 and 5 s; without it there are fewer, at 1 s.
+//! `POSNEXT_AIMED` names a file that gets a line with what came of them, for the proofs (proven/).
 
 use std::{
+    fs::OpenOptions,
+    io::Write,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -21,6 +24,7 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
+use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
@@ -131,6 +135,15 @@ fn unknown(came: &[Came]) -> usize {
     came.iter().filter(|came| **came == Came::Unknown).count()
 }
 
+fn tell(sender: &str, came: &[Came]) {
+    println!("{sender}: {} placements, {} of unknown outcome", came.len(), unknown(came));
+    if let Some(file) = std::env::var_os("POSNEXT_AIMED") {
+        let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
+        let line = json!({ "sender": sender, "placements": came.len(), "unknown": unknown(came) });
+        file.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+}
+
 fn is_full() -> bool {
     std::env::var("POSNEXT_TEST_CLOSES").is_ok_and(|value| value == "full")
 }
@@ -145,7 +158,7 @@ async fn no_placement_goes_out_on_a_connection_that_may_be_dying() {
     let mut sent = 0;
     for (closes, rounds) in aims {
         let came = aimed(&Sender::Ours, closes, rounds).await;
-        println!("{closes:?}: {} placements, {} of unknown outcome", came.len(), unknown(&came));
+        tell("ours", &came);
         assert!(came.iter().all(|came| *came == Came::Placed), "{closes:?}: {came:?}");
         sent += came.len();
     }
@@ -156,6 +169,6 @@ async fn no_placement_goes_out_on_a_connection_that_may_be_dying() {
 async fn a_client_that_keeps_its_connections_loses_a_fifth_of_what_is_aimed_at_their_end() {
     let rounds = if is_full() { 10 } else { 2 };
     let came = aimed(&Sender::Keeping(OnceLock::new()), Closes::Idle(Duration::from_secs(1)), rounds).await;
-    println!("{} placements, {} of unknown outcome", came.len(), unknown(&came));
+    tell("keeping", &came);
     assert!(unknown(&came) * 5 >= came.len(), "the control loses {} of {}: nothing is aimed at", unknown(&came), came.len());
 }

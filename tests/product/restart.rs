@@ -94,7 +94,7 @@ async fn every_promise_made_under_load_is_kept_after_a_kill() {
     }
 }
 
-/// The functions' binaries, killed and cut off between any two effects; `.ci/full` runs it large (docs/faults.md).
+/// The functions' binaries, killed and cut off between any two effects; `.ci/full` runs it large (docs/proofs.md#the-fault-run).
 #[tokio::test]
 async fn a_fault_run_keeps_every_promise() {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));

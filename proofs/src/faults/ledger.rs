@@ -146,6 +146,15 @@ impl Report {
         self.outcomes.get(status).map_or(0, |orders| orders.iter().sum())
     }
 
+    /// Orders that were sent, that were accepted, of each status, and of which a promise was broken.
+    pub(super) fn figures(&self) -> Vec<(String, u64)> {
+        let outcomes = self.outcomes.keys().map(|status| (format!("of them {status}"), self.of(status)));
+        let broken = ("promises broken".to_owned(), self.broken.values().map(Vec::len).sum());
+        let sent = [("orders".to_owned(), self.orders), ("accepted".to_owned(), self.accepted)];
+        let all = sent.into_iter().chain(outcomes).chain([broken]);
+        all.map(|(what, count)| (what, u64::try_from(count).unwrap_or(u64::MAX))).collect()
+    }
+
     /// What a person reads; `faults` is what went wrong.
     pub(super) fn table(&self, faults: &str) -> String {
         let mut text = faults.to_owned();

@@ -21,6 +21,7 @@ mod tables;
 
 use std::{
     collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -65,6 +66,9 @@ pub struct Options {
     /// invocations on these, and back
     #[arg(long, value_name = "DIR")]
     pub older: Option<PathBuf>,
+    /// Write what was counted into this file as well, as JSON: pairs of a name and a number
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
 /// Runs it and prints what came of it; whether every promise was kept.
@@ -76,10 +80,15 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
         Some(folder) => folder.clone(),
         None => std::env::current_exe()?.parent().context("this command is in no folder")?.to_owned(),
     };
-    let Some(older) = &options.older else { return Ok(once::run(&options, &newer, None).await?.right) };
+    let Some(older) = &options.older else {
+        let came = once::run(&options, &newer, None).await?;
+        told(&options, &came.figures)?;
+        return Ok(came.right);
+    };
     let mixed = mixed(&options, &newer, older).await?;
     // Where things go wrong by chance, more of them end badly in one run than in another.
     if options.rate + options.lies > 0 {
+        told(&options, &mixed.figures)?;
         return Ok(mixed.right);
     }
     let alone = Options { older: None, ..options.clone() };
@@ -88,7 +97,17 @@ pub async fn run(options: Options) -> anyhow::Result<bool> {
     output::text("\n== the older version alone\n");
     let older = once::run(&alone, older, None).await?;
     output::text(compared(&mixed, &newer, &older));
+    let of = [("both versions", &mixed), ("the newer alone", &newer), ("the older alone", &older)];
+    let compared =
+        of.into_iter().flat_map(|(which, came)| figures(came).map(|(what, count)| (format!("{what}, {which}"), count)));
+    told(&options, &mixed.figures.iter().cloned().chain(compared).collect::<Vec<_>>())?;
     Ok(mixed.right && no_worse(&mixed, &newer, &older))
+}
+
+/// Writes the figures for a program.
+fn told(options: &Options, figures: &[(String, u64)]) -> anyhow::Result<()> {
+    let Some(file) = &options.json else { return Ok(()) };
+    fs::write(file, serde_json::to_string(figures)?).with_context(|| format!("cannot write {}", file.display()))
 }
 
 async fn mixed(options: &Options, newer: &Path, older: &Path) -> anyhow::Result<Came> {
@@ -144,7 +163,7 @@ fn key(uid: &str) -> anyhow::Result<OrderKey> {
 mod tests {
     use super::*;
 
-    const ALONE: Came = Came { right: true, errored: 7, open: 3, dead: 0, given_back: 0 };
+    const ALONE: Came = Came { right: true, errored: 7, open: 3, dead: 0, given_back: 0, figures: Vec::new() };
 
     #[test]
     fn two_versions_are_no_worse_when_nothing_is_more_than_with_either_alone() {

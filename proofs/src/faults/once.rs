@@ -49,7 +49,7 @@ const SHARED: [&str; 3] = ["POSNEXT_ORDER_DEADLINE_S", "POSNEXT_ANSWER_DEADLINE_
 const HELD: Duration = Duration::from_secs(45);
 
 /// What came of a run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Came {
     /// Every promise was kept, and it met what it had to.
     pub(super) right: bool,
@@ -61,6 +61,8 @@ pub(super) struct Came {
     pub(super) dead: u64,
     /// Messages that a worker gave back to the queue.
     pub(super) given_back: u32,
+    /// What was counted, in the order in which it is told.
+    pub(super) figures: Vec<(String, u64)>,
 }
 
 /// Runs it with these binaries, and with those beside them if there are any, and prints what came of it.
@@ -120,7 +122,10 @@ pub(super) async fn run(options: &Options, newer: &Path, older: Option<&Path>) -
         met.table(),
     ];
     output::text(report.table(&text.concat()));
+    let lies = proxy.told().lies.values().sum();
+    let struck = [("faults".to_owned(), faults), ("lies of the proxy".to_owned(), lies)];
     Ok(Came {
+        figures: report.figures().into_iter().chain(struck).chain(met.figures()).collect(),
         right: report.kept() && met.enough(),
         errored: report.of("errored"),
         open: report.of("pending"),

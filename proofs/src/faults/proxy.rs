@@ -1,6 +1,6 @@
 //! A reverse proxy before the POS that lies, caches, delays, truncates and replays (`lies.rs`), a share of the requests at a
 //! time. What the contract of the connector takes from it, it does not do: it leaves headers as they are, and repeats a place
-//! only where placing is idempotent (docs/faults.md#what-the-proxy-does-not-do).
+//! only where placing is idempotent (docs/proofs.md#what-the-proxy-does-not-do).
 
 use std::{
     convert::Infallible,

@@ -96,6 +96,11 @@ impl Met {
         self.0.iter().all(|(_, needed, seen)| seen >= needed)
     }
 
+    /// What it was, and how often.
+    pub(super) fn figures(&self) -> impl Iterator<Item = (String, u64)> {
+        self.0.iter().map(|(what, _, seen)| (what.clone(), *seen))
+    }
+
     /// What a person reads.
     pub(super) fn table(&self) -> String {
         let mut text = format!("\n{:>9} {:>9} for the run to count\n", "met", "needed");

@@ -1,5 +1,5 @@
 //! What follows an attempt of which nobody knows the outcome, for each kind of POS: the cases that mutations of the machine
-//! survived (docs/mutation-testing.md).
+//! survived (docs/proofs.md).
 
 use std::{sync::Arc, time::Duration};
 

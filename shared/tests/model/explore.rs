@@ -6,6 +6,7 @@ use posnext_shared::domain::ability::{Abilities, Find};
 use stateright::{Checker, DiscoveryClassification, HasDiscoveries, Model};
 
 use super::{
+    figures,
     model::OrderModel,
     product::{Product, Tenure, Times},
     properties::examples,
@@ -74,6 +75,7 @@ pub fn explore_all(model: OrderModel) -> BTreeSet<&'static str> {
     for name in must_be_seen {
         assert!(found.contains_key(name), "never seen: {name}");
     }
+    figures::visited(checker.unique_state_count(), checker.max_depth());
     checker.model().by_hand.lock().unwrap().clone()
 }
 

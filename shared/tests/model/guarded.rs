@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Instant};
 use stateright::{Checker, HasDiscoveries, Model};
 
 use super::{
+    figures,
     guard::{GuardModel, ONE_MEAL, ONE_ORDER},
     premises::Premise,
 };
@@ -27,6 +28,7 @@ fn explore(names: usize, claimants: usize) {
     );
     checker.assert_properties();
     assert!(checker.is_done() && checker.unique_state_count() > 10_000, "the space is explored whole, and is one");
+    figures::visited(checker.unique_state_count(), checker.max_depth());
 }
 
 fn finds(premise: Premise, violated: &[&'static str]) {
@@ -37,6 +39,7 @@ fn finds(premise: Premise, violated: &[&'static str]) {
         let path = checker.discovery(name).unwrap_or_else(|| panic!("not found: {name}"));
         println!("  not so: {name}, after {:?}", path.into_actions());
     }
+    figures::found_without(&format!("{premise:?}"));
 }
 
 /// The owner's claim is written and not seen yet: it is read as if it were not there.

@@ -17,6 +17,7 @@
 mod by_person;
 mod drain;
 mod explore;
+mod figures;
 mod guard;
 mod guard_product;
 mod guard_state;

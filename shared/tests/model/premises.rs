@@ -7,6 +7,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 use super::{
     explore::{ALL, CANCEL, FIND, FIND_CANCEL, IDEMPOTENT, NOTHING, SKEWED, TIGHT, TIMES},
+    figures,
     model::OrderModel,
     product::{NEW, OLD, Product, Times, location},
     properties::{
@@ -91,6 +92,7 @@ fn finds_in(model: OrderModel, premise: Premise, violated: &[&'static str]) {
         let path = checker.discovery(name).unwrap_or_else(|| panic!("not found: {name}"));
         println!("  not so: {name}, after {:?}", path.into_actions());
     }
+    figures::found_without(&format!("{premise:?}"));
 }
 
 /// Without the premise all of these properties hold all the same, everywhere.
