@@ -59,6 +59,8 @@ pub enum Fault {
     HeldRequest,
     /// It hands on half a request as if that were all.
     ShortRequest,
+    /// The same, of a place that is sent again.
+    ShortRepeat,
     /// It hands on half an answer as if that were all.
     ShortAnswer,
     /// It hands a request on, and gives an answer that an earlier one had.
@@ -141,7 +143,7 @@ use Fault::*;
 
 impl Fault {
     /// Every kind, its name, and how often it happens in a thousand times that it could.
-    pub const ALL: [(Self, &'static str, u32); 51] = [
+    pub const ALL: [(Self, &'static str, u32); 52] = [
         (CallLost, "call-lost", 8),
         (ReplyLost, "reply-lost", 12),
         (ServerError, "server-error", 5),
@@ -170,6 +172,7 @@ impl Fault {
         (Stranger, "stranger", 30),
         (HeldRequest, "held-request", 50),
         (ShortRequest, "short-request", 15),
+        (ShortRepeat, "short-repeat", 200),
         (ShortAnswer, "short-answer", 20),
         (LeftOver, "left-over", 40),
         (Twice, "twice", 40),

@@ -184,7 +184,9 @@ impl Restaurants {
         let same = self.past(|method, path| (method, path) == (&asked.head.method, asked.path()));
         let other = self.past(|method, path| method == asked.head.method && path != asked.path());
         let earlier = self.past(|_, path| path == asked.path());
-        let mut lies = |fault| sim.strikes(dice, fault);
+        let repeats =
+            asked.head.method == Method::PUT && self.placements().iter().any(|place| asked.path().ends_with(&place.key));
+        let mut lies = |fault| (fault != Fault::ShortRepeat || repeats) && sim.strikes(dice, fault);
         let lie = [
             Fault::Page,
             Fault::Cached,
@@ -192,6 +194,7 @@ impl Restaurants {
             Fault::Stranger,
             Fault::HeldRequest,
             Fault::ShortRequest,
+            Fault::ShortRepeat,
             Fault::ShortAnswer,
             Fault::LeftOver,
             Fault::Twice,
@@ -212,7 +215,7 @@ impl Restaurants {
                 sleep(Duration::from_secs(60)).await;
                 Some(Err(cut()))
             }
-            Fault::ShortRequest if !asked.body.is_empty() => {
+            Fault::ShortRequest | Fault::ShortRepeat if !asked.body.is_empty() => {
                 let body = asked.body.slice(..asked.body.len() / 2);
                 Some(self.hand_on(&Asked { body, ..asked.clone() }).await)
             }

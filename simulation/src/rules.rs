@@ -11,6 +11,8 @@ use serde::Deserialize;
 pub struct Rule {
     /// The rule itself, as a sentence.
     pub name: String,
+    /// The number of the decision that brought it, after a hole had been found.
+    pub mends: Option<String>,
     /// All of these together take it away.
     pub change: Vec<Change>,
 }

@@ -165,6 +165,10 @@ fn searched(program: &Path, name: &str, premise: Option<&str>) -> anyhow::Result
         ensure!(matches!(ended.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&ended.stderr));
         let found: Found = serde_json::from_slice(&fs::read(&found)?)?;
         searches.push(found.first(first));
+        // The one in the middle is one of them, whatever the others find.
+        if searches.iter().filter(|search| search.seed.is_none()).count() as u64 > SEARCHES / 2 {
+            break;
+        }
     }
     let taken = Taken { name: name.to_owned(), premise: premise.map(str::to_owned), searches };
     let median = taken.median().map_or("not found".to_owned(), |orders| format!("{orders} orders"));
