@@ -15,6 +15,7 @@ use posnext_shared::{
         history::Cause,
         ids::ParId,
         machine::New,
+        order::Body,
         policy::Policy,
         record::{OrderRecord, Row, State},
         status::{OrderStatus, Stage},
@@ -200,6 +201,24 @@ async fn other_content_under_the_same_id_is_a_conflict_in_every_state() {
         matches!(submit(&world, new("v", "Y", 2)).await, Accepted::Conflict { record, .. } if record.status() == OrderStatus::Pending)
     );
     assert_eq!(world.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_shows_the_stored_order_to_callers_of_its_own_organization_alone() {
+    let world = Fake::default();
+    world.pos_does(SECOND, done());
+    let accepted = submit(&world, new("u", "X", 1)).await;
+    assert!(accepted.stands_in_the_way_of(&new("u", "X", 1).order).is_none(), "no conflict: {accepted:?}");
+    let (own, foreign) = (new("u", "X", 2), of_organization("P", "u"));
+    let conflict = submit(&world, own.clone()).await;
+    assert_eq!(conflict.stands_in_the_way_of(&own.order).map(|record| &record.key), Some(&key("u")));
+    assert!(conflict.stands_in_the_way_of(&foreign.order).is_none());
+}
+
+fn of_organization(organization: &str, uid: &str) -> New {
+    let text =
+        new(uid, "X", 2).order.text().replace(r#""organization_id":"O""#, &format!(r#""organization_id":"{organization}""#));
+    New { order: Arc::new(Body::parse(text.as_bytes()).unwrap().into_order().unwrap()), ..new(uid, "X", 2) }
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,11 +4,11 @@ use posnext_fakes::*;
 use posnext_shared::{
     app::{ports::*, read::Read, recover::Recover},
     domain::{
-        history::Actor,
+        history::{Actor, NeedsPerson},
         machine::{Context, Start, claim},
         pinned::Pinned,
         policy::Policy,
-        record::Row,
+        record::{Row, State},
     },
 };
 use tokio::time::Instant;
@@ -63,6 +63,34 @@ async fn an_order_past_its_deadline_is_named_whether_or_not_it_is_due() {
     assert_eq!((report.due, report.handed_off, report.overdue, report.oldest_open), (1, 1, 1, 61 * SECOND));
     let report = recover(&world).run(TIME).await.unwrap();
     assert_eq!((report.due, report.handed_off, report.overdue), (0, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_is_overdue_after_its_deadline_and_not_at_it() {
+    let world = Fake::default();
+    queued(&world, "u");
+    let left = world.order("u").deadline.since(world.now());
+    tokio::time::sleep(left).await;
+    assert_eq!(recover(&world).run(TIME).await.unwrap().overdue, 0);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(recover(&world).run(TIME).await.unwrap().overdue, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_that_wait_for_a_person_are_counted() {
+    let world = Fake::default();
+    for uid in ["a", "b", "c"] {
+        queued(&world, uid);
+    }
+    for uid in ["a", "b"] {
+        let mut record = world.order(uid);
+        let State::Open(open) = &mut record.state else { panic!("{record:?}") };
+        open.person = Some(NeedsPerson::Unaskable);
+        world.0.rows.lock().unwrap().insert(record.key.clone(), Row::Order(Box::new(record)));
+    }
+    tokio::time::sleep(16 * SECOND).await;
+    let report = recover(&world).run(TIME).await.unwrap();
+    assert_eq!((report.open, report.need_person, report.overdue), (3, 2, 2));
 }
 
 #[tokio::test(start_paused = true)]
