@@ -13,6 +13,8 @@ pub enum Fault {
     ServerErrorDone,
     /// AWS has no room for a call.
     Throttled,
+    /// The same, for longer than the SDK tries.
+    ThrottledLong,
     /// A write meets a transaction.
     Conflict,
     /// A call of AWS takes long.
@@ -143,12 +145,13 @@ use Fault::*;
 
 impl Fault {
     /// Every kind, its name, and how often it happens in a thousand times that it could.
-    pub const ALL: [(Self, &'static str, u32); 52] = [
+    pub const ALL: [(Self, &'static str, u32); 53] = [
         (CallLost, "call-lost", 8),
         (ReplyLost, "reply-lost", 12),
         (ServerError, "server-error", 5),
         (ServerErrorDone, "server-error-done", 5),
         (Throttled, "throttled", 6),
+        (ThrottledLong, "throttled-long", 4),
         (Conflict, "conflict", 15),
         (SlowCall, "slow-call", 12),
         (HalfSeen, "half-seen", 300),

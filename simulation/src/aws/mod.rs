@@ -6,9 +6,10 @@ mod queue;
 mod secrets;
 
 use std::{
+    collections::BTreeMap,
     future::pending,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, UNIX_EPOCH},
@@ -27,15 +28,26 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::body::SdkBody;
 use posnext_aws::{adapters::aws, wiring::Aws};
 use posnext_shared::app::ports::Clock;
-use tokio::{sync::oneshot, time::sleep};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep},
+};
 
 pub(crate) use self::dynamodb::{DIRECTORY, MENUS, ORDERS};
 use self::{dynamodb::Tables, queue::Queue, secrets::Secrets};
-use crate::{clock::MachineClock, dice::Dice, faults::Fault, sim::Shared};
+use crate::{
+    clock::MachineClock,
+    dice::Dice,
+    faults::Fault,
+    sim::{Shared, lock},
+};
 
 /// Where the queues are said to be.
 pub(crate) const QUEUE: &str = "http://127.0.0.1:1/queue/orders";
 pub(crate) const DEAD: &str = "http://127.0.0.1:1/queue/dead";
+
+/// For how long there may be no room for an operation of a machine: the SDK's repeats end sooner.
+const NO_ROOM: Duration = Duration::from_secs(3);
 
 /// The services of one account.
 #[derive(Debug)]
@@ -60,6 +72,7 @@ impl Services {
             clock: clock.clone(),
             dice: sim.dice.part(who, 0),
             calls: Arc::default(),
+            refused: Arc::default(),
             calm,
         };
         let region = Region::from_static("us-east-1");
@@ -80,6 +93,8 @@ struct Machine {
     clock: MachineClock,
     dice: Dice,
     calls: Arc<AtomicU64>,
+    /// Operations that have no room until then.
+    refused: Arc<Mutex<BTreeMap<String, Instant>>>,
     /// Nothing goes wrong with its calls.
     calm: bool,
 }
@@ -152,7 +167,8 @@ impl Machine {
         let (service, operation) = target.split_once('.').unwrap_or_default();
         let mut strikes = |fault| !self.calm && sim.strikes(&mut dice, fault);
         let (lost, reply_lost) = (strikes(Fault::CallLost), strikes(Fault::ReplyLost));
-        let (throttled, slow) = (strikes(Fault::Throttled), strikes(Fault::SlowCall));
+        let (throttled, throttled_long) = (strikes(Fault::Throttled), strikes(Fault::ThrottledLong));
+        let slow = strikes(Fault::SlowCall);
         let (failed, failed_done) = (strikes(Fault::ServerError), strikes(Fault::ServerErrorDone));
         let conflict = service == "DynamoDB_20120810" && is_write(operation) && strikes(Fault::Conflict);
         let (there, back) = (dice.millis(1..15), dice.millis(1..15));
@@ -165,8 +181,12 @@ impl Machine {
         }
         sleep(there).await;
         let what = self.services.named(service, operation, &body);
+        if throttled_long {
+            lock(&self.refused).insert(operation.to_owned(), Instant::now() + NO_ROOM);
+        }
+        let refused = lock(&self.refused).get(operation).is_some_and(|until| Instant::now() < *until && !sim.is_quiet());
         let said = match () {
-            () if throttled => Said::error(400, "com.amazonaws#ThrottlingException"),
+            () if throttled || refused => Said::error(400, "com.amazonaws#ThrottlingException"),
             () if failed => Said::error(500, "com.amazonaws#InternalServerError"),
             () if conflict => conflicted(operation, &body),
             () => self.services.done(service, operation, &body, back, &mut dice),
