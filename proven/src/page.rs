@@ -1,13 +1,16 @@
 //! docs/proofs.md: each promise, its proofs, what came of them and when.
 
-use std::{fmt::Write, fs, path::Path};
+use std::{fmt::Write, fs, ops::RangeInclusive, path::Path};
 
 use anyhow::Context;
 
 use crate::{
-    proof::{Proof, Proofs},
+    proof::{Promise, Proof, Proofs},
     proven::Proven,
 };
+
+/// What promises are called in the table.
+const LETTERS: RangeInclusive<char> = 'A'..='Z';
 
 /// Where the page is, from the root.
 pub(crate) const PAGE: &str = "docs/proofs.md";
@@ -31,18 +34,22 @@ cargo run -q -p posnext-proven -- renew     # run anew what is older; or renew N
 /// The whole page.
 pub(crate) fn page(root: &Path, proofs: &Proofs) -> anyhow::Result<String> {
     let mut page = BEGINNING.to_owned();
-    for promise in &proofs.promise {
-        writeln!(page, "- README promises: {}. Its proofs:", promise.text)?;
-        for proof in proofs.proof.iter().filter(|proof| proof.promises.contains(&promise.name)) {
-            writeln!(page, "  - {}", link(proof))?;
-        }
+    page += "README promises:\n\n";
+    for (promise, letter) in proofs.promise.iter().zip(LETTERS) {
+        writeln!(page, "- **{letter}**: {}", promise.text)?;
     }
-    page += "\n| proof | run on | of commit | of sources |\n|---|---|---|---|\n";
+    let letters: Vec<_> = proofs.promise.iter().zip(LETTERS).map(|(_, letter)| letter.to_string()).collect();
+    writeln!(page, "\n| proof | {} | run on | of commit | of sources |", letters.join(" | "))?;
+    writeln!(page, "|---|{}---|---|---|", "---|".repeat(letters.len()))?;
     for proof in &proofs.proof {
-        let link = link(proof);
+        let proves = |promise: &Promise| if proof.promises.contains(&promise.name) { "x" } else { "" };
+        let of: Vec<_> = proofs.promise.iter().map(proves).collect();
+        let (link, of) = (link(proof), of.join(" | "));
         match Proven::read(root, &proof.name)? {
-            Some(Proven { date, commit, tree, .. }) => writeln!(page, "| {link} | {date} | {commit} | {:.12} |", tree)?,
-            None => writeln!(page, "| {link} | not run yet | | |")?,
+            Some(Proven { date, commit, tree, .. }) => {
+                writeln!(page, "| {link} | {of} | {date} | {commit} | {tree:.12} |")?;
+            }
+            None => writeln!(page, "| {link} | {of} | not yet | | |")?,
         }
     }
     for proof in &proofs.proof {

@@ -67,6 +67,8 @@ pub enum Fault {
     ShortAnswer,
     /// It hands a request on, and gives an answer that an earlier one had.
     LeftOver,
+    /// The same, of a place that is sent again.
+    LeftRepeat,
     /// It hands a request on twice.
     Twice,
     /// A caller does not get its answer.
@@ -145,7 +147,7 @@ use Fault::*;
 
 impl Fault {
     /// Every kind, its name, and how often it happens in a thousand times that it could.
-    pub const ALL: [(Self, &'static str, u32); 53] = [
+    pub const ALL: [(Self, &'static str, u32); 54] = [
         (CallLost, "call-lost", 8),
         (ReplyLost, "reply-lost", 12),
         (ServerError, "server-error", 5),
@@ -175,9 +177,10 @@ impl Fault {
         (Stranger, "stranger", 30),
         (HeldRequest, "held-request", 50),
         (ShortRequest, "short-request", 15),
-        (ShortRepeat, "short-repeat", 200),
+        (ShortRepeat, "short-repeat", 300),
         (ShortAnswer, "short-answer", 20),
         (LeftOver, "left-over", 40),
+        (LeftRepeat, "left-repeat", 250),
         (Twice, "twice", 40),
         (AnswerLost, "answer-lost", 60),
         (SentTwice, "sent-twice", 120),
@@ -198,7 +201,7 @@ impl Fault {
         (PriceChanged, "price-changed", 150),
         (SoldOut, "sold-out", 80),
         (StaleRead, "stale-read", 300),
-        (Person, "person", 60),
+        (Person, "person", 150),
     ];
 
     /// What must not go wrong, for some order is lost then, or made twice: the premises (docs/premises.md), each with the

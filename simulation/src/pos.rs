@@ -186,7 +186,8 @@ impl Restaurants {
         let earlier = self.past(|_, path| path == asked.path());
         let repeats =
             asked.head.method == Method::PUT && self.placements().iter().any(|place| asked.path().ends_with(&place.key));
-        let mut lies = |fault| (fault != Fault::ShortRepeat || repeats) && sim.strikes(dice, fault);
+        let of_repeats = |fault| matches!(fault, Fault::ShortRepeat | Fault::LeftRepeat);
+        let mut lies = |fault| (!of_repeats(fault) || repeats) && sim.strikes(dice, fault);
         let lie = [
             Fault::Page,
             Fault::Cached,
@@ -197,6 +198,7 @@ impl Restaurants {
             Fault::ShortRepeat,
             Fault::ShortAnswer,
             Fault::LeftOver,
+            Fault::LeftRepeat,
             Fault::Twice,
         ]
         .into_iter()
@@ -223,7 +225,7 @@ impl Restaurants {
                 let body = answer.body.slice(..answer.body.len() / 2);
                 Answered { body, ..answer }
             })),
-            Fault::LeftOver => match earlier {
+            Fault::LeftOver | Fault::LeftRepeat => match if lie == Fault::LeftOver { earlier } else { same } {
                 Some(earlier) => Some(self.hand_on(asked).await.map(|_| earlier)),
                 None => None,
             },

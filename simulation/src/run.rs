@@ -85,7 +85,11 @@ pub fn run(options: &Options) -> anyhow::Result<Ended> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(async {
         let sim = Sim::new(options.seed, options.faults.clone(), options.told);
-        Run::new(&sim).await?.played(&options.orders).await?;
+        let run = Run::new(&sim).await?;
+        tokio::select! {
+            played = run.played(&options.orders) => played?,
+            () = sim.endless() => {}
+        }
         Ok(Ended { harms: sim.harms(), story: sim.story(), counts: sim.counts() })
     })
 }

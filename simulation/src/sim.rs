@@ -21,6 +21,9 @@ use crate::{dice::Dice, faults::Fault};
 /// When every run begins: 15 March 2025, 14:30:45 UTC.
 const BEGINNING: UnixMillis = UnixMillis(1_742_049_045_000);
 
+/// Some fifty times as many calls of AWS as a run has.
+const MANY_CALLS: u64 = 100_000;
+
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Harm {
@@ -67,6 +70,8 @@ pub(crate) struct Sim {
     story: Option<Mutex<Vec<Line>>>,
     harms: Mutex<BTreeSet<Harm>>,
     numbers: AtomicU64,
+    calls: AtomicU64,
+    endless: Notify,
 }
 
 pub(crate) type Shared = Arc<Sim>;
@@ -84,6 +89,8 @@ impl Sim {
             story: told.then(Mutex::default),
             harms: Mutex::default(),
             numbers: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
+            endless: Notify::new(),
         })
     }
 
@@ -95,6 +102,19 @@ impl Sim {
     /// A number that nobody else has.
     pub(crate) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Somebody calls AWS. No run that comes to its end has so many calls.
+    pub(crate) fn calls(&self) {
+        if self.calls.fetch_add(1, Ordering::Relaxed) == MANY_CALLS {
+            self.harm("it goes on without end", format!("more than {MANY_CALLS} calls of AWS"));
+            self.endless.notify_one();
+        }
+    }
+
+    /// When there were so many calls.
+    pub(crate) async fn endless(&self) {
+        self.endless.notified().await;
     }
 
     /// Whether this goes wrong now.

@@ -4,6 +4,8 @@
 
 use std::process::Command;
 
+use posnext_simulation::Found;
+
 fn simulate(arguments: &[&str]) -> (Option<i32>, String) {
     let ended = Command::new(env!("CARGO_BIN_EXE_posnext-simulate")).args(arguments).output().unwrap();
     (ended.status.code(), String::from_utf8(ended.stdout).unwrap() + &String::from_utf8(ended.stderr).unwrap())
@@ -50,4 +52,16 @@ fn what_it_is_told_to_do_is_refused_with_what_would_be_right() {
 fn what_can_go_wrong_is_listed_with_how_often_it_does() {
     let (code, said) = simulate(&["--faults"]);
     assert!(code == Some(0) && said.contains("reply-lost") && said.contains("pos-set-back"), "{said}");
+}
+
+#[test]
+fn what_came_of_many_seeds_is_written_for_a_program_as_well() {
+    let file = std::env::temp_dir().join(format!("posnext-simulate-{}.json", std::process::id()));
+    let (code, said) = simulate(&["--seeds", "1-3", "--orders", "0,1", "--json", file.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    let found: Found = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!((found.seeds, found.orders, found.harmed.len()), (3, 6, 0));
+    assert!(found.faults > 0 && found.orders_a_second > 0, "{found:?}");
+    assert!(said.contains(&format!("3 seeds, 6 orders, {} orders a second", found.orders_a_second)), "{said}");
 }

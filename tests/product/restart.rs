@@ -98,11 +98,18 @@ async fn every_promise_made_under_load_is_kept_after_a_kill() {
 #[tokio::test]
 async fn a_fault_run_keeps_every_promise() {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_posnext"));
-    let output = command.args(["faults", "--orders", "60", "--seed", "3", "--rate", "25"]).output().await.unwrap();
+    let (folder, run) = (tempfile::tempdir().unwrap(), ["faults", "--orders", "60", "--seed", "3", "--rate", "25", "--json"]);
+    let file = folder.path().join("figures.json");
+    let output = command.args(run).arg(&file).output().await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{text}");
     let killed = |function: &str| text.lines().any(|line| line.starts_with(function));
     assert!(killed("submit-order") && killed("process-order") && text.contains("accepted 60 of 60"), "{text}");
+    let figures: Vec<(String, u64)> = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    for wanted in [("orders", 60), ("accepted", 60), ("promises broken", 0)] {
+        assert!(figures.iter().any(|(what, count)| (what.as_str(), *count) == wanted), "{wanted:?}: {figures:?}");
+    }
+    assert!(figures.iter().any(|(what, count)| what == "faults" && *count > 0), "{figures:?}");
 }
 
 #[tokio::test]

@@ -146,6 +146,7 @@ impl HttpConnector for Machine {
 
 impl Machine {
     async fn exchange(self, target: String, body: Vec<u8>, number: u64) -> Result<HttpResponse, ConnectorError> {
+        self.sim.calls();
         let sent = self.clock.now();
         let (reply, replied) = oneshot::channel();
         // It goes on when this machine has died.
@@ -172,6 +173,8 @@ impl Machine {
         let (failed, failed_done) = (strikes(Fault::ServerError), strikes(Fault::ServerErrorDone));
         let conflict = service == "DynamoDB_20120810" && is_write(operation) && strikes(Fault::Conflict);
         let (there, back) = (dice.millis(1..15), dice.millis(1..15));
+        // A transaction applies its writes one after the other.
+        let back = if operation == "TransactWriteItems" { back + dice.millis(0..60) } else { back };
         let there = if slow { there + dice.millis(50..1_500) } else { there };
         if lost {
             let what = self.services.named(service, operation, &body);
