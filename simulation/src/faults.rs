@@ -178,7 +178,7 @@ impl Fault {
         (HeldRequest, "held-request", 50),
         (ShortRequest, "short-request", 15),
         (ShortRepeat, "short-repeat", 300),
-        (ShortAnswer, "short-answer", 20),
+        (ShortAnswer, "short-answer", 40),
         (LeftOver, "left-over", 40),
         (LeftRepeat, "left-repeat", 250),
         (Twice, "twice", 40),

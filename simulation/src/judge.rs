@@ -100,7 +100,7 @@ impl Judge<'_> {
 
     /// Whether an open order may wait for a person: at a POS that can neither be asked nor cancelled, or for its number,
     /// or since a cancel that has begun is no promise any more.
-    async fn may_wait(&self, record: &OrderRecord) -> anyhow::Result<bool> {
+    pub(crate) async fn may_wait(&self, record: &OrderRecord) -> anyhow::Result<bool> {
         let Some(open) = record.open() else { return Ok(false) };
         let Some(person) = open.person else { return Ok(false) };
         let (then, now) = (record.pos.abilities(), self.desk.promised(record).await?);

@@ -148,7 +148,7 @@ impl Run {
                 self.callers.ask_again(order, uid).await;
             }
         }
-        let judge = Judge { sim: &self.sim, desk: &self.desk, restaurants: &self.restaurants };
+        let judge = self.judge();
         judge.all(&paid).await?;
         self.months_later(&paid, &judge).await
     }
@@ -206,15 +206,21 @@ impl Run {
         self.rest(paid).await
     }
 
-    /// Until every order is final or waits for a person.
+    fn judge(&self) -> Judge<'_> {
+        Judge { sim: &self.sim, desk: &self.desk, restaurants: &self.restaurants }
+    }
+
+    /// Until every order is final, or waits for a person for a reason.
     async fn rest(&self, paid: &[Arc<Paid>]) -> anyhow::Result<()> {
         let until = Instant::now() + QUIET;
         let mut moving: BTreeSet<String> = paid.iter().flat_map(|order| order.names()).map(|(uid, _)| uid).collect();
         while Instant::now() < until {
             let mut still = BTreeSet::new();
             for uid in moving {
-                let record = self.desk.stored(&uid).await?;
-                if record.is_some_and(|record| record.open().is_some_and(|open| open.person.is_none())) {
+                let record = self.desk.stored(&uid).await?.filter(|record| record.open().is_some());
+                if let Some(record) = record
+                    && !self.judge().may_wait(&record).await?
+                {
                     still.insert(uid);
                 }
             }
