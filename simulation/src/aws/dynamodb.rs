@@ -81,8 +81,8 @@ impl Tables {
         Ok(Self { sim: Arc::clone(sim), engine, beside: Mutex::default() })
     }
 
-    /// Does a call; its reply leaves now and is there after `back`.
-    pub(super) fn call(&self, operation: &str, body: &[u8], back: Duration, dice: &mut Dice) -> Said {
+    /// Does a call; its reply leaves now.
+    pub(super) fn call(&self, operation: &str, body: &[u8], dice: &mut Dice) -> Said {
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
         let db = &self.engine;
         match operation {
@@ -96,7 +96,7 @@ impl Tables {
             "PutItem" => self.written(&request, || run(body, |request| db.put_item(request))),
             "UpdateItem" => self.written(&request, || run(body, |request| db.update_item(request))),
             "DeleteItem" => run(body, |request| db.delete_item(request)),
-            "TransactWriteItems" => self.transaction(&request, body, back, dice),
+            "TransactWriteItems" => self.transaction(&request, body, dice),
             _ => Said::error(400, "com.amazonaws.dynamodb.v20120810#UnknownOperationException"),
         }
     }
@@ -151,17 +151,19 @@ impl Tables {
         said
     }
 
-    fn transaction(&self, request: &Value, body: &[u8], back: Duration, dice: &mut Dice) -> Said {
+    fn transaction(&self, request: &Value, body: &[u8], dice: &mut Dice) -> Said {
         let items = request.get("TransactItems").and_then(Value::as_array).cloned().unwrap_or_default();
         let puts: Vec<&Value> = items.iter().filter_map(|item| item.get("Put")).collect();
         let before: Vec<_> = puts.iter().filter_map(|put| place(put, "Item")).map(|place| (self.item(&place), place)).collect();
-        let said = run(body, |request| self.engine.transact_write_items(request));
+        let mut said = run(body, |request| self.engine.transact_write_items(request));
         if said.status == 200 {
             for (item, place) in before {
                 lock(&self.beside).before.insert(place.clone(), (Instant::now(), item.clone()));
                 if self.sim.strikes(dice, Fault::HalfSeen) {
-                    let until = Instant::now() + dice.millis(0..1 + u64::try_from(back.as_millis()).unwrap_or_default());
-                    lock(&self.beside).unseen.insert(place, (until, item));
+                    // Whoever made it hears of it when all of it can be seen.
+                    let unseen = dice.millis(0..HALF_SEEN);
+                    said.not_before = said.not_before.max(unseen);
+                    lock(&self.beside).unseen.insert(place, (Instant::now() + unseen, item));
                 }
             }
             puts.iter().for_each(|put| self.look(put));
@@ -217,6 +219,9 @@ fn place(request: &Value, member: &str) -> Option<Place> {
     Some((table.to_owned(), key.to_string()))
 }
 
+/// For so many milliseconds at most, a part of a transaction is seen and another is not.
+const HALF_SEEN: u64 = 200;
+
 fn run<Q: DeserializeOwned, A: Serialize>(body: &[u8], call: impl FnOnce(Q) -> Result<A, DynoxideError>) -> Said {
     let request = match serde_json::from_slice(body) {
         Ok(request) => request,
@@ -224,12 +229,13 @@ fn run<Q: DeserializeOwned, A: Serialize>(body: &[u8], call: impl FnOnce(Q) -> R
             return Said {
                 status: 400,
                 json: json!({ "__type": "SerializationException", "message": error.to_string() }).to_string(),
+                not_before: Duration::ZERO,
             };
         }
     };
     match call(request) {
         Ok(answer) => Said::ok(serde_json::to_string(&answer).unwrap_or_default()),
-        Err(error) => Said { status: error.status_code(), json: error.to_json() },
+        Err(error) => Said { status: error.status_code(), json: error.to_json(), not_before: Duration::ZERO },
     }
 }
 

@@ -104,15 +104,18 @@ struct Machine {
 pub(crate) struct Said {
     pub(crate) status: u16,
     pub(crate) json: String,
+    /// It is not said before so much time has passed.
+    pub(crate) not_before: Duration,
 }
 
 impl Said {
     pub(crate) fn ok(json: impl Into<String>) -> Self {
-        Self { status: 200, json: json.into() }
+        Self { status: 200, json: json.into(), not_before: Duration::ZERO }
     }
 
     pub(crate) fn error(status: u16, kind: &str) -> Self {
-        Self { status, json: format!(r#"{{"__type":"{kind}","message":"simulated"}}"#) }
+        let json = format!(r#"{{"__type":"{kind}","message":"simulated"}}"#);
+        Self { status, json, not_before: Duration::ZERO }
     }
 
     /// `done`, or the name of its error.
@@ -173,8 +176,6 @@ impl Machine {
         let (failed, failed_done) = (strikes(Fault::ServerError), strikes(Fault::ServerErrorDone));
         let conflict = service == "DynamoDB_20120810" && is_write(operation) && strikes(Fault::Conflict);
         let (there, back) = (dice.millis(1..15), dice.millis(1..15));
-        // A transaction applies its writes one after the other.
-        let back = if operation == "TransactWriteItems" { back + dice.millis(0..60) } else { back };
         let there = if slow { there + dice.millis(50..1_500) } else { there };
         if lost {
             let what = self.services.named(service, operation, &body);
@@ -192,12 +193,12 @@ impl Machine {
             () if throttled || refused => Said::error(400, "com.amazonaws#ThrottlingException"),
             () if failed => Said::error(500, "com.amazonaws#InternalServerError"),
             () if conflict => conflicted(operation, &body),
-            () => self.services.done(service, operation, &body, back, &mut dice),
+            () => self.services.done(service, operation, &body, &mut dice),
         };
         sim.tell(&self.who, || format!("{what}: {}{}", said.name(), if reply_lost { ", and the reply is lost" } else { "" }));
         let said = if failed_done { Said::error(500, "com.amazonaws#InternalServerError") } else { said };
         let date = sim.now();
-        sleep(back).await;
+        sleep(back.max(said.not_before)).await;
         if reply_lost {
             return pending().await;
         }
@@ -220,13 +221,13 @@ fn conflicted(operation: &str, body: &[u8]) -> Said {
     let reasons: Vec<_> = reasons.into_iter().map(|code| format!(r#"{{"Code":"{code}"}}"#)).collect();
     let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
     let json = format!(r#"{{"__type":"{kind}","Message":"simulated","CancellationReasons":[{}]}}"#, reasons.join(","));
-    Said { status: 400, json }
+    Said { status: 400, json, not_before: Duration::ZERO }
 }
 
 impl Services {
-    fn done(&self, service: &str, operation: &str, body: &[u8], back: Duration, dice: &mut Dice) -> Said {
+    fn done(&self, service: &str, operation: &str, body: &[u8], dice: &mut Dice) -> Said {
         match service {
-            "DynamoDB_20120810" => self.tables.call(operation, body, back, dice),
+            "DynamoDB_20120810" => self.tables.call(operation, body, dice),
             "AmazonSQS" => self.queue.call(operation, body, dice),
             "secretsmanager" => self.secrets.call(body),
             _ => Said::error(400, "UnknownOperationException"),
