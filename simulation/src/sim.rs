@@ -21,7 +21,7 @@ use crate::{dice::Dice, faults::Fault};
 /// When every run begins: 15 March 2025, 14:30:45 UTC.
 const BEGINNING: UnixMillis = UnixMillis(1_742_049_045_000);
 
-/// Some fifty times as many calls of AWS as a run has.
+/// Far more calls of AWS than a run has that comes to its end: those have about a thousand.
 const MANY_CALLS: u64 = 100_000;
 
 /// A promise that was broken.
@@ -189,4 +189,19 @@ impl Sim {
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_calls_without_end_breaks_a_promise_and_is_ended() {
+        let sim = Sim::new(1, BTreeSet::new(), false);
+        (0..MANY_CALLS).for_each(|_| sim.calls());
+        assert!(sim.harms().is_empty());
+        sim.calls();
+        sim.endless().await;
+        assert_eq!(sim.harms().iter().map(|harm| harm.promise).collect::<Vec<_>>(), ["it goes on without end"]);
+    }
 }
