@@ -73,7 +73,9 @@ impl Proven {
         }
         let date = jiff::Timestamp::now().strftime("%F").to_string();
         let proven = Self { proof: proof.name.clone(), date, commit, tree, figures };
-        fs::write(file(root, &proof.name), serde_json::to_string_pretty(&proven)? + "\n")?;
+        let result = file(root, &proof.name);
+        fs::create_dir_all(result.parent().context("a folder")?)?;
+        fs::write(result, serde_json::to_string_pretty(&proven)? + "\n")?;
         Ok(proven)
     }
 }
@@ -108,7 +110,7 @@ mod tests {
     fn checkout(script: &str) -> (tempfile::TempDir, Proof) {
         let folder = tempfile::tempdir().unwrap();
         let at = |file: &str| folder.path().join(file);
-        for made in ["proven/scripts", "proven/results", "src"] {
+        for made in ["proven/scripts", "src"] {
             fs::create_dir_all(at(made)).unwrap();
         }
         fs::write(at("src/a"), "one").unwrap();

@@ -21,7 +21,7 @@ use crate::{dice::Dice, faults::Fault};
 /// When every run begins: 15 March 2025, 14:30:45 UTC.
 const BEGINNING: UnixMillis = UnixMillis(1_742_049_045_000);
 
-/// Far more calls of AWS than a run has that comes to its end: those have about a thousand.
+/// Far more calls of AWS than a run has that comes to its end: those have one or two thousand.
 const MANY_CALLS: u64 = 100_000;
 
 /// A promise that was broken.
